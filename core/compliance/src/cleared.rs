@@ -1,0 +1,31 @@
+//! The seal that senders ask for.
+
+/// Something that a policy has allowed to cross. Only this crate can make one; anybody may open it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cleared<T> {
+    inner: T,
+}
+
+impl<T> Cleared<T> {
+    pub(crate) fn seal(inner: T) -> Self {
+        Self { inner }
+    }
+
+    /// What was cleared.
+    pub fn get(&self) -> &T {
+        &self.inner
+    }
+
+    /// What was cleared, by value. It cannot be sealed again.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+}
+
+impl<T> std::ops::Deref for Cleared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}

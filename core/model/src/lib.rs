@@ -1,0 +1,37 @@
+//! The neutral vocabulary of the hub.
+//!
+//! Everything that crosses a mirror is told in the words of this crate: a [`Place`] (a channel on a network, or a Matrix
+//! room), an [`Event`] that happened there, the rich-text [`Document`] it carries, and the [`Capabilities`] of the place it
+//! is going to. The crate does no I/O, knows no async and names no network, so that every other crate can depend on it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ids`] | names and opaque remote identifiers, [`Place`], [`DeliveryKey`] |
+//! | [`time`] | [`Timestamp`], and the [`Clock`] and [`Entropy`] that are handed in everywhere |
+//! | [`document`] | the rich-text tree and its plain-text rendering |
+//! | [`event`] | what happened at a source: [`Event`], [`Content`], [`Message`], [`Person`] |
+//! | [`outbound`] | what is about to be sent to a destination: [`Outbound`] and its [`Receipt`] |
+//! | [`capabilities`] | what a place can express, as data |
+//!
+//! # Extending
+//!
+//! A new kind of event is a variant of [`Content`] and of [`EventKind`]; the compiler then shows every place that has to
+//! decide about it. A new inline or block of rich text is a variant of [`document::Inline`] or [`document::Block`]; each
+//! bridge's renderer must give it some text.
+
+pub mod capabilities;
+pub mod document;
+pub mod event;
+pub mod ids;
+pub mod outbound;
+pub mod time;
+
+pub use capabilities::{Capabilities, Lookup, Support};
+pub use document::{Block, Document, Inline};
+pub use event::{
+    Attachment, AttachmentKind, Content, Cursor, Event, EventKind, MediaRef, Membership, Message, MessageStyle, Person,
+    Reaction, Role,
+};
+pub use ids::{ChannelId, DeliveryKey, IdError, MessageId, MirrorName, NetworkName, PersonId, Place};
+pub use outbound::{Author, Outbound, Receipt};
+pub use time::{Clock, Entropy, Timestamp};

@@ -1,0 +1,48 @@
+//! What is about to be sent to a destination.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Content, Person};
+use crate::ids::{DeliveryKey, MessageId, Place};
+use crate::time::Timestamp;
+
+/// One event on its way to one destination, already planned against that destination's capabilities: every id inside
+/// [`Outbound::content`] is an id *there*, and the content is of a kind the destination can express.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outbound {
+    /// Recognises a repeated attempt.
+    pub key: DeliveryKey,
+    /// Where it goes.
+    pub to: Place,
+    /// Where it comes from.
+    pub from: Place,
+    /// On whose behalf it is sent.
+    pub author: Author,
+    /// When it happened at the source.
+    pub at: Timestamp,
+    /// What to send.
+    pub content: Content,
+    /// All parts at the destination of the message that [`Content::target`] names: a long message may have become several
+    /// there. The first is the target itself. Empty when there is no target.
+    pub parts: Vec<MessageId>,
+}
+
+/// On whose behalf something is sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Author {
+    /// The person at the source.
+    pub person: Person,
+    /// The name to show when the author cannot be represented by a puppet, told apart from others of the same name.
+    pub display: String,
+}
+
+/// What a destination made of an [`Outbound`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The ids it was given there, in order; empty for what leaves no trace (a deletion, a topic).
+    pub ids: Vec<MessageId>,
+    /// When the destination accepted it, by the destination's clock, where it tells.
+    pub at: Option<Timestamp>,
+    /// What could not be expressed there, in a few words for the sender ("picture left out"); empty if nothing.
+    pub losses: Vec<String>,
+}

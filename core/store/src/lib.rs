@@ -1,0 +1,26 @@
+//! The hub's durable memory: journal, deliveries, message map, cursors, portals, session state.
+//!
+//! Everything is written through one door: [`Store::submit`] takes a [`Batch`] of typed [`Op`]s that become durable
+//! together or not at all, and returns a [`Commit`] that resolves once they are on the device. Batches become durable in the
+//! order in which they were submitted. Reading is by typed methods of the same trait and sees every batch whose `submit`
+//! order is before a resolved commit.
+//!
+//! | table | key → value |
+//! |---|---|
+//! | journal | (mirror, seq) → the event as accepted |
+//! | map | (place, message id) → (mirror, seq); every copy of a message, and its source, leads to the one journal entry |
+//! | copies | (mirror, seq, place) → the ids it has there |
+//! | lane | (mirror, destination) → how far it is settled, and how far sending was begun |
+//! | delivery | (mirror, destination, seq) → why an event did not simply arrive: held, refused, failed, unknown |
+//! | cursor | place → resume position |
+//! | portal | place → the Matrix room that stands for it |
+//! | state | (owner, key) → a session's own memory; the Matrix side keeps its ghosts here |
+//!
+//! A delivery that simply arrived costs no record of its own: it is below its lane's settled mark and has its copies.
+
+mod api;
+
+pub use api::{
+    Accepted, Applied, Batch, Commit, Delivery, DeliveryFilter, DeliveryState, Lane, LaneMark, Located, Op, Portal, Seq,
+    Store, StoreError,
+};
