@@ -29,3 +29,15 @@ impl<T> std::ops::Deref for Cleared<T> {
         &self.inner
     }
 }
+
+impl Cleared<viaduct_model::Outbound> {
+    /// The same event with another spelling of the same destination: the engine names a mirror's Matrix side by the mirror,
+    /// the homeserver wants the room. It must stay on the network it was cleared for; otherwise nothing is changed.
+    #[must_use]
+    pub fn map_destination(mut self, to: viaduct_model::Place) -> Self {
+        if to.network == self.inner.to.network {
+            self.inner.to = to;
+        }
+        self
+    }
+}

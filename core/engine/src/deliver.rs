@@ -1,0 +1,420 @@
+//! One delivery: plan, clear, send, and whatever it takes until its outcome is settled.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use viaduct_bridge::{DeliveryError, Failure, Feedback, Outcome};
+use viaduct_compliance::{Cleared, Decision, Verdict};
+use viaduct_model::{
+    Author, ChannelId, DeliveryKey, Event, Lookup, MediaRef, MessageId, NetworkName, Outbound, Person, Place, Receipt,
+};
+use viaduct_store::{DeliveryState, Seq};
+
+use crate::backoff::Backoff;
+use crate::core::{Core, Side};
+use crate::plan::{Links, Plan, Resolved, plan};
+use crate::routes::{Member, Mirror, RoomOrigin};
+use crate::{faults, telemetry};
+
+/// The sender of an event that is still not delivered is told after so many attempts.
+const DELAYED_AFTER: u32 = 5;
+/// A bridge that panics over an event so often does not get it again.
+const PANICS: u32 = 3;
+
+/// What a delivery needs to know of its surroundings.
+pub(crate) struct Delivering<'a> {
+    pub(crate) core: &'a Arc<Core>,
+    pub(crate) mirror: &'a Arc<Mirror>,
+    pub(crate) member: &'a Member,
+    pub(crate) side: &'a Arc<Side>,
+}
+
+/// An event that is ready to be sent, or needs no sending.
+pub(crate) enum Prepared {
+    /// Send it.
+    Send(Box<Sending>),
+    /// It ended here: nothing to say there, held or refused.
+    End(End),
+    /// It does not go this way at all.
+    Elsewhere,
+}
+
+/// A cleared event and what is needed to tell its sender about it.
+pub(crate) struct Sending {
+    pub(crate) cleared: Cleared<Outbound>,
+    source: Place,
+    id: MessageId,
+}
+
+/// How a delivery ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) ids: Vec<MessageId>,
+    pub(crate) record: Option<(DeliveryState, String)>,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Delivered,
+    Nothing,
+    Recorded,
+    /// The hub is stopping: the delivery is left as it is.
+    Stopped,
+}
+
+impl End {
+    pub(crate) fn nothing() -> Self {
+        Self {
+            ids: Vec::new(),
+            record: None,
+            kind: Kind::Nothing,
+        }
+    }
+
+    fn delivered(receipt: Receipt) -> Self {
+        Self {
+            ids: receipt.ids,
+            record: None,
+            kind: Kind::Delivered,
+        }
+    }
+
+    fn recorded(state: DeliveryState, reason: String) -> Self {
+        Self {
+            ids: Vec::new(),
+            record: Some((state, reason)),
+            kind: Kind::Recorded,
+        }
+    }
+
+    fn stopped() -> Self {
+        Self {
+            ids: Vec::new(),
+            record: None,
+            kind: Kind::Stopped,
+        }
+    }
+
+    /// None if the hub is stopping and nothing may be written down.
+    pub(crate) fn into_settled(self) -> Option<Self> {
+        (self.kind != Kind::Stopped).then_some(self)
+    }
+
+    /// The outcome's name in metrics.
+    pub(crate) fn name(&self) -> &'static str {
+        match (&self.record, self.kind) {
+            (Some((DeliveryState::Held, _)), _) => "held",
+            (Some((DeliveryState::Refused, _)), _) => "refused",
+            (Some((DeliveryState::Failed, _)), _) => "failed",
+            (Some((DeliveryState::Unknown, _)), _) => "unknown",
+            (None, Kind::Nothing) => "nothing",
+            (None, _) => "delivered",
+        }
+    }
+}
+
+/// Links for the planning of one event.
+struct EventLinks<'a> {
+    core: &'a Core,
+    mirror: &'a Mirror,
+    seq: Seq,
+}
+
+impl Links for EventLinks<'_> {
+    fn file(&self, media: &MediaRef, name: &str) -> Option<String> {
+        self.core.links.link(media, name, self.core.clock.now())
+    }
+
+    fn text(&self) -> MediaRef {
+        crate::media::text_ref(&self.mirror.name, self.seq)
+    }
+}
+
+/// Tells the sender of an event what became of it.
+pub(crate) async fn tell(core: &Arc<Core>, source: &Place, id: &MessageId, to: &Place, outcome: Outcome) {
+    let Some(side) = core.side(&source.network) else { return };
+    let place = actual(core, source).unwrap_or_else(|| source.clone());
+    let destination = to.clone();
+    let feedback = Feedback {
+        place,
+        id: id.clone(),
+        destination,
+        outcome,
+    };
+    // Feedback must never hold up a lane.
+    core.tasks.spawn(async move {
+        side.session.feedback(feedback).await;
+    });
+}
+
+/// The place as its network knows it: a mirror's Matrix side is named after the mirror, the homeserver wants the room.
+pub(crate) fn actual(core: &Core, place: &Place) -> Option<Place> {
+    if !place.network.is_matrix() {
+        return Some(place.clone());
+    }
+    let mirror = viaduct_model::MirrorName::new(place.channel.as_str()).ok()?;
+    let room = core.room_of(&mirror)?;
+    Some(Place::new(NetworkName::matrix(), ChannelId::new(room).ok()?))
+}
+
+impl Delivering<'_> {
+    /// Plans and clears. Telling a sender about a refusal is done here, too.
+    pub(crate) fn prepare(&self, seq: Seq, event: Event, resolved: &Resolved) -> Prepared {
+        let caps = self.side.session.capabilities(&self.member.place.channel);
+        let links = EventLinks {
+            core: self.core,
+            mirror: self.mirror,
+            seq,
+        };
+        let (content, parts) = match plan(&event.content, resolved, &caps, &self.member.forms, &links) {
+            Plan::Send(content, parts) => (content, parts),
+            Plan::Skip(reason) => {
+                tracing::debug!(to = %self.member.place, reason, "Nothing is sent.");
+                return Prepared::End(End::nothing());
+            }
+        };
+        let outbound = Outbound {
+            key: DeliveryKey::derive(&event.place, &event.id, &self.member.place),
+            to: self.member.place.clone(),
+            from: event.place.clone(),
+            author: Author {
+                display: event.sender.name.clone(),
+                person: event.sender,
+            },
+            at: event.at,
+            content,
+            parts,
+        };
+        match self.clear(outbound) {
+            Ok(cleared) => Prepared::Send(Box::new(Sending {
+                cleared,
+                source: event.place,
+                id: event.id,
+            })),
+            Err((state, verdict)) => {
+                tracing::info!(to = %self.member.place, rule = verdict.rule, ?state, "A policy kept an event back.");
+                let outcome = match state {
+                    DeliveryState::Held => Outcome::Held(verdict.reason.clone()),
+                    _ => Outcome::Refused(verdict.reason.clone()),
+                };
+                self.tell(&event.place, &event.id, outcome);
+                Prepared::End(End::recorded(state, format!("{}: {}", verdict.rule, verdict.reason)))
+            }
+        }
+    }
+
+    /// Asks every filter on the way, the source's first. Without any, the empty filter seals it.
+    fn clear(&self, outbound: Outbound) -> Result<Cleared<Outbound>, (DeliveryState, Verdict)> {
+        let source = self.mirror.member(&outbound.from);
+        let inward = source
+            .map(|member| member.filters.inward.as_slice())
+            .unwrap_or_default();
+        let mut current = match viaduct_compliance::Filter::default().decide(outbound) {
+            Decision::Pass { outbound, .. } => *outbound,
+            Decision::Hold(verdict) => return Err((DeliveryState::Held, verdict)),
+            Decision::Refuse(verdict) => return Err((DeliveryState::Refused, verdict)),
+        };
+        for filter in inward.iter().chain(&self.member.filters.outward) {
+            current = match filter.decide(current.into_inner()) {
+                Decision::Pass { outbound, .. } => *outbound,
+                Decision::Hold(verdict) => return Err((DeliveryState::Held, verdict)),
+                Decision::Refuse(verdict) => return Err((DeliveryState::Refused, verdict)),
+            };
+        }
+        Ok(current)
+    }
+
+    fn tell(&self, source: &Place, id: &MessageId, outcome: Outcome) {
+        let (core, source, id, to) = (self.core.clone(), source.clone(), id.clone(), self.member.place.clone());
+        self.core
+            .tasks
+            .spawn(async move { tell(&core, &source, &id, &to, outcome).await });
+    }
+
+    /// What became of a delivery that was begun before the hub was killed.
+    pub(crate) async fn outcome_of(&self, sending: Sending) -> End {
+        match self.side.session.capabilities(&self.member.place.channel).lookup {
+            Lookup::Idempotent => self.deliver(sending).await,
+            Lookup::Queryable => match self.look_up(&sending).await {
+                Some(Some(receipt)) => End::delivered(receipt),
+                Some(None) => self.deliver(sending).await,
+                None => End::stopped(),
+            },
+            Lookup::None => self.unknown(&sending, "the hub was stopped while it was being sent"),
+        }
+    }
+
+    fn unknown(&self, sending: &Sending, reason: &str) -> End {
+        tracing::warn!(to = %self.member.place, reason, "Nobody can say whether an event arrived.");
+        self.tell(&sending.source, &sending.id, Outcome::Unknown(reason.to_owned()));
+        End::recorded(DeliveryState::Unknown, reason.to_owned())
+    }
+
+    /// Asks the network about a key until it answers. None if the hub is stopping.
+    async fn look_up(&self, sending: &Sending) -> Option<Option<Receipt>> {
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_mins(1));
+        loop {
+            let asked = self
+                .side
+                .session
+                .find_delivered(&self.member.place.channel, &sending.cleared.key);
+            match self.guarded(asked).await? {
+                Ok(found) => return Some(found),
+                Err(error) => {
+                    tracing::warn!(to = %self.member.place, %error, "The outcome of a delivery could not be looked up yet.");
+                    self.wait(&mut backoff, error.failure).await?;
+                }
+            }
+        }
+    }
+
+    /// Sends until it is settled, one way or the other.
+    pub(crate) async fn deliver(&self, sending: Sending) -> End {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_mins(1));
+        let mut panics = 0;
+        let mut told = false;
+        loop {
+            let cleared = match self.addressed(&sending).await {
+                Some(cleared) => cleared,
+                None => return End::stopped(),
+            };
+            faults::point("deliver-before");
+            let Some(result) = self.guarded(self.side.session.deliver(cleared)).await else {
+                return End::stopped();
+            };
+            faults::point("deliver-after");
+            let error = match result {
+                Ok(receipt) => {
+                    if told {
+                        self.tell(&sending.source, &sending.id, Outcome::Delivered);
+                    }
+                    return End::delivered(receipt);
+                }
+                Err(error) => error,
+            };
+            panics += u32::from(error.reason == PANICKED);
+            if panics >= PANICS {
+                return self.failed(&sending, "the bridge failed on this event");
+            }
+            match error.failure {
+                Failure::Permanent | Failure::TooLarge => return self.failed(&sending, &error.reason),
+                Failure::Unsupported => {
+                    tracing::debug!(to = %self.member.place, %error, "The destination has nothing like it.");
+                    return End::nothing();
+                }
+                Failure::UnknownOutcome => match self.side.session.capabilities(&self.member.place.channel).lookup {
+                    Lookup::None => return self.unknown(&sending, &error.reason),
+                    Lookup::Queryable => match self.look_up(&sending).await {
+                        Some(Some(receipt)) => return End::delivered(receipt),
+                        Some(None) => {}
+                        None => return End::stopped(),
+                    },
+                    Lookup::Idempotent => {}
+                },
+                Failure::Retry(_) | Failure::AuthLost => {}
+            }
+            telemetry::retried(&self.member.place.network);
+            tracing::debug!(to = %self.member.place, %error, attempt = backoff.attempts(), "A delivery is tried again.");
+            if backoff.attempts() >= DELAYED_AFTER && !told {
+                told = true;
+                tracing::warn!(to = %self.member.place, %error, "A delivery is delayed.");
+                self.tell(&sending.source, &sending.id, Outcome::Delayed(error.reason.clone()));
+            }
+            if self.wait(&mut backoff, error.failure).await.is_none() {
+                return End::stopped();
+            }
+        }
+    }
+
+    fn failed(&self, sending: &Sending, reason: &str) -> End {
+        tracing::warn!(to = %self.member.place, reason, "A delivery failed for good.");
+        self.tell(&sending.source, &sending.id, Outcome::Failed(reason.to_owned()));
+        End::recorded(DeliveryState::Failed, reason.to_owned())
+    }
+
+    /// Runs a call into the bridge: a panic in it is contained, and stopping does not wait for a hanging one for ever.
+    async fn guarded<T>(
+        &self,
+        call: impl Future<Output = Result<T, DeliveryError>>,
+    ) -> Option<Result<T, DeliveryError>> {
+        let call = AssertUnwindSafe(call).catch_unwind();
+        tokio::pin!(call);
+        let result = tokio::select! {
+            result = &mut call => result,
+            () = self.core.stop.cancelled() => {
+                tokio::time::timeout(crate::DRAIN, call).await.ok()?
+            }
+        };
+        Some(result.unwrap_or_else(|_| {
+            tracing::error!(to = %self.member.place, "The bridge panicked; the event is tried again.");
+            Err(DeliveryError::new(Failure::UnknownOutcome, PANICKED))
+        }))
+    }
+
+    /// Waits before the next attempt: by backoff, or until a side that is down is up again. None if the hub is stopping.
+    async fn wait(&self, backoff: &mut Backoff, failure: Failure) -> Option<()> {
+        let asked = match failure {
+            Failure::Retry(asked) => asked,
+            _ => None,
+        };
+        let pause = backoff.next(asked, &*self.core.entropy);
+        let pausing = async {
+            if failure == Failure::AuthLost || !self.side.is_up() {
+                // Up again ends the wait early; otherwise it is tried anyway after a while.
+                tokio::time::timeout(pause.max(Duration::from_secs(5)), self.side.up())
+                    .await
+                    .ok();
+            } else {
+                tokio::time::sleep(pause).await;
+            }
+        };
+        tokio::select! {
+            () = pausing => Some(()),
+            () = self.core.stop.cancelled() => None,
+            () = self.side.stop.cancelled() => None,
+        }
+    }
+
+    /// The event with its actual address: a Matrix room may still have to be made. None if the hub is stopping.
+    async fn addressed(&self, sending: &Sending) -> Option<Cleared<Outbound>> {
+        if !self.member.place.network.is_matrix() {
+            return Some(sending.cleared.clone());
+        }
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_mins(1));
+        loop {
+            if let Some(place) = actual(self.core, &self.member.place) {
+                return Some(sending.cleared.clone().map_destination(place));
+            }
+            if let Err(error) = self.make_room(&sending.cleared.author.person).await {
+                tracing::warn!(mirror = %self.mirror.name, %error, "The mirror's room is not available yet.");
+                self.wait(&mut backoff, error.failure).await?;
+            }
+        }
+    }
+
+    async fn make_room(&self, author: &Person) -> Result<(), DeliveryError> {
+        let Some(home) = self.core.home() else {
+            return Err(DeliveryError::retry("the homeserver side is not there yet"));
+        };
+        let guard = self.core.making.lock().await;
+        if self.core.room_of(&self.mirror.name).is_some() {
+            return Ok(());
+        }
+        let room = match &self.mirror.origin {
+            RoomOrigin::Configured(spec) => home.ensure_room(spec).await?,
+            RoomOrigin::Direct { person, with } => home.direct_room(person.as_ref().unwrap_or(author), with).await?,
+        };
+        self.core
+            .save_room(self.mirror, &room)
+            .await
+            .map_err(|error| DeliveryError::retry(error.to_string()))?;
+        drop(guard);
+        Ok(())
+    }
+}
+
+/// The reason given for a panic inside a bridge.
+const PANICKED: &str = "the bridge panicked";

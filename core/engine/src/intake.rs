@@ -1,0 +1,329 @@
+//! Accepting events: the first step of every event's way.
+//!
+//! Each side has one intake task. It takes what the session pushed in order, finds the mirrors, submits everything as one
+//! batch to the store, and keeps the commits in flight in a short queue: so the next push is already being written while the
+//! last is synced. When a commit is done, its ticket resolves (the session may acknowledge) and the lanes are woken.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use viaduct_bridge::{Connection, Inbox, InboxClosed, Ticket};
+use viaduct_model::{ChannelId, Cursor, Event, MirrorName, NetworkName, Place};
+use viaduct_store::{Accepted, Batch, Commit, Op, StoreError};
+
+use crate::backoff::Backoff;
+use crate::core::Core;
+use crate::lane;
+use crate::routes::{Mirror, direct, home_of};
+use crate::{faults, reactions, roster, telemetry};
+
+/// How many pushes of one side wait in memory; beyond it the session waits.
+const QUEUE: usize = 64;
+/// How many batches of one side are being written at the same time.
+const IN_FLIGHT: usize = 32;
+/// How many typing and read notifications are passed on at the same time; beyond it they are dropped.
+const EPHEMERAL: usize = 32;
+
+struct Push {
+    events: Vec<Event>,
+    done: oneshot::Sender<()>,
+}
+
+/// One side's door into the engine.
+pub(crate) struct SideInbox {
+    network: NetworkName,
+    core: Arc<Core>,
+    queue: mpsc::Sender<Push>,
+}
+
+impl SideInbox {
+    /// Opens the door and starts the task behind it.
+    pub(crate) fn open(core: &Arc<Core>, network: NetworkName) -> Arc<Self> {
+        let (queue, pushes) = mpsc::channel(QUEUE);
+        let intake = Intake {
+            core: core.clone(),
+            network: network.clone(),
+            ephemeral: Arc::new(Semaphore::new(EPHEMERAL)),
+        };
+        core.tasks.spawn(intake.run(pushes));
+        Arc::new(Self {
+            network,
+            core: core.clone(),
+            queue,
+        })
+    }
+}
+
+#[async_trait]
+impl Inbox for SideInbox {
+    async fn push(&self, events: Vec<Event>) -> Result<Ticket, InboxClosed> {
+        let (done, ticket) = Ticket::new();
+        tokio::select! {
+            sent = self.queue.send(Push { events, done }) => sent.map_err(|_| InboxClosed)?,
+            () = self.core.stop.cancelled() => return Err(InboxClosed),
+        }
+        Ok(ticket)
+    }
+
+    fn report(&self, channel: Option<&ChannelId>, connection: Connection) {
+        match channel {
+            None => self.core.report(&self.network, connection),
+            Some(channel) => {
+                tracing::info!(network = %self.network, %channel, ?connection, "A channel's state changed.");
+            }
+        }
+    }
+
+    async fn cursor(&self, channel: &ChannelId) -> Option<Cursor> {
+        let place = Place::new(self.network.clone(), channel.clone());
+        match self.core.store.cursor(&place).await {
+            Ok(cursor) => cursor,
+            Err(error) => {
+                tracing::error!(%place, %error, "The resume position could not be read.");
+                None
+            }
+        }
+    }
+}
+
+/// A batch on its way to the device.
+struct Writing {
+    commit: Commit,
+    /// What to write again if it could not be written.
+    ops: Vec<Op>,
+    /// For each accepted event: its mirror and source.
+    woken: Vec<(Arc<Mirror>, Place)>,
+    done: oneshot::Sender<()>,
+}
+
+struct Intake {
+    core: Arc<Core>,
+    network: NetworkName,
+    ephemeral: Arc<Semaphore>,
+}
+
+impl Intake {
+    async fn run(self, mut pushes: mpsc::Receiver<Push>) {
+        let mut writing: VecDeque<Writing> = VecDeque::new();
+        loop {
+            tokio::select! {
+                biased;
+                result = head(&mut writing), if !writing.is_empty() => {
+                    if let Some(written) = writing.pop_front() {
+                        self.written(result, written, &mut writing).await;
+                    }
+                }
+                push = pushes.recv(), if writing.len() < IN_FLIGHT => match push {
+                    Some(push) => writing.extend(self.submit(push).await),
+                    None => break,
+                },
+                () = self.core.stop.cancelled(), if writing.is_empty() => break,
+            }
+        }
+        while let Some(mut last) = writing.pop_front() {
+            let result = (&mut last.commit).await;
+            self.written(result, last, &mut writing).await;
+        }
+    }
+
+    /// Submits one push; nothing is returned if there was nothing to store.
+    async fn submit(&self, push: Push) -> Option<Writing> {
+        let mut ops = Vec::with_capacity(push.events.len());
+        let mut woken: Vec<(Arc<Mirror>, Place)> = Vec::new();
+        for event in push.events {
+            if let Some((event, mirror)) = self.route(event).await {
+                telemetry::accepted(&self.network, event.content.kind());
+                if !woken
+                    .iter()
+                    .any(|(known, place)| Arc::ptr_eq(known, &mirror) && *place == event.place)
+                {
+                    woken.push((mirror.clone(), event.place.clone()));
+                }
+                ops.extend(reactions::remember(&mirror.name, &event));
+                ops.push(Op::Accept {
+                    mirror: mirror.name.clone(),
+                    event: Box::new(event),
+                });
+            }
+        }
+        if ops.is_empty() {
+            push.done.send(()).ok();
+            return None;
+        }
+        faults::point("accept-before");
+        match self.core.store.submit(Batch { ops: ops.clone() }).await {
+            Ok(commit) => Some(Writing {
+                commit,
+                ops,
+                woken,
+                done: push.done,
+            }),
+            Err(error) => {
+                tracing::error!(network = %self.network, %error, "Events could not be stored and are not acknowledged.");
+                None
+            }
+        }
+    }
+
+    /// Finds an event's mirror. Ephemeral events, echoes and events of unmirrored channels end here.
+    async fn route(&self, mut event: Event) -> Option<(Event, Arc<Mirror>)> {
+        if self.network.is_matrix() {
+            let mirror = self.core.mirror_of_room(event.place.channel.as_str())?;
+            event.place = home_of(&mirror);
+        }
+        let mirror = match self.core.routes().at(&event.place).cloned() {
+            Some(mirror) => mirror,
+            None => self.direct_mirror(&event).await?,
+        };
+        if event.content.is_ephemeral() {
+            self.pass_on(event, mirror);
+            return None;
+        }
+        if roster::is_roster(&event.content) {
+            roster::note(&self.core, &mirror, &event);
+            return None;
+        }
+        let reads = mirror.member(&event.place).is_some_and(|member| member.flow.reads());
+        if let (Some(key), true) = (&event.echo_of, reads) {
+            lane::settle_echo(&self.core, &mirror, &event, key).await;
+            return None;
+        }
+        reads.then_some((event, mirror))
+    }
+
+    async fn direct_mirror(&self, event: &Event) -> Option<Arc<Mirror>> {
+        let Some(with) = event.direct_to.clone() else {
+            telemetry::unrouted(&self.network);
+            tracing::debug!(place = %event.place, "An event of a channel that is not mirrored was dropped.");
+            return None;
+        };
+        open_direct(&self.core, event.place.clone(), Some(event.sender.clone()), with).await
+    }
+
+    fn pass_on(&self, event: Event, mirror: Arc<Mirror>) {
+        if let Ok(permit) = self.ephemeral.clone().try_acquire_owned() {
+            let core = self.core.clone();
+            self.core.tasks.spawn(async move {
+                lane::pass_on(&core, &mirror, &event).await;
+                drop(permit);
+            });
+        }
+    }
+
+    /// The oldest batch is on the device, or failed. A failed one is written again, in order, until it succeeds: the disk
+    /// may have been full. Its ticket waits so long, and with it the upstream acknowledgement.
+    async fn written(&self, result: Result<Vec<Accepted>, StoreError>, first: Writing, rest: &mut VecDeque<Writing>) {
+        match result {
+            Ok(applied) => self.settle(&applied, first),
+            Err(error) => {
+                let mut failed = VecDeque::from([first]);
+                self.rewrite(error, &mut failed, rest).await;
+            }
+        }
+    }
+
+    fn settle(&self, applied: &[Accepted], written: Writing) {
+        faults::point("accept-after");
+        for accepted in applied {
+            if let Accepted::Duplicate(_) = accepted {
+                telemetry::duplicate(&self.network);
+            }
+        }
+        written.done.send(()).ok();
+        for (mirror, place) in &written.woken {
+            self.core.wake(mirror, place);
+        }
+    }
+
+    async fn rewrite(&self, error: StoreError, failed: &mut VecDeque<Writing>, rest: &mut VecDeque<Writing>) {
+        tracing::error!(network = %self.network, %error, "The store failed; what was read waits and is tried again.");
+        // What was submitted behind the failed batch is waited for, and what failed of it goes behind.
+        while let Some(mut next) = rest.pop_front() {
+            match (&mut next.commit).await {
+                Ok(applied) => self.settle(&applied, next),
+                Err(_) => failed.push_back(next),
+            }
+        }
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+        while let Some(mut next) = failed.pop_front() {
+            loop {
+                let result = match self.core.store.submit(Batch { ops: next.ops.clone() }).await {
+                    Ok(commit) => {
+                        next.commit = commit;
+                        (&mut next.commit).await
+                    }
+                    Err(error) => Err(error),
+                };
+                match result {
+                    Ok(applied) => {
+                        self.settle(&applied, next);
+                        break;
+                    }
+                    Err(StoreError::Closed) => return,
+                    Err(StoreError::TooLarge(bytes)) => {
+                        tracing::error!(network = %self.network, bytes, "An event is too large to be stored and was dropped.");
+                        next.done.send(()).ok();
+                        break;
+                    }
+                    Err(_) => {
+                        let wait = backoff.next(None, &*self.core.entropy);
+                        tokio::select! {
+                            () = tokio::time::sleep(wait) => {}
+                            () = self.core.stop.cancelled() => return,
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the oldest batch.
+async fn head(writing: &mut VecDeque<Writing>) -> Result<Vec<Accepted>, StoreError> {
+    match writing.front_mut() {
+        Some(first) => (&mut first.commit).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The mirror of a direct chat, made if it is new.
+pub(crate) async fn open_direct(
+    core: &Arc<Core>,
+    place: Place,
+    person: Option<viaduct_model::Person>,
+    with: String,
+) -> Option<Arc<Mirror>> {
+    let guard = core.making.lock().await;
+    if let Some(mirror) = core.routes().at(&place).cloned() {
+        return Some(mirror);
+    }
+    let name = direct_name(&place, &with)?;
+    let mirror = direct(name.clone(), place.clone(), person, with.clone(), &core.settings());
+    for member in &mirror.members {
+        let lane = viaduct_store::Lane {
+            mirror: name.clone(),
+            to: member.place.clone(),
+        };
+        core.commit(Op::Open { lane }).await.ok()?;
+    }
+    let portal = viaduct_store::Portal {
+        place,
+        room: String::new(),
+        mirror: name.clone(),
+        direct_to: Some(with),
+    };
+    core.commit(Op::PutPortal(portal)).await.ok()?;
+    core.add_mirror(mirror);
+    drop(guard);
+    core.routes().named(&name).cloned()
+}
+
+/// A direct chat's mirror is named after its two sides.
+fn direct_name(place: &Place, with: &str) -> Option<MirrorName> {
+    let id = viaduct_model::MessageId::new(with).ok()?;
+    let key = viaduct_model::DeliveryKey::derive(place, &id, place);
+    MirrorName::new(format!("direct-{key}")).ok()
+}

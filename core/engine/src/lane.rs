@@ -1,0 +1,558 @@
+//! Delivery lanes: one for each mirror and destination, in the order of the journal.
+//!
+//! A lane is a position in its mirror's journal. It costs no task while it has nothing to do: waking it starts a worker,
+//! which reads entries after the position, delivers them one by one, and ends when there are none. The worker keeps what it
+//! settled in flight and waits for it only where an entry refers to an earlier one, or at its end.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use viaduct_bridge::Outcome;
+use viaduct_model::{DeliveryKey, Event, Lookup};
+use viaduct_store::{Batch, Commit, DeliveryState, Lane, LaneMark, Op, Seq, StoreError};
+
+use crate::EngineError;
+use crate::backoff::Backoff;
+use crate::core::{Core, Side};
+use crate::deliver::{Delivering, End, Prepared};
+use crate::routes::{Member, Mirror};
+use crate::{faults, resolve, telemetry};
+
+/// How many journal entries a worker reads at once.
+const READ: usize = 64;
+/// How many deliveries are got ready side by side.
+const AHEAD: usize = 16;
+/// How many settled deliveries are being written at the same time.
+const IN_FLIGHT: usize = 256;
+
+/// A lane's place in memory: whether it has a worker, and how far it is.
+#[derive(Debug)]
+pub(crate) struct LaneHandle {
+    pub(crate) lane: Lane,
+    state: Mutex<LaneState>,
+}
+
+#[derive(Debug, Default)]
+struct LaneState {
+    working: bool,
+    /// Woken while working: the worker has to look once more.
+    again: bool,
+    /// Settled up to here, as far as known in memory.
+    settled: Option<Seq>,
+}
+
+impl LaneHandle {
+    pub(crate) fn new(lane: Lane) -> Self {
+        Self {
+            lane,
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, LaneState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far the lane is, as far as known.
+    pub(crate) fn settled(&self) -> Option<Seq> {
+        self.state().settled
+    }
+
+    /// Starts a worker, or has the running one look again.
+    pub(crate) fn wake(self: &Arc<Self>, core: &Arc<Core>) {
+        let mut state = self.state();
+        if state.working {
+            state.again = true;
+            return;
+        }
+        state.working = true;
+        drop(state);
+        core.tasks.spawn(work(core.clone(), self.clone()));
+    }
+
+    /// Whether the worker may end; if it was woken meanwhile it may not.
+    fn rest(&self) -> bool {
+        let mut state = self.state();
+        state.working = std::mem::take(&mut state.again);
+        !state.working
+    }
+}
+
+/// Works until there is nothing left. While the store fails the worker is kept, and with it what it has delivered.
+async fn work(core: Arc<Core>, handle: Arc<LaneHandle>) {
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+    let mut worker = None;
+    loop {
+        match turn(&core, &handle, &mut worker).await {
+            Ok(()) if core.stop.is_cancelled() => {
+                handle.state().working = false;
+                return;
+            }
+            Ok(()) => {
+                worker = None;
+                if handle.rest() {
+                    return;
+                }
+            }
+            Err(StoreError::Closed) => return,
+            Err(error) => {
+                tracing::error!(mirror = %handle.lane.mirror, to = %handle.lane.to, %error, "The lane waits for the store.");
+                let wait = backoff.next(None, &*core.entropy);
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = core.stop.cancelled() => return,
+                }
+            }
+        }
+    }
+}
+
+async fn turn<'a>(
+    core: &'a Arc<Core>,
+    handle: &'a Arc<LaneHandle>,
+    worker: &mut Option<Worker<'a>>,
+) -> Result<(), StoreError> {
+    if worker.is_none() {
+        *worker = Worker::start(core, handle).await?;
+    }
+    match worker {
+        Some(worker) => worker.run().await,
+        None => Ok(()),
+    }
+}
+
+/// A settled delivery on its way to the device.
+struct Settling {
+    commit: Commit,
+    op: Op,
+}
+
+struct Worker<'a> {
+    core: &'a Arc<Core>,
+    handle: &'a Arc<LaneHandle>,
+    mirror: Arc<Mirror>,
+    member: Member,
+    side: Arc<Side>,
+    position: Seq,
+    /// The mark in the store is here, or about to be.
+    noted: Seq,
+    /// Sending was begun, durably or about to be, up to here.
+    begun: Seq,
+    beginning: Option<Commit>,
+    settling: VecDeque<Settling>,
+}
+
+impl<'a> Worker<'a> {
+    /// Finds out where the lane stands. None if its mirror or network is no longer there.
+    async fn start(core: &'a Arc<Core>, handle: &'a Arc<LaneHandle>) -> Result<Option<Worker<'a>>, StoreError> {
+        let lane = &handle.lane;
+        let Some(mirror) = core.routes().named(&lane.mirror).cloned() else {
+            return Ok(None);
+        };
+        let Some(member) = mirror.member(&lane.to).cloned() else {
+            return Ok(None);
+        };
+        let Some(side) = core.side(&lane.to.network) else {
+            return Ok(None);
+        };
+        let mark = match core.store.lane(lane).await? {
+            Some(mark) => mark,
+            None => LaneMark::default(),
+        };
+        let fresh = handle.settled().is_none();
+        let position = handle.settled().unwrap_or(mark.settled);
+        handle.state().settled = Some(position);
+        let mut worker = Self {
+            core,
+            handle,
+            mirror,
+            member,
+            side,
+            position,
+            noted: mark.settled,
+            begun: mark.begun,
+            beginning: None,
+            settling: VecDeque::new(),
+        };
+        if fresh && mark.begun > mark.settled {
+            worker.reconcile(mark).await?;
+        }
+        Ok(Some(worker))
+    }
+
+    /// The hub was killed while these were being sent: asks the network what became of them, or says that nobody knows.
+    async fn reconcile(&mut self, mark: LaneMark) -> Result<(), StoreError> {
+        while self.position < mark.begun {
+            let entries = self
+                .core
+                .store
+                .journal(&self.handle.lane.mirror, self.position, READ)
+                .await?;
+            if entries.is_empty() {
+                break;
+            }
+            for (seq, event) in entries {
+                if seq > mark.begun {
+                    return Ok(());
+                }
+                if self.goes_here(&event) {
+                    let end = match self.prepare(seq, event).await? {
+                        Prepared::Send(sending) => self.delivering().outcome_of(*sending).await,
+                        Prepared::End(end) => end,
+                        Prepared::Elsewhere => continue,
+                    };
+                    let Some(end) = end.into_settled() else { return Ok(()) };
+                    self.settle(seq, end).await?;
+                } else {
+                    self.position = seq;
+                }
+            }
+        }
+        self.settled_all().await
+    }
+
+    async fn run(&mut self) -> Result<(), StoreError> {
+        while !self.core.stop.is_cancelled() {
+            let entries = self
+                .core
+                .store
+                .journal(&self.handle.lane.mirror, self.position, READ)
+                .await?;
+            if entries.is_empty() {
+                break;
+            }
+            if !self.entries(entries).await? {
+                break;
+            }
+        }
+        self.finish().await
+    }
+
+    /// Delivers some entries. False if the hub is stopping or the side went away.
+    async fn entries(&mut self, entries: Vec<(Seq, Event)>) -> Result<bool, StoreError> {
+        let waiting = entries.len() as u64;
+        telemetry::waiting(&self.handle.lane.mirror, &self.handle.lane.to.network, waiting);
+        let mut entries = entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            let mut ready: Vec<(Seq, u64, Prepared)> = Vec::with_capacity(AHEAD);
+            // Entries that refer to others are planned only when everything before them is in the map.
+            while ready.len() < AHEAD {
+                let Some((_, next)) = entries.peek() else { break };
+                if resolve::refers(&next.content) && !(ready.is_empty() && self.settling.is_empty()) {
+                    if !ready.is_empty() {
+                        break;
+                    }
+                    self.settled_all().await?;
+                }
+                let Some((seq, event)) = entries.next() else { break };
+                if self.goes_here(&event) {
+                    let at = event.at.as_millis();
+                    ready.push((seq, at, self.prepare(seq, event).await?));
+                } else {
+                    ready.push((seq, 0, Prepared::Elsewhere));
+                }
+            }
+            self.get_ready(&ready).await;
+            let following: Vec<Seq> = ready.iter().skip(1).map(|(seq, ..)| *seq).collect();
+            for (index, (seq, at, prepared)) in ready.into_iter().enumerate() {
+                let end = match prepared {
+                    Prepared::Elsewhere => {
+                        self.position = seq;
+                        continue;
+                    }
+                    Prepared::Send(sending) => {
+                        self.begin(seq, following.get(index).copied()).await?;
+                        let end = self.delivering().deliver(*sending).await;
+                        let took = self.core.clock.now().as_millis().saturating_sub(at);
+                        #[expect(clippy::cast_precision_loss, reason = "a histogram is of floats")]
+                        telemetry::delivery_seconds(&self.handle.lane.to.network, took as f64 / 1000.0);
+                        end
+                    }
+                    Prepared::End(end) => end,
+                };
+                match end.into_settled() {
+                    Some(end) => self.settle(seq, end).await?,
+                    None => return Ok(false),
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Lets the destination make its puppets and ghosts side by side.
+    async fn get_ready(&self, ready: &[(Seq, u64, Prepared)]) {
+        let session = &self.side.session;
+        join_all(ready.iter().filter_map(|(_, _, prepared)| match prepared {
+            Prepared::Send(sending) => Some(session.prepare(&sending.cleared)),
+            Prepared::End(_) | Prepared::Elsewhere => None,
+        }))
+        .await;
+    }
+
+    fn goes_here(&self, event: &Event) -> bool {
+        self.mirror
+            .destinations(&event.place)
+            .any(|member| member.place == self.member.place)
+    }
+
+    fn delivering(&self) -> Delivering<'_> {
+        Delivering {
+            core: self.core,
+            mirror: &self.mirror,
+            member: &self.member,
+            side: &self.side,
+        }
+    }
+
+    async fn prepare(&self, seq: Seq, event: Event) -> Result<Prepared, StoreError> {
+        let resolved = if resolve::refers(&event.content) {
+            resolve::resolve(&*self.core.store, &event, &self.handle.lane.to).await?
+        } else {
+            crate::plan::Resolved::default()
+        };
+        Ok(self.delivering().prepare(seq, event, &resolved))
+    }
+
+    /// Notes, where sending twice would show, that sending begins: what was begun and is not settled after a crash has an
+    /// unknown outcome. The note for the following entry is written while this one is being sent.
+    async fn begin(&mut self, seq: Seq, following: Option<Seq>) -> Result<(), StoreError> {
+        if self.side.session.capabilities(&self.handle.lane.to.channel).lookup == Lookup::Idempotent {
+            return Ok(());
+        }
+        if self.begun < seq {
+            self.submit_begin(seq).await?;
+        }
+        if let Some(commit) = self.beginning.take() {
+            commit.await?;
+        }
+        faults::point("begin-after");
+        if let Some(following) = following {
+            self.submit_begin(following).await?;
+        }
+        Ok(())
+    }
+
+    async fn submit_begin(&mut self, through: Seq) -> Result<(), StoreError> {
+        let op = Op::Begin {
+            lane: self.handle.lane.clone(),
+            through,
+        };
+        self.beginning = Some(self.core.store.submit(Batch::of(op)).await?);
+        self.begun = through;
+        Ok(())
+    }
+
+    /// Writes down where the lane stands, and that nothing beyond it was begun.
+    async fn finish(&mut self) -> Result<(), StoreError> {
+        if self.position > self.noted {
+            self.settle(self.position, End::nothing()).await?;
+        }
+        self.settled_all().await?;
+        if self.begun > self.position {
+            self.submit_begin(self.position).await?;
+        }
+        if let Some(commit) = self.beginning.take() {
+            commit.await?;
+        }
+        Ok(())
+    }
+
+    async fn settle(&mut self, seq: Seq, end: End) -> Result<(), StoreError> {
+        faults::point("settle-before");
+        telemetry::settled(&self.handle.lane.to.network, end.name());
+        let record = end.record.map(|(state, reason)| (state, reason, self.core.clock.now()));
+        let op = Op::Settle {
+            lane: self.handle.lane.clone(),
+            seq,
+            ids: end.ids,
+            record,
+        };
+        while self.settling.len() >= IN_FLIGHT {
+            self.settled_one().await?;
+        }
+        let commit = self.core.store.submit(Batch::of(op.clone())).await?;
+        self.settling.push_back(Settling { commit, op });
+        self.position = seq;
+        self.noted = seq;
+        Ok(())
+    }
+
+    async fn settled_one(&mut self) -> Result<(), StoreError> {
+        let Some(first) = self.settling.front_mut() else {
+            return Ok(());
+        };
+        let result = (&mut first.commit).await;
+        let Some(first) = self.settling.pop_front() else {
+            return Ok(());
+        };
+        if let Err(error) = result {
+            self.settle_again(first.op, error).await?;
+        }
+        faults::point("settle-after");
+        Ok(())
+    }
+
+    /// What was delivered has to be written down, whatever it takes: the disk may be full for a while.
+    async fn settle_again(&self, op: Op, error: StoreError) -> Result<(), StoreError> {
+        let mut error = error;
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+        loop {
+            if error == StoreError::Closed {
+                return Err(error);
+            }
+            tracing::error!(lane = %self.handle.lane.to, %error, "A delivery could not be written down and is tried again.");
+            tokio::time::sleep(backoff.next(None, &*self.core.entropy)).await;
+            match self.core.commit(op.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(next) => error = next,
+            }
+        }
+    }
+
+    async fn settled_all(&mut self) -> Result<(), StoreError> {
+        while !self.settling.is_empty() {
+            self.settled_one().await?;
+        }
+        self.handle.state().settled = Some(self.position);
+        telemetry::waiting(&self.handle.lane.mirror, &self.handle.lane.to.network, 0);
+        Ok(())
+    }
+}
+
+/// Our own delivery came back from the network: if its outcome was unknown, now it is known.
+pub(crate) async fn settle_echo(core: &Arc<Core>, mirror: &Arc<Mirror>, event: &Event, key: &DeliveryKey) {
+    if let Err(error) = try_settle_echo(core, mirror, event, key).await {
+        tracing::warn!(place = %event.place, %error, "An echo could not be settled.");
+    }
+}
+
+async fn try_settle_echo(
+    core: &Arc<Core>,
+    mirror: &Arc<Mirror>,
+    event: &Event,
+    key: &DeliveryKey,
+) -> Result<(), StoreError> {
+    if let Some(cursor) = &event.cursor {
+        core.commit(Op::Cursor {
+            place: event.place.clone(),
+            cursor: cursor.clone(),
+        })
+        .await?;
+    }
+    let filter = viaduct_store::DeliveryFilter {
+        mirror: Some(mirror.name.clone()),
+        state: Some(DeliveryState::Unknown),
+        limit: 1000,
+    };
+    for record in core.store.deliveries(&filter).await? {
+        if record.lane.to != event.place {
+            continue;
+        }
+        let before = Seq(record.seq.0.saturating_sub(1));
+        let found = core.store.journal(&mirror.name, before, 1).await?;
+        let Some((seq, source)) = found.first().filter(|(seq, _)| *seq == record.seq) else {
+            continue;
+        };
+        if DeliveryKey::derive(&source.place, &source.id, &event.place) == *key {
+            let ids = vec![event.id.clone()];
+            let settle = Op::Settle {
+                lane: record.lane.clone(),
+                seq: *seq,
+                ids,
+                record: None,
+            };
+            let forget = Op::Forget {
+                lane: record.lane.clone(),
+                seq: *seq,
+            };
+            core.store
+                .submit(Batch {
+                    ops: vec![settle, forget],
+                })
+                .await?
+                .await?;
+            crate::deliver::tell(core, &source.place, &source.id, &event.place, Outcome::Delivered).await;
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Passes on what only matters now, to whoever can show it, once.
+pub(crate) async fn pass_on(core: &Arc<Core>, mirror: &Arc<Mirror>, event: &Event) {
+    for member in mirror.destinations(&event.place) {
+        let Some(side) = core.side(&member.place.network).filter(|side| side.is_up()) else {
+            continue;
+        };
+        let Ok(resolved) = resolve::resolve(&*core.store, event, &member.place).await else {
+            continue;
+        };
+        let delivering = Delivering {
+            core,
+            mirror,
+            member,
+            side: &side,
+        };
+        if let Prepared::Send(sending) = delivering.prepare(Seq(0), event.clone(), &resolved) {
+            // Nobody misses a typing notification: errors end here.
+            side.session.deliver(sending.cleared).await.map(drop).ok();
+        }
+    }
+}
+
+/// Tries one recorded delivery again, outside its lane's order.
+pub(crate) async fn retry(core: &Arc<Core>, lane: &Lane, seq: Seq) -> Result<String, EngineError> {
+    let record = core.store.delivery(lane, seq).await?.ok_or(EngineError::NoDelivery)?;
+    if !matches!(record.state, DeliveryState::Failed | DeliveryState::Unknown) {
+        return Err(EngineError::NoDelivery);
+    }
+    let mirror = core
+        .routes()
+        .named(&lane.mirror)
+        .cloned()
+        .ok_or(EngineError::NoDelivery)?;
+    let member = mirror.member(&lane.to).cloned().ok_or(EngineError::NoDelivery)?;
+    let side = core.side(&lane.to.network).ok_or(EngineError::NoDelivery)?;
+    let before = Seq(seq.0.saturating_sub(1));
+    let found = core
+        .store
+        .journal(&lane.mirror, before, 1)
+        .await?
+        .into_iter()
+        .find(|(at, _)| *at == seq);
+    let (_, event) = found.ok_or(EngineError::NoDelivery)?;
+    let resolved = resolve::resolve(&*core.store, &event, &lane.to).await?;
+    let delivering = Delivering {
+        core,
+        mirror: &mirror,
+        member: &member,
+        side: &side,
+    };
+    let end = match delivering.prepare(seq, event, &resolved) {
+        Prepared::Send(sending) => delivering.deliver(*sending).await,
+        Prepared::End(end) => end,
+        Prepared::Elsewhere => End::nothing(),
+    };
+    let name = end.name().to_owned();
+    let Some(end) = end.into_settled() else { return Ok(name) };
+    let forget = Op::Forget {
+        lane: lane.clone(),
+        seq,
+    };
+    let record = end.record.map(|(state, reason)| (state, reason, core.clock.now()));
+    let settle = Op::Settle {
+        lane: lane.clone(),
+        seq,
+        ids: end.ids,
+        record,
+    };
+    core.store
+        .submit(Batch {
+            ops: vec![forget, settle],
+        })
+        .await?
+        .await?;
+    Ok(name)
+}

@@ -1,0 +1,121 @@
+//! What happens on the homeserver beside the rooms' events: invitations, upgrades, queries.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use viaduct_matrix::Observer;
+use viaduct_model::{MirrorName, Person, Place};
+
+use crate::core::Core;
+use crate::intake;
+
+/// Answers a command that somebody gave the bot: `(text, sender)` to the answer.
+pub type Commands = Arc<dyn Fn(&str, &str) -> String + Send + Sync>;
+
+/// The engine as the homeserver side sees it.
+pub(crate) struct HomeObserver {
+    pub(crate) core: Arc<Core>,
+    pub(crate) commands: Option<Commands>,
+}
+
+impl HomeObserver {
+    /// A Matrix person invited a ghost: they want to talk to the person behind it.
+    async fn direct(&self, room: &str, ghost: &str, by: &str) -> Option<()> {
+        let home = self.core.home()?;
+        let (network, person) = home.person_of_ghost(ghost)?;
+        let side = self.core.side(&network)?;
+        let channel = match side.session.direct_channel(&person, by).await {
+            Ok(channel) => channel,
+            Err(error) => {
+                tracing::info!(%network, %error, "A direct chat is not possible.");
+                let text = format!("{error}");
+                home.notice(room, &text, None, &format!("direct-{room}")).await.ok();
+                return None;
+            }
+        };
+        let name = person.to_string();
+        let person = Person {
+            network: network.clone(),
+            id: person,
+            name,
+            avatar: None,
+            organisation: None,
+            bot: false,
+        };
+        let place = Place::new(network, channel);
+        let mirror = intake::open_direct(&self.core, place, Some(person), by.to_owned()).await?;
+        if let Err(error) = self.core.save_room(&mirror, room).await {
+            tracing::error!(%error, "The room of a direct chat could not be remembered.");
+        }
+        self.core.wake_all(&mirror);
+        Some(())
+    }
+}
+
+#[async_trait]
+impl Observer for HomeObserver {
+    async fn invited(&self, room: &str, invitee: &str, by: &str, direct: bool) {
+        if direct {
+            self.direct(room, invitee, by).await;
+        }
+    }
+
+    async fn upgraded(&self, room: &str, replacement: &str) {
+        let Some(name) = self.core.mirror_of_room(room) else {
+            return;
+        };
+        let Some(mirror) = self.core.routes().named(&name).cloned() else {
+            return;
+        };
+        match self.core.save_room(&mirror, replacement).await {
+            Ok(()) => {
+                tracing::info!(mirror = %name, replacement, "The mirror's room was upgraded; the mirror follows.")
+            }
+            Err(error) => tracing::error!(mirror = %name, %error, "The upgraded room could not be remembered."),
+        }
+    }
+
+    async fn command(&self, room: &str, sender: &str, text: &str, event_id: &str) {
+        if let (Some(commands), Some(home)) = (&self.commands, self.core.home()) {
+            let answer = commands(text, sender);
+            if let Err(error) = home
+                .notice(room, &answer, Some(event_id), &format!("command-{event_id}"))
+                .await
+            {
+                tracing::warn!(%error, "A command could not be answered.");
+            }
+        }
+    }
+
+    async fn user_exists(&self, mxid: &str) -> bool {
+        match self.core.home().and_then(|home| home.person_of_ghost(mxid)) {
+            Some((network, _)) => self.core.side(&network).is_some(),
+            None => false,
+        }
+    }
+
+    async fn alias_exists(&self, _alias: &str) -> bool {
+        // Rooms are made when the hub starts, not when somebody asks for their alias.
+        false
+    }
+
+    fn is_mirrored(&self, room: &str) -> bool {
+        self.core.mirror_of_room(room).is_some()
+    }
+}
+
+/// Reads which rooms the mirrors have from the last run.
+pub(crate) async fn remember_rooms(core: &Arc<Core>) -> Result<(), viaduct_store::StoreError> {
+    for portal in core.store.portals().await? {
+        let mirror: &MirrorName = &portal.mirror;
+        if let Some(with) = portal.direct_to.clone() {
+            let settings = core.settings();
+            let direct = crate::routes::direct(mirror.clone(), portal.place.clone(), None, with, &settings);
+            core.add_mirror(direct);
+        }
+        if !portal.room.is_empty() && core.routes().named(mirror).is_some() {
+            core.know_room(mirror, &portal.room);
+        }
+    }
+    Ok(())
+}

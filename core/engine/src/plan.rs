@@ -1,0 +1,598 @@
+//! Planning: what one event becomes at one destination. Pure; the only place where fallbacks are decided.
+//!
+//! The lane finds out what the event refers to and where that is at the destination ([`Resolved`]); [`plan`] turns this and
+//! the destination's [`Capabilities`] into content the destination can express, or says why nothing is sent.
+
+use viaduct_model::document::{Block, Inline, is_safe_link};
+use viaduct_model::{
+    Attachment, Capabilities, Content, Document, MediaRef, Message, MessageId, MessageStyle, Reaction, Support,
+};
+
+use crate::settings::Forms;
+
+/// How much of a message is quoted when it is referred to in words, in characters.
+const QUOTE_BOUND: usize = 60;
+
+/// A message that another one refers to, as far as it is known.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Referred {
+    /// Its ids at the destination, in order; empty if it is not there.
+    pub ids: Vec<MessageId>,
+    /// Its author's name.
+    pub name: Option<String>,
+    /// Its text.
+    pub text: Option<String>,
+    /// How long ago it happened, in seconds, as seen from the event that refers to it.
+    pub age: u64,
+    /// If it was itself a reaction: what it reacted to, and how. Then taking it back is meant.
+    pub reaction: Option<Reaction>,
+}
+
+/// What an event refers to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Resolved {
+    /// The event acted upon ([`Content::target`]).
+    pub target: Option<Referred>,
+    /// For reactions that are taken back: the ids of the reaction itself at the destination.
+    pub reaction_ids: Vec<MessageId>,
+    /// The message answered.
+    pub reply: Option<Referred>,
+    /// The first message of the thread.
+    pub thread: Option<Referred>,
+}
+
+/// What is done about an event at one destination.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Plan {
+    /// Send this. The second part lists all ids of the target there.
+    Send(Content, Vec<MessageId>),
+    /// Send nothing, because of this.
+    Skip(&'static str),
+}
+
+/// Makes links to files and long texts.
+pub trait Links {
+    /// A link for a file, if files are published.
+    fn file(&self, media: &MediaRef, name: &str) -> Option<String>;
+    /// A reference to the event's own text as a file.
+    fn text(&self) -> MediaRef;
+}
+
+/// Decides what an event becomes at a destination with these capabilities.
+pub fn plan(content: &Content, resolved: &Resolved, caps: &Capabilities, forms: &Forms, links: &dyn Links) -> Plan {
+    match content {
+        Content::Message(message) => Plan::Send(
+            Content::Message(plan_message(message, resolved, caps, forms, links)),
+            Vec::new(),
+        ),
+        Content::Edit { message, .. } => plan_edit(message, resolved, caps, forms, links),
+        Content::Delete { reason, .. } => plan_delete(reason.as_deref(), resolved, caps, forms),
+        Content::React { reaction, .. } => plan_reaction(reaction, resolved, caps, forms),
+        Content::Unreact { reaction, .. } => plan_unreact(reaction, resolved, caps),
+        Content::Read { .. } => match first_id(resolved.target.as_ref()) {
+            Some(target) if caps.read == Support::Native => Plan::Send(Content::Read { target }, Vec::new()),
+            _ => Plan::Skip("read receipts are not possible there"),
+        },
+        Content::Pins { .. } => Plan::Skip("pinned messages are not possible there"),
+        Content::Closed { reason } => Plan::Send(Content::Message(notice(reason)), Vec::new()),
+        Content::Opened => Plan::Skip("nothing to say"),
+        other => {
+            let support = match other {
+                Content::Membership { change, .. } => match change {
+                    viaduct_model::Membership::Kick
+                    | viaduct_model::Membership::Ban
+                    | viaduct_model::Membership::Unban => caps.moderation,
+                    _ => caps.membership,
+                },
+                Content::Role { .. } => caps.role,
+                Content::Topic { .. } => caps.topic,
+                Content::Name { .. } | Content::Picture { .. } => caps.name,
+                Content::Typing { .. } => caps.typing,
+                _ => Support::None,
+            };
+            if support == Support::Native {
+                Plan::Send(other.clone(), Vec::new())
+            } else {
+                Plan::Skip("the network has nothing like it")
+            }
+        }
+    }
+}
+
+fn first_id(referred: Option<&Referred>) -> Option<MessageId> {
+    referred.and_then(|referred| referred.ids.first().cloned())
+}
+
+fn plan_message(
+    message: &Message,
+    resolved: &Resolved,
+    caps: &Capabilities,
+    forms: &Forms,
+    links: &dyn Links,
+) -> Message {
+    let mut planned = message.clone();
+    let thread = first_id(resolved.thread.as_ref());
+    let reply = first_id(resolved.reply.as_ref());
+    planned.thread = thread.clone().filter(|_| caps.thread == Support::Native);
+    // A thread becomes an answer to its first message where there are no threads.
+    let referred = match (&planned.thread, &resolved.reply) {
+        (_, Some(referred)) => Some((referred, reply)),
+        (None, None) => resolved.thread.as_ref().map(|referred| (referred, thread)),
+        (Some(_), None) => None,
+    };
+    planned.reply_to = None;
+    match referred {
+        Some((_, Some(id))) if caps.reply == Support::Native => planned.reply_to = Some(id),
+        Some((referred, _)) => prefix_reply(&mut planned.body, referred, forms),
+        None => {}
+    }
+    plan_files(&mut planned, caps, forms, links);
+    shorten(&mut planned, caps, forms, links);
+    planned
+}
+
+fn prefix_reply(body: &mut Document, referred: &Referred, forms: &Forms) {
+    let Some(name) = &referred.name else { return };
+    let text = fill(
+        &forms.reply,
+        &[("name", name), ("quote", &quote(referred.text.as_deref()))],
+    );
+    prepend(body, text);
+}
+
+/// Puts a text in front of the first paragraph.
+fn prepend(body: &mut Document, text: String) {
+    match body.blocks.first_mut() {
+        Some(Block::Paragraph(content)) => content.insert(0, Inline::Text(text)),
+        _ => body.blocks.insert(0, Block::Paragraph(vec![Inline::Text(text)])),
+    }
+}
+
+fn plan_files(message: &mut Message, caps: &Capabilities, forms: &Forms, links: &dyn Links) {
+    let (native, linked): (Vec<_>, Vec<_>) = std::mem::take(&mut message.attachments).into_iter().partition(|file| {
+        let fits = match (file.size, caps.file_limit) {
+            (Some(size), Some(limit)) => size <= limit,
+            _ => true,
+        };
+        caps.file == Support::Native && fits
+    });
+    message.attachments = native;
+    for file in linked {
+        message
+            .body
+            .blocks
+            .push(Block::Paragraph(file_line(&file, forms, links)));
+    }
+}
+
+fn file_line(file: &Attachment, forms: &Forms, links: &dyn Links) -> Vec<Inline> {
+    let size = file.size.map_or_else(|| "?".to_owned(), human_size);
+    match links.file(&file.media, &file.name).filter(|link| is_safe_link(link)) {
+        Some(link) => {
+            let line = fill(&forms.file, &[("file", &file.name), ("size", &size), ("link", "\u{0}")]);
+            with_link(&line, link)
+        }
+        None => vec![Inline::Text(fill(
+            &forms.file_missing,
+            &[("file", &file.name), ("size", &size)],
+        ))],
+    }
+}
+
+/// The line with the link in the place of the one NUL.
+fn with_link(line: &str, link: String) -> Vec<Inline> {
+    let (before, after) = line.split_once('\u{0}').unwrap_or((line, ""));
+    let shown = Inline::Link {
+        content: vec![Inline::Text(link.clone())],
+        url: link,
+    };
+    [Inline::Text(before.to_owned()), shown, Inline::Text(after.to_owned())]
+        .into_iter()
+        .filter(|inline| !matches!(inline, Inline::Text(text) if text.is_empty()))
+        .collect()
+}
+
+/// A text with more lines than the network bears becomes its beginning and a link, where files are published.
+fn shorten(message: &mut Message, caps: &Capabilities, forms: &Forms, links: &dyn Links) {
+    let Some(limit) = caps.line_limit else { return };
+    let text = message.body.to_plain();
+    if text.lines().count() <= limit as usize {
+        return;
+    }
+    if let Some(link) = links
+        .file(&links.text(), "message.txt")
+        .filter(|link| is_safe_link(link))
+    {
+        let line = fill(&forms.long_text, &[("quote", &quote(Some(&text))), ("link", "\u{0}")]);
+        message.body = Document::paragraph(with_link(&line, link));
+    }
+}
+
+fn plan_edit(message: &Message, resolved: &Resolved, caps: &Capabilities, forms: &Forms, links: &dyn Links) -> Plan {
+    let target = resolved.target.clone().unwrap_or_default();
+    let in_time = caps.edit_window.is_none_or(|window| target.age <= window);
+    let mut planned = plan_message(message, resolved, caps, forms, links);
+    match target.ids.first() {
+        Some(id) if caps.edit == Support::Native && in_time => Plan::Send(
+            Content::Edit {
+                target: id.clone(),
+                message: planned,
+            },
+            target.ids.clone(),
+        ),
+        _ if caps.edit == Support::None => Plan::Skip("edits are not possible there"),
+        _ => {
+            let (before, after) = forms.edit.split_once("{text}").unwrap_or((forms.edit.as_str(), ""));
+            prepend(&mut planned.body, before.to_owned());
+            if !after.is_empty() {
+                planned
+                    .body
+                    .blocks
+                    .push(Block::Paragraph(vec![Inline::Text(after.to_owned())]));
+            }
+            Plan::Send(Content::Message(planned), Vec::new())
+        }
+    }
+}
+
+fn plan_delete(reason: Option<&str>, resolved: &Resolved, caps: &Capabilities, forms: &Forms) -> Plan {
+    let Some(target) = &resolved.target else {
+        return Plan::Skip("what was deleted is not known there");
+    };
+    if let Some(reaction) = &target.reaction {
+        return plan_unreact(reaction, resolved, caps);
+    }
+    match target.ids.first() {
+        Some(id) if caps.delete == Support::Native => Plan::Send(
+            Content::Delete {
+                target: id.clone(),
+                reason: reason.map(ToOwned::to_owned),
+            },
+            target.ids.clone(),
+        ),
+        Some(_) if caps.delete == Support::Fallback => {
+            let text = fill(
+                &forms.delete,
+                &[
+                    ("quote", &quote(target.text.as_deref())),
+                    ("name", target.name.as_deref().unwrap_or("?")),
+                ],
+            );
+            Plan::Send(Content::Message(notice(&text)), Vec::new())
+        }
+        Some(_) => Plan::Skip("deletions are not possible there"),
+        None => Plan::Skip("what was deleted is not there"),
+    }
+}
+
+fn plan_reaction(reaction: &Reaction, resolved: &Resolved, caps: &Capabilities, forms: &Forms) -> Plan {
+    let Some(target) = &resolved.target else {
+        return Plan::Skip("what was reacted to is not known");
+    };
+    match (caps.reaction, target.ids.first()) {
+        (Support::Native, Some(id)) => Plan::Send(
+            Content::React {
+                target: id.clone(),
+                reaction: reaction.clone(),
+            },
+            target.ids.clone(),
+        ),
+        (Support::None, _) => Plan::Skip("reactions are not possible there"),
+        (_, None) => Plan::Skip("what was reacted to is not there"),
+        (Support::Fallback, Some(_)) => {
+            let text = fill(
+                &forms.reaction,
+                &[
+                    ("emoji", &reaction.key),
+                    ("name", target.name.as_deref().unwrap_or("?")),
+                    ("quote", &quote(target.text.as_deref())),
+                ],
+            );
+            Plan::Send(Content::Message(notice(&text)), Vec::new())
+        }
+    }
+}
+
+fn plan_unreact(reaction: &Reaction, resolved: &Resolved, caps: &Capabilities) -> Plan {
+    let Some(id) = first_id(resolved.target.as_ref()) else {
+        return Plan::Skip("the reaction is not there");
+    };
+    if caps.reaction == Support::Native {
+        Plan::Send(
+            Content::Unreact {
+                target: id,
+                reaction: reaction.clone(),
+            },
+            resolved.reaction_ids.clone(),
+        )
+    } else {
+        Plan::Skip("reactions are not taken back there")
+    }
+}
+
+fn notice(text: &str) -> Message {
+    Message {
+        style: MessageStyle::Notice,
+        ..Message::plain(text)
+    }
+}
+
+/// The beginning of a text on one line.
+fn quote(text: Option<&str>) -> String {
+    let line = text
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    if line.chars().count() <= QUOTE_BOUND {
+        return line;
+    }
+    line.chars().take(QUOTE_BOUND - 1).chain(['…']).collect()
+}
+
+/// Fills `{key}` places in one pass, so that nothing in a value is taken for a place.
+fn fill(form: &str, values: &[(&str, &str)]) -> String {
+    let mut out = String::with_capacity(form.len() + 32);
+    let mut rest = form;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let found = after.split_once('}').and_then(|(key, tail)| {
+            values
+                .iter()
+                .find(|(name, _)| *name == key)
+                .map(|(_, value)| (*value, tail))
+        });
+        match found {
+            Some((value, tail)) => {
+                out.push_str(value);
+                rest = tail;
+            }
+            None => {
+                out.push('{');
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// A size for people: `12 kB`, `3.4 MB`.
+fn human_size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        1_000_000..1_000_000_000 => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use viaduct_model::NetworkName;
+
+    struct Published(bool);
+    impl Links for Published {
+        fn file(&self, media: &MediaRef, _name: &str) -> Option<String> {
+            self.0.then(|| format!("https://hub/{}", media.locator))
+        }
+        fn text(&self) -> MediaRef {
+            MediaRef {
+                network: NetworkName::new("journal").unwrap(),
+                locator: "m/1".to_owned(),
+            }
+        }
+    }
+
+    fn id(value: &str) -> MessageId {
+        MessageId::new(value).unwrap()
+    }
+
+    fn irc() -> Capabilities {
+        Capabilities {
+            edit: Support::Fallback,
+            delete: Support::Fallback,
+            reply: Support::Fallback,
+            reaction: Support::Fallback,
+            file: Support::Fallback,
+            line_limit: Some(2),
+            ..Capabilities::default()
+        }
+    }
+
+    fn all() -> Capabilities {
+        Capabilities {
+            edit: Support::Native,
+            delete: Support::Native,
+            reply: Support::Native,
+            thread: Support::Native,
+            reaction: Support::Native,
+            file: Support::Native,
+            ..Capabilities::default()
+        }
+    }
+
+    fn referred(ids: &[&str]) -> Option<Referred> {
+        Some(Referred {
+            ids: ids.iter().map(|value| id(value)).collect(),
+            name: Some("Ann".to_owned()),
+            text: Some("hello {name}".to_owned()),
+            ..Referred::default()
+        })
+    }
+
+    fn text_of(plan: &Plan) -> String {
+        match plan {
+            Plan::Send(content, _) => content.message().map(|m| m.body.to_plain()).unwrap_or_default(),
+            Plan::Skip(reason) => format!("skip: {reason}"),
+        }
+    }
+
+    fn run(content: &Content, resolved: &Resolved, caps: &Capabilities) -> Plan {
+        plan(content, resolved, caps, &Forms::default(), &Published(true))
+    }
+
+    #[test]
+    fn an_edit_is_native_or_a_corrected_line() {
+        let edit = Content::Edit {
+            target: id("a"),
+            message: Message::plain("new"),
+        };
+        let resolved = Resolved {
+            target: referred(&["x", "y"]),
+            ..Resolved::default()
+        };
+        let Plan::Send(Content::Edit { target, .. }, parts) = run(&edit, &resolved, &all()) else {
+            panic!()
+        };
+        assert_eq!((target, parts.len()), (id("x"), 2));
+        assert_eq!(text_of(&run(&edit, &resolved, &irc())), "* new");
+        // Too old, or never arrived: the new wording is said again rather than lost.
+        let late = Capabilities {
+            edit_window: Some(10),
+            ..all()
+        };
+        let old = Resolved {
+            target: Some(Referred {
+                age: 11,
+                ..referred(&["x"]).unwrap()
+            }),
+            ..Resolved::default()
+        };
+        assert_eq!(text_of(&run(&edit, &old, &late)), "* new");
+        assert_eq!(text_of(&run(&edit, &Resolved::default(), &all())), "* new");
+    }
+
+    #[test]
+    fn an_answer_is_native_or_addressed() {
+        let mut message = Message::plain("yes");
+        message.reply_to = Some(id("a"));
+        let content = Content::Message(message);
+        let resolved = Resolved {
+            reply: referred(&["x"]),
+            ..Resolved::default()
+        };
+        let Plan::Send(Content::Message(sent), _) = run(&content, &resolved, &all()) else {
+            panic!()
+        };
+        assert_eq!(sent.reply_to, Some(id("x")));
+        assert_eq!(text_of(&run(&content, &resolved, &irc())), "Ann: yes");
+        let Plan::Send(Content::Message(sent), _) = run(&content, &Resolved::default(), &all()) else {
+            panic!()
+        };
+        assert_eq!((sent.reply_to.clone(), sent.body.to_plain()), (None, "yes".to_owned()));
+    }
+
+    #[test]
+    fn a_thread_becomes_an_answer_where_there_are_none() {
+        let content = Content::Message(Message {
+            thread: Some(id("a")),
+            ..Message::plain("yes")
+        });
+        let resolved = Resolved {
+            thread: referred(&["x"]),
+            ..Resolved::default()
+        };
+        let flat = Capabilities {
+            thread: Support::None,
+            ..all()
+        };
+        let Plan::Send(Content::Message(sent), _) = run(&content, &resolved, &flat) else {
+            panic!()
+        };
+        assert_eq!((sent.thread, sent.reply_to), (None, Some(id("x"))));
+        let Plan::Send(Content::Message(sent), _) = run(&content, &resolved, &all()) else {
+            panic!()
+        };
+        assert_eq!((sent.thread, sent.reply_to), (Some(id("x")), None));
+    }
+
+    #[test]
+    fn words_for_reactions_and_deletions_cannot_be_steered_by_text() {
+        let react = Content::React {
+            target: id("a"),
+            reaction: Reaction {
+                key: "👍".to_owned(),
+                image: None,
+            },
+        };
+        let resolved = Resolved {
+            target: referred(&["x"]),
+            ..Resolved::default()
+        };
+        assert_eq!(text_of(&run(&react, &resolved, &irc())), "👍 to Ann: “hello {name}”");
+        let delete = Content::Delete {
+            target: id("a"),
+            reason: None,
+        };
+        assert_eq!(text_of(&run(&delete, &resolved, &irc())), "deleted: “hello {name}”");
+        assert_eq!(
+            text_of(&run(&delete, &Resolved::default(), &irc())),
+            "skip: what was deleted is not known there"
+        );
+    }
+
+    #[test]
+    fn taking_back_a_reaction_names_the_reaction() {
+        let delete = Content::Delete {
+            target: id("r"),
+            reason: None,
+        };
+        let reaction = Reaction {
+            key: "👍".to_owned(),
+            image: None,
+        };
+        let target = Referred {
+            reaction: Some(reaction),
+            ..referred(&["x"]).unwrap()
+        };
+        let resolved = Resolved {
+            target: Some(target),
+            reaction_ids: vec![id("rx")],
+            ..Resolved::default()
+        };
+        let Plan::Send(Content::Unreact { target, .. }, parts) = run(&delete, &resolved, &all()) else {
+            panic!()
+        };
+        assert_eq!((target, parts), (id("x"), vec![id("rx")]));
+    }
+
+    #[test]
+    fn files_become_links_and_long_texts_too() {
+        let file = Attachment {
+            media: MediaRef {
+                network: NetworkName::matrix(),
+                locator: "f".to_owned(),
+            },
+            name: "plan.pdf".to_owned(),
+            mime: None,
+            size: Some(3_400_000),
+            kind: viaduct_model::AttachmentKind::File,
+            dimensions: None,
+            duration: None,
+            spoiler: false,
+        };
+        let content = Content::Message(Message {
+            attachments: vec![file],
+            ..Message::default()
+        });
+        assert_eq!(
+            text_of(&run(&content, &Resolved::default(), &irc())),
+            "plan.pdf (3.4 MB) https://hub/f"
+        );
+        let plan_without = plan(
+            &content,
+            &Resolved::default(),
+            &irc(),
+            &Forms::default(),
+            &Published(false),
+        );
+        assert_eq!(text_of(&plan_without), "[plan.pdf, 3.4 MB, not transferred]");
+        let long = Content::Message(Message::plain("1\n2\n3"));
+        assert_eq!(
+            text_of(&run(&long, &Resolved::default(), &irc())),
+            "1 2 3 … https://hub/m/1"
+        );
+    }
+}

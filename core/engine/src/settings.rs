@@ -1,0 +1,132 @@
+//! What the operator asked for, as the engine needs it: already checked, names resolved to ids where the config has them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use viaduct_compliance::Policy;
+use viaduct_matrix::RoomSpec;
+use viaduct_model::{MirrorName, NetworkName, Place};
+
+/// Everything that a reload may change.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The networks, in any order.
+    pub networks: Vec<NetworkSpec>,
+    /// The mirrors, in any order. A place belongs to one mirror at most.
+    pub mirrors: Vec<MirrorSpec>,
+    /// How long delivered events stay in the journal, for quotes, links to long texts and trying again.
+    pub keep: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { networks: Vec::new(), mirrors: Vec::new(), keep: Duration::from_hours(7 * 24) }
+    }
+}
+
+/// One configured network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkSpec {
+    /// Its name.
+    pub name: NetworkName,
+    /// The kind of bridge that serves it.
+    pub kind: String,
+    /// Its own section of the configuration, for the bridge.
+    pub section: serde_json::Value,
+    /// What passes in both directions, on every mirror.
+    pub policies: Policies,
+    /// How the engine words what the network cannot express.
+    pub forms: Forms,
+}
+
+/// The filters of one network or mirror member, one for each direction. Without one, everything passes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Policies {
+    /// From the network into the hub.
+    pub inward: Option<Policy>,
+    /// From the hub to the network.
+    pub outward: Option<Policy>,
+}
+
+/// One Matrix room joined with any number of channels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MirrorSpec {
+    /// Its name.
+    pub name: MirrorName,
+    /// Its room.
+    pub room: RoomSpec,
+    /// Its channels.
+    pub members: Vec<MemberSpec>,
+}
+
+/// One channel of a mirror.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemberSpec {
+    /// The channel.
+    pub place: Place,
+    /// Which way messages go.
+    pub direction: Flow,
+    /// What passes in both directions, on top of the network's own policies.
+    pub policies: Policies,
+}
+
+/// Which way messages go between a channel and the rest of its mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flow {
+    /// Both ways.
+    #[default]
+    Both,
+    /// From the channel only.
+    In,
+    /// To the channel only.
+    Out,
+    /// Neither, for now. What is said meanwhile is not delivered later.
+    Paused,
+}
+
+impl Flow {
+    /// Whether what is said in the channel is mirrored.
+    pub fn reads(self) -> bool {
+        matches!(self, Self::Both | Self::In)
+    }
+
+    /// Whether what is said elsewhere reaches the channel.
+    pub fn writes(self) -> bool {
+        matches!(self, Self::Both | Self::Out)
+    }
+}
+
+/// How the engine words what a network cannot express natively. `{name}` is the author of the message referred to, `{quote}`
+/// its beginning, `{text}` the new text, `{emoji}` the reaction, `{link}` and `{size}` a file's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forms {
+    /// Put before an answer.
+    pub reply: String,
+    /// A corrected message.
+    pub edit: String,
+    /// A withdrawn message.
+    pub delete: String,
+    /// A reaction.
+    pub reaction: String,
+    /// A file that is offered as a link.
+    pub file: String,
+    /// A file that cannot be offered at all.
+    pub file_missing: String,
+    /// Put before the link to a text that is too long for the network.
+    pub long_text: String,
+}
+
+impl Default for Forms {
+    fn default() -> Self {
+        Self {
+            reply: "{name}: ".to_owned(),
+            edit: "* {text}".to_owned(),
+            delete: "deleted: “{quote}”".to_owned(),
+            reaction: "{emoji} to {name}: “{quote}”".to_owned(),
+            file: "{file} ({size}) {link}".to_owned(),
+            file_missing: "[{file}, {size}, not transferred]".to_owned(),
+            long_text: "{quote} … {link}".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The engine's metrics: every name in one place. Labels are names the operator chose, never people or messages.
+
+use metrics::{counter, gauge, histogram};
+use viaduct_model::{EventKind, MirrorName, NetworkName};
+
+/// An event was accepted into a journal.
+pub(crate) fn accepted(network: &NetworkName, kind: EventKind) {
+    counter!("viaduct_events_accepted_total", "network" => network.to_string(), "kind" => kind.as_str()).increment(1);
+}
+
+/// An event was there already.
+pub(crate) fn duplicate(network: &NetworkName) {
+    counter!("viaduct_events_duplicate_total", "network" => network.to_string()).increment(1);
+}
+
+/// An event came from a channel that is not mirrored.
+pub(crate) fn unrouted(network: &NetworkName) {
+    counter!("viaduct_events_unrouted_total", "network" => network.to_string()).increment(1);
+}
+
+/// A delivery ended.
+pub(crate) fn settled(network: &NetworkName, outcome: &'static str) {
+    counter!("viaduct_deliveries_total", "network" => network.to_string(), "outcome" => outcome).increment(1);
+}
+
+/// A delivery is tried again.
+pub(crate) fn retried(network: &NetworkName) {
+    counter!("viaduct_delivery_retries_total", "network" => network.to_string()).increment(1);
+}
+
+/// How long an event took from its acceptance to its delivery.
+pub(crate) fn delivery_seconds(network: &NetworkName, seconds: f64) {
+    histogram!("viaduct_delivery_seconds", "network" => network.to_string()).record(seconds);
+}
+
+/// How many events of a mirror wait for a network.
+pub(crate) fn waiting(mirror: &MirrorName, network: &NetworkName, events: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    gauge!("viaduct_lane_waiting", "mirror" => mirror.to_string(), "network" => network.to_string()).set(events as f64);
+}
+
+/// Whether a network is up.
+pub(crate) fn connected(network: &NetworkName, up: bool) {
+    gauge!("viaduct_network_up", "network" => network.to_string()).set(if up { 1.0 } else { 0.0 });
+}
+
+/// A session ended and is started again.
+pub(crate) fn restarted(network: &NetworkName) {
+    counter!("viaduct_session_restarts_total", "network" => network.to_string()).increment(1);
+}
