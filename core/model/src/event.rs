@@ -290,7 +290,10 @@ pub struct Message {
 impl Message {
     /// A message with this plain text and nothing else.
     pub fn plain(text: &str) -> Self {
-        Self { body: Document::plain(text), ..Self::default() }
+        Self {
+            body: Document::plain(text),
+            ..Self::default()
+        }
     }
 }
 

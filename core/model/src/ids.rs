@@ -34,12 +34,18 @@ pub const NAME_BOUND: usize = 48;
 fn check_name(value: &str) -> Result<(), IdError> {
     let first = value.chars().next().ok_or(IdError::Empty)?;
     if value.len() > NAME_BOUND {
-        return Err(IdError::TooLong { length: value.len(), bound: NAME_BOUND });
+        return Err(IdError::TooLong {
+            length: value.len(),
+            bound: NAME_BOUND,
+        });
     }
     if !first.is_ascii_lowercase() {
         return Err(IdError::Character(first));
     }
-    match value.chars().find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-')) {
+    match value
+        .chars()
+        .find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-'))
+    {
         Some(other) => Err(IdError::Character(other)),
         None => Ok(()),
     }
@@ -48,7 +54,10 @@ fn check_name(value: &str) -> Result<(), IdError> {
 fn check_id(value: &str) -> Result<(), IdError> {
     match value.len() {
         0 => Err(IdError::Empty),
-        length if length > ID_BOUND => Err(IdError::TooLong { length, bound: ID_BOUND }),
+        length if length > ID_BOUND => Err(IdError::TooLong {
+            length,
+            bound: ID_BOUND,
+        }),
         _ => Ok(()),
     }
 }
@@ -149,6 +158,14 @@ string_type!(
     check_id
 );
 
+impl From<&MirrorName> for ChannelId {
+    /// A mirror's name is always a valid channel id. The engine names a mirror's Matrix side by it, because the room itself can
+    /// be upgraded to another one.
+    fn from(name: &MirrorName) -> Self {
+        Self(name.0.clone())
+    }
+}
+
 impl NetworkName {
     /// The reserved name of the homeserver side.
     pub const MATRIX: &'static str = "matrix";
@@ -236,7 +253,32 @@ impl fmt::Display for DeliveryKey {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::arbitrary;
+
+    proptest! {
+        #[test]
+        fn keys_are_equal_only_for_the_same_way(
+            one in (arbitrary::place(), arbitrary::message_id(), arbitrary::place()),
+            other in (arbitrary::place(), arbitrary::message_id(), arbitrary::place()),
+        ) {
+            let key = |way: &(Place, MessageId, Place)| DeliveryKey::derive(&way.0, &way.1, &way.2);
+            prop_assert_eq!(key(&one) == key(&other), one == other);
+            prop_assert_eq!(key(&one).as_str().len(), 32);
+            prop_assert!(key(&one).as_str().bytes().all(|byte| byte.is_ascii_hexdigit()));
+        }
+
+        #[test]
+        fn names_and_ids_are_total(text in any::<String>()) {
+            if let Ok(name) = NetworkName::new(&text) {
+                prop_assert_eq!(name.as_str(), text.as_str());
+                prop_assert!(text.len() <= NAME_BOUND);
+            }
+            prop_assert_eq!(PersonId::new(&text).is_ok(), !text.is_empty() && text.len() <= ID_BOUND);
+        }
+    }
 
     #[test]
     fn names_are_checked() {
@@ -245,7 +287,10 @@ mod tests {
         assert_eq!(NetworkName::new("Acme"), Err(IdError::Character('A')));
         assert_eq!(NetworkName::new("2a"), Err(IdError::Character('2')));
         assert_eq!(NetworkName::new("a_b"), Err(IdError::Character('_')));
-        assert!(matches!(MessageId::new("x".repeat(ID_BOUND + 1)), Err(IdError::TooLong { .. })));
+        assert!(matches!(
+            MessageId::new("x".repeat(ID_BOUND + 1)),
+            Err(IdError::TooLong { .. })
+        ));
     }
 
     #[test]

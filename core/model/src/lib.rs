@@ -12,6 +12,7 @@
 //! | [`event`] | what happened at a source: [`Event`], [`Content`], [`Message`], [`Person`] |
 //! | [`outbound`] | what is about to be sent to a destination: [`Outbound`] and its [`Receipt`] |
 //! | [`capabilities`] | what a place can express, as data |
+//! | `arbitrary` | with the feature of that name: proptest generators of all of these |
 //!
 //! # Extending
 //!
@@ -19,6 +20,8 @@
 //! decide about it. A new inline or block of rich text is a variant of [`document::Inline`] or [`document::Block`]; each
 //! bridge's renderer must give it some text.
 
+#[cfg(any(test, feature = "arbitrary"))]
+pub mod arbitrary;
 pub mod capabilities;
 pub mod document;
 pub mod event;

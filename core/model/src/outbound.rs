@@ -46,3 +46,39 @@ pub struct Receipt {
     /// What could not be expressed there, in a few words for the sender ("picture left out"); empty if nothing.
     pub losses: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Outbound;
+    use crate::arbitrary;
+    use crate::capabilities::{Capabilities, Lookup, Support};
+    use crate::event::Event;
+
+    proptest! {
+        #[test]
+        fn events_survive_json(event in arbitrary::event()) {
+            let json = serde_json::to_string(&event).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
+        }
+
+        #[test]
+        fn outbounds_survive_json(outbound in arbitrary::outbound()) {
+            let json = serde_json::to_string(&outbound).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Outbound>(&json).unwrap(), outbound);
+        }
+    }
+
+    #[test]
+    fn capabilities_survive_json() {
+        let capabilities = Capabilities {
+            edit: Support::Native,
+            text_limit: Some(512),
+            lookup: Lookup::Queryable,
+            ..Capabilities::default()
+        };
+        let json = serde_json::to_string(&capabilities).unwrap();
+        assert_eq!(serde_json::from_str::<Capabilities>(&json).unwrap(), capabilities);
+    }
+}
