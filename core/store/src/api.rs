@@ -93,7 +93,8 @@ pub enum Op {
         /// The event.
         event: Box<Event>,
     },
-    /// Notes that sending may begin for everything up to `through`.
+    /// Notes that sending may begin for everything up to `through`. Replaces the earlier note, also by a smaller number (never
+    /// below what is settled): a worker that ends in good order takes back what it did not begin after all.
     Begin {
         /// The lane.
         lane: Lane,
@@ -195,7 +196,9 @@ impl Future for Commit {
     type Output = Result<Applied, StoreError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> task::Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map(|result| result.unwrap_or(Err(StoreError::Closed)))
+        Pin::new(&mut self.0)
+            .poll(context)
+            .map(|result| result.unwrap_or(Err(StoreError::Closed)))
     }
 }
 

@@ -18,9 +18,33 @@
 //!
 //! A delivery that simply arrived costs no record of its own: it is below its lane's settled mark and has its copies.
 
+//! Two stores implement the trait: [`SledStore`], the embedded default, and [`MemoryStore`] for tests.
+//!
+//! # Bounds
+//!
+//! A value may have [`VALUE_BOUND`] bytes, a batch [`BATCH_BOUND`], a session's key [`KEY_BOUND`]; what is larger is
+//! refused with [`StoreError::TooLarge`] before it is queued.
+//!
+//! # Extending
+//!
+//! A new kind of change is a variant of [`Op`]; the compiler then asks for its serialised form (`prepare`), for what it does
+//! to sled's tables (`embedded/apply`) and for the same in memory. A new table is a constant and a key function in
+//! `embedded/layout`. A changed value needs a step in `embedded/migrate`. A new backend implements [`Store`] and runs the
+//! tests of `suite` (feature `suite`), which are written against the trait alone.
+
 mod api;
+mod embedded;
+mod memory;
+mod prepare;
+#[cfg(any(test, feature = "suite"))]
+pub mod suite;
+pub mod telemetry;
+
+pub use embedded::{SledStore, StoreOptions};
+pub use memory::MemoryStore;
+pub use prepare::{BATCH_BOUND, KEY_BOUND, OWNER_BOUND, VALUE_BOUND};
 
 pub use api::{
-    Accepted, Applied, Batch, Commit, Delivery, DeliveryFilter, DeliveryState, Lane, LaneMark, Located, Op, Portal, Seq,
-    Store, StoreError,
+    Accepted, Applied, Batch, Commit, Delivery, DeliveryFilter, DeliveryState, Lane, LaneMark, Located, Op, Portal,
+    Seq, Store, StoreError,
 };

@@ -1,0 +1,184 @@
+//! Turns a [`Batch`] into what is written, on the caller's thread: sizes are checked and events serialised before anything
+//! is queued, so that the one writer has little to do and nothing to refuse.
+
+use serde::{Deserialize, Serialize};
+use viaduct_model::{Cursor, MessageId, MirrorName, Place, Timestamp};
+
+use crate::api::{Batch, DeliveryState, Lane, Op, Portal, Seq, StoreError};
+
+/// The largest value the store takes, in bytes: an event or portal as JSON, a session's value, a cursor, the ids of one
+/// event at one place together.
+pub const VALUE_BOUND: usize = 1024 * 1024;
+/// The largest key of a session's own memory, in bytes.
+pub const KEY_BOUND: usize = 4096;
+/// The largest owner's name, in bytes.
+pub const OWNER_BOUND: usize = 256;
+/// The largest batch, in bytes of its values and keys.
+pub const BATCH_BOUND: usize = 8 * 1024 * 1024;
+
+/// What every change costs at least, for the bounds that are counted in bytes.
+const OVERHEAD: usize = 64;
+
+/// A delivery record as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) state: DeliveryState,
+    pub(crate) reason: String,
+    pub(crate) at: Timestamp,
+}
+
+/// An [`Op`] with its values serialised.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Accept {
+        mirror: MirrorName,
+        place: Place,
+        id: MessageId,
+        cursor: Option<Cursor>,
+        event: Vec<u8>,
+    },
+    Begin {
+        lane: Lane,
+        through: Seq,
+    },
+    Settle {
+        lane: Lane,
+        seq: Seq,
+        ids: Vec<MessageId>,
+        record: Option<Vec<u8>>,
+    },
+    Forget {
+        lane: Lane,
+        seq: Seq,
+    },
+    Open {
+        lane: Lane,
+    },
+    Cursor {
+        place: Place,
+        cursor: Cursor,
+    },
+    PutPortal {
+        place: Place,
+        portal: Vec<u8>,
+    },
+    RemovePortal {
+        place: Place,
+    },
+    State {
+        owner: String,
+        key: String,
+        value: Option<Vec<u8>>,
+    },
+    Trim {
+        mirror: MirrorName,
+        through: Seq,
+    },
+}
+
+/// A batch ready to be written.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) changes: Vec<Change>,
+    /// What it weighs, in bytes, at most [`BATCH_BOUND`].
+    pub(crate) weight: usize,
+}
+
+/// Checks and serialises a batch.
+///
+/// # Errors
+///
+/// [`StoreError::TooLarge`] names the size that is over its bound.
+pub(crate) fn prepare(batch: Batch) -> Result<Prepared, StoreError> {
+    let mut weight = 0_usize;
+    let mut changes = Vec::with_capacity(batch.ops.len());
+    for op in batch.ops {
+        let change = change(op)?;
+        weight = weight.saturating_add(OVERHEAD).saturating_add(size(&change));
+        if weight > BATCH_BOUND {
+            return Err(StoreError::TooLarge(weight));
+        }
+        changes.push(change);
+    }
+    Ok(Prepared { changes, weight })
+}
+
+fn change(op: Op) -> Result<Change, StoreError> {
+    Ok(match op {
+        Op::Accept { mirror, event } => {
+            let value = json(&*event)?;
+            let event = *event;
+            if let Some(cursor) = &event.cursor {
+                value_bound(cursor.len())?;
+            }
+            Change::Accept {
+                mirror,
+                place: event.place,
+                id: event.id,
+                cursor: event.cursor,
+                event: value,
+            }
+        }
+        Op::Begin { lane, through } => Change::Begin { lane, through },
+        Op::Settle { lane, seq, ids, record } => {
+            let record = record
+                .map(|(state, reason, at)| json(&Record { state, reason, at }))
+                .transpose()?;
+            Change::Settle { lane, seq, ids, record }
+        }
+        Op::Forget { lane, seq } => Change::Forget { lane, seq },
+        Op::Open { lane } => Change::Open { lane },
+        Op::Cursor { place, cursor } => {
+            value_bound(cursor.len())?;
+            Change::Cursor { place, cursor }
+        }
+        Op::PutPortal(portal) => Change::PutPortal {
+            portal: json::<Portal>(&portal)?,
+            place: portal.place,
+        },
+        Op::RemovePortal(place) => Change::RemovePortal { place },
+        Op::State { owner, key, value } => {
+            for (name, bound) in [(&owner, OWNER_BOUND), (&key, KEY_BOUND)] {
+                if name.len() > bound {
+                    return Err(StoreError::TooLarge(name.len()));
+                }
+            }
+            value_bound(value.as_ref().map_or(0, Vec::len))?;
+            Change::State { owner, key, value }
+        }
+        Op::Trim { mirror, through } => Change::Trim { mirror, through },
+    })
+}
+
+fn size(change: &Change) -> usize {
+    match change {
+        Change::Accept { event, cursor, .. } => event.len() + cursor.as_ref().map_or(0, String::len),
+        Change::Settle { ids, record, .. } => {
+            ids.iter().map(|id| OVERHEAD + 2 * id.as_str().len()).sum::<usize>() + record.as_ref().map_or(0, Vec::len)
+        }
+        Change::Cursor { cursor, .. } => cursor.len(),
+        Change::PutPortal { portal, .. } => portal.len(),
+        Change::State { owner, key, value } => owner.len() + key.len() + value.as_ref().map_or(0, Vec::len),
+        Change::Begin { .. }
+        | Change::Forget { .. }
+        | Change::Open { .. }
+        | Change::RemovePortal { .. }
+        | Change::Trim { .. } => 0,
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+    let bytes =
+        serde_json::to_vec(value).map_err(|error| StoreError::Io(format!("a value cannot be written: {error}")))?;
+    value_bound(bytes.len())?;
+    Ok(bytes)
+}
+
+/// Refuses a value of more than [`VALUE_BOUND`] bytes.
+pub(crate) fn value_bound(length: usize) -> Result<(), StoreError> {
+    if length > VALUE_BOUND {
+        Err(StoreError::TooLarge(length))
+    } else {
+        Ok(())
+    }
+}
