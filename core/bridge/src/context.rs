@@ -36,7 +36,9 @@ pub struct Context {
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").field("network", &self.network).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("network", &self.network)
+            .finish_non_exhaustive()
     }
 }
 
@@ -94,7 +96,9 @@ impl Future for Ticket {
     type Output = Result<(), InboxClosed>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> task::Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map(|result| result.map_err(|_| InboxClosed))
+        Pin::new(&mut self.0)
+            .poll(context)
+            .map(|result| result.map_err(|_| InboxClosed))
     }
 }
 

@@ -32,7 +32,10 @@ pub enum Failure {
 impl DeliveryError {
     /// An error of this class.
     pub fn new(failure: Failure, reason: impl Into<String>) -> Self {
-        Self { failure, reason: reason.into() }
+        Self {
+            failure,
+            reason: reason.into(),
+        }
     }
 
     /// Nothing was sent; try again with the engine's backoff.

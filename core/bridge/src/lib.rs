@@ -19,15 +19,19 @@
 //! # Rules every session keeps
 //!
 //! - **Order.** Events of one channel are pushed in the channel's order; history before what is live. After a reconnect, a
-//!   session fetches from [`Context::cursor`] to the end before it pushes live events of that channel.
+//!   session fetches from [`Inbox::cursor`] to the end before it pushes live events of that channel.
 //! - **Acknowledge after the ticket.** Upstream is acknowledged only after the [`Ticket`] of the event resolved.
 //! - **Never lose, never leave.** A transient error is a [`DeliveryError`] with [`Failure::Retry`]; it never leaves a room.
 //! - **Echo.** What the session itself sent is not pushed again, or is pushed with [`Event::echo_of`] set.
 //! - **Total.** Remote input is data. It cannot panic a parser or make the hub fetch an address the operator did not allow.
 //! - **Quick stop.** When [`Context::stop`] is cancelled, `run` returns within five seconds with open deliveries finished.
 //!
+//! The feature `conformance` adds the kit that holds every bridge to these rules: see its module `conformance`.
+//!
 //! [`Event::echo_of`]: viaduct_model::Event::echo_of
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod context;
 mod error;
 mod media;

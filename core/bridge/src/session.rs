@@ -70,7 +70,10 @@ pub trait Session: Send + Sync {
 
     /// The conversation with one person here, opened if need be; `on_behalf` is the Matrix user who wants it.
     async fn direct_channel(&self, _person: &PersonId, _on_behalf: &str) -> Result<ChannelId, DeliveryError> {
-        Err(DeliveryError::new(crate::Failure::Unsupported, "direct chats are not possible here"))
+        Err(DeliveryError::new(
+            crate::Failure::Unsupported,
+            "direct chats are not possible here",
+        ))
     }
 
     /// What `doctor` should know.
@@ -136,17 +139,32 @@ pub struct Probe {
 impl Probe {
     /// All is well.
     pub fn ok(subject: impl Into<String>, finding: impl Into<String>) -> Self {
-        Self { subject: subject.into(), status: ProbeStatus::Ok, finding: finding.into(), fix: String::new() }
+        Self {
+            subject: subject.into(),
+            status: ProbeStatus::Ok,
+            finding: finding.into(),
+            fix: String::new(),
+        }
     }
 
     /// Something is wrong; what to do.
     pub fn error(subject: impl Into<String>, finding: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { subject: subject.into(), status: ProbeStatus::Error, finding: finding.into(), fix: fix.into() }
+        Self {
+            subject: subject.into(),
+            status: ProbeStatus::Error,
+            finding: finding.into(),
+            fix: fix.into(),
+        }
     }
 
     /// Something will be wrong; what to do.
     pub fn warning(subject: impl Into<String>, finding: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { subject: subject.into(), status: ProbeStatus::Warning, finding: finding.into(), fix: fix.into() }
+        Self {
+            subject: subject.into(),
+            status: ProbeStatus::Warning,
+            finding: finding.into(),
+            fix: fix.into(),
+        }
     }
 }
 

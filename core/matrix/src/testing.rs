@@ -1,0 +1,22 @@
+//! What the tests of several modules need.
+
+use crate::{HomeserverConfig, Language};
+
+/// A configuration for tests.
+pub(crate) fn config(url: &str) -> HomeserverConfig {
+    HomeserverConfig {
+        url: url.to_owned(),
+        domain: "example.org".to_owned(),
+        as_token: "as-secret".into(),
+        hs_token: "hs-secret".into(),
+        id: "viaduct".to_owned(),
+        bot: "viaduct".to_owned(),
+        ghost_prefix: "_via_".to_owned(),
+        listen: ([127, 0, 0, 1], 0).into(),
+        public_url: None,
+        media_limit: 1024 * 1024,
+        body_limit: 1024 * 1024,
+        language: Language::English,
+        ghost_name: "{name} ({network})".to_owned(),
+    }
+}
