@@ -426,7 +426,12 @@ async fn begin_mirror(core: Arc<Core>, mirror: Arc<Mirror>) {
 
 fn bridge_info(settings: &Settings, mirror: &Mirror) -> Vec<BridgeInfo> {
     let kind = |name: &NetworkName| {
-        settings.networks.iter().find(|network| network.name == *name).map_or("unknown", |network| &network.kind).to_owned()
+        settings
+            .networks
+            .iter()
+            .find(|network| network.name == *name)
+            .map_or("unknown", |network| &network.kind)
+            .to_owned()
     };
     mirror
         .members

@@ -35,14 +35,25 @@ struct Waiting {
 
 /// Whether an event takes this way.
 pub(crate) fn is_roster(content: &Content) -> bool {
-    matches!(content, Content::Membership { change: Membership::Join | Membership::Leave | Membership::Absent, .. })
+    matches!(
+        content,
+        Content::Membership {
+            change: Membership::Join | Membership::Leave | Membership::Absent,
+            ..
+        }
+    )
 }
 
 /// Notes a change for every destination and sees that somebody works on it.
 pub(crate) fn note(core: &Arc<Core>, mirror: &Arc<Mirror>, event: &Event) {
-    let Content::Membership { person, .. } = &event.content else { return };
+    let Content::Membership { person, .. } = &event.content else {
+        return;
+    };
     for member in mirror.destinations(&event.place) {
-        let lane = Lane { mirror: mirror.name.clone(), to: member.place.clone() };
+        let lane = Lane {
+            mirror: mirror.name.clone(),
+            to: member.place.clone(),
+        };
         if core.roster.add(&lane, &person.id, event) {
             core.tasks.spawn(work(core.clone(), lane));
         }
@@ -67,10 +78,15 @@ impl Roster {
     /// The next few changes; none ends the worker.
     fn next(&self, lane: &Lane) -> Vec<Event> {
         let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(waiting) = lanes.get_mut(lane) else { return Vec::new() };
+        let Some(waiting) = lanes.get_mut(lane) else {
+            return Vec::new();
+        };
         let count = waiting.order.len().min(TOGETHER);
         let people: Vec<_> = waiting.order.drain(..count).collect();
-        let events: Vec<_> = people.iter().filter_map(|person| waiting.latest.remove(person)).collect();
+        let events: Vec<_> = people
+            .iter()
+            .filter_map(|person| waiting.latest.remove(person))
+            .collect();
         if events.is_empty() {
             lanes.remove(lane);
         }
@@ -89,9 +105,18 @@ async fn work(core: Arc<Core>, lane: Lane) {
 }
 
 async fn pass_on(core: &Arc<Core>, to: &Place, event: Event) {
-    let Some(mirror) = core.routes().at(&event.place).cloned() else { return };
-    let (Some(member), Some(side)) = (mirror.member(to), core.side(&to.network)) else { return };
-    let delivering = Delivering { core, mirror: &mirror, member, side: &side };
+    let Some(mirror) = core.routes().at(&event.place).cloned() else {
+        return;
+    };
+    let (Some(member), Some(side)) = (mirror.member(to), core.side(&to.network)) else {
+        return;
+    };
+    let delivering = Delivering {
+        core,
+        mirror: &mirror,
+        member,
+        side: &side,
+    };
     if let Prepared::Send(sending) = delivering.prepare(Seq(0), event, &Resolved::default()) {
         delivering.deliver(*sending).await;
     }

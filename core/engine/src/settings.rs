@@ -20,7 +20,11 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { networks: Vec::new(), mirrors: Vec::new(), keep: Duration::from_hours(7 * 24) }
+        Self {
+            networks: Vec::new(),
+            mirrors: Vec::new(),
+            keep: Duration::from_hours(7 * 24),
+        }
     }
 }
 

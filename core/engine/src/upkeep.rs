@@ -32,16 +32,31 @@ pub(crate) async fn run(core: Arc<Core>) {
 
 /// Drops what every lane has settled and is older than the operator wants to keep.
 pub(crate) async fn trim(core: &Core, mirror: &Mirror) -> Result<(), StoreError> {
-    let Some(settled) = settled_everywhere(core, mirror).await? else { return Ok(()) };
+    let Some(settled) = settled_everywhere(core, mirror).await? else {
+        return Ok(());
+    };
     let keep = core.settings().keep;
-    let oldest = Timestamp(core.clock.now().as_millis().saturating_sub(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX)));
+    let oldest = Timestamp(
+        core.clock
+            .now()
+            .as_millis()
+            .saturating_sub(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX)),
+    );
     loop {
         let page = core.store.journal(&mirror.name, Seq(0), PAGE).await?;
         let full = page.len() == PAGE;
-        let droppable = page.iter().take_while(|(seq, event)| *seq <= settled && event.at < oldest);
-        let Some((through, _)) = droppable.last() else { return Ok(()) };
+        let droppable = page
+            .iter()
+            .take_while(|(seq, event)| *seq <= settled && event.at < oldest);
+        let Some((through, _)) = droppable.last() else {
+            return Ok(());
+        };
         let all = page.last().map(|(seq, _)| seq) == Some(through);
-        core.commit(Op::Trim { mirror: mirror.name.clone(), through: *through }).await?;
+        core.commit(Op::Trim {
+            mirror: mirror.name.clone(),
+            through: *through,
+        })
+        .await?;
         if !(full && all) {
             return Ok(());
         }
@@ -52,8 +67,13 @@ pub(crate) async fn trim(core: &Core, mirror: &Mirror) -> Result<(), StoreError>
 async fn settled_everywhere(core: &Core, mirror: &Mirror) -> Result<Option<Seq>, StoreError> {
     let mut least: Option<Seq> = None;
     for member in &mirror.members {
-        let lane = Lane { mirror: mirror.name.clone(), to: member.place.clone() };
-        let Some(mark) = core.store.lane(&lane).await? else { return Ok(None) };
+        let lane = Lane {
+            mirror: mirror.name.clone(),
+            to: member.place.clone(),
+        };
+        let Some(mark) = core.store.lane(&lane).await? else {
+            return Ok(None);
+        };
         least = Some(least.map_or(mark.settled, |least| least.min(mark.settled)));
     }
     Ok(least)

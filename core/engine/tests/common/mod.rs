@@ -134,7 +134,11 @@ impl FakeSide {
             .iter()
             .map(|outbound| match &outbound.content {
                 Content::Message(message) => message.body.to_plain(),
-                other => format!("{}:{}", other.kind().as_str(), other.target().map_or("", MessageId::as_str)),
+                other => format!(
+                    "{}:{}",
+                    other.kind().as_str(),
+                    other.target().map_or("", MessageId::as_str)
+                ),
             })
             .collect()
     }
@@ -184,15 +188,21 @@ impl Session for FakeSide {
         if matches!(script, Script::TakeThenUnknown) {
             return Err(DeliveryError::unknown("the line broke"));
         }
-        Ok(Receipt { ids: vec![id], ..Receipt::default() })
+        Ok(Receipt {
+            ids: vec![id],
+            ..Receipt::default()
+        })
     }
 
     async fn find_delivered(&self, _channel: &ChannelId, key: &DeliveryKey) -> Result<Option<Receipt>, DeliveryError> {
         let delivered = self.delivered.lock().unwrap();
-        Ok(delivered.iter().find(|outbound| outbound.key == *key).map(|outbound| Receipt {
-            ids: vec![MessageId::new(format!("{}-{}", self.name, outbound.key)).unwrap()],
-            ..Receipt::default()
-        }))
+        Ok(delivered
+            .iter()
+            .find(|outbound| outbound.key == *key)
+            .map(|outbound| Receipt {
+                ids: vec![MessageId::new(format!("{}-{}", self.name, outbound.key)).unwrap()],
+                ..Receipt::default()
+            }))
     }
 
     async fn feedback(&self, feedback: Feedback) {
@@ -299,7 +309,11 @@ pub fn settings(sides: &[Arc<FakeSide>]) -> Settings {
     };
     Settings {
         networks,
-        mirrors: vec![MirrorSpec { name: MirrorName::new("m").unwrap(), room, members }],
+        mirrors: vec![MirrorSpec {
+            name: MirrorName::new("m").unwrap(),
+            room,
+            members,
+        }],
         ..Settings::default()
     }
 }

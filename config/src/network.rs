@@ -1,0 +1,31 @@
+//! `networks`: the remote accounts and servers, each with its kind.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// One network. Beside `kind` and `policy`, the keys are those of its kind.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+pub struct Network {
+    /// What sort of network it is.
+    pub kind: String,
+    /// The filters for everything from and to this network.
+    #[serde(default)]
+    pub policy: PolicyNames,
+    /// The kind's own keys, as its bridge reads them.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub section: Map<String, Value>,
+}
+
+/// Which policies apply, by their names under `policies`. Without a name, everything crosses.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyNames {
+    /// For what comes from the network into Matrix.
+    #[serde(rename = "in")]
+    pub inward: Option<String>,
+    /// For what goes out to the network.
+    #[serde(rename = "out")]
+    pub outward: Option<String>,
+}

@@ -1,0 +1,354 @@
+//! What `check` reports, told as an operator reads it.
+
+use std::path::Path;
+
+use insta::assert_snapshot;
+use schemars::JsonSchema;
+use serde_json::{Value, json};
+use viaduct_config::{Checked, Flow, Kinds, Problem, Room, check};
+
+/// A bridge's section as a bridge would write it.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "only its schema is used")]
+struct Talk {
+    server: String,
+    #[serde(default)]
+    port: u16,
+    password: Option<String>,
+    password_file: Option<std::path::PathBuf>,
+    password_env: Option<String>,
+    #[serde(default)]
+    tls: Tls,
+}
+
+#[derive(JsonSchema, Default, serde::Serialize)]
+#[serde(tag = "mode", rename_all = "snake_case")]
+#[allow(dead_code, reason = "only its schema is used")]
+enum Tls {
+    #[default]
+    Off,
+    On {
+        ca_file: Option<String>,
+    },
+}
+
+struct Stub;
+
+impl Kinds for Stub {
+    fn names(&self) -> Vec<String> {
+        vec!["echo".into(), "talk".into()]
+    }
+
+    fn schema(&self, kind: &str) -> Option<Value> {
+        match kind {
+            "echo" => Some(json!({"type": "object", "additionalProperties": false})),
+            "talk" => Some(schemars::schema_for!(Talk).to_value()),
+            _ => None,
+        }
+    }
+
+    fn check(&self, kind: &str, section: &Value) -> Vec<(String, String)> {
+        let forbidden = kind == "talk" && section.get("server").is_some_and(|server| server == "forbidden");
+        if forbidden {
+            vec![("server".into(), "this server is forbidden".into())]
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+const HEAD: &str = "\
+homeserver: {url: \"http://127.0.0.1:8008\", domain: example.org}
+appservice: {as_token: a, hs_token: b}
+";
+
+fn run(text: &str) -> Result<Checked, Vec<Problem>> {
+    check(text, Path::new("viaduct.yaml"), &Stub)
+}
+
+fn told(text: &str) -> String {
+    match run(text) {
+        Ok(checked) => checked.warnings,
+        Err(problems) => problems,
+    }
+    .iter()
+    .map(ToString::to_string)
+    .collect::<Vec<_>>()
+    .join("\n")
+}
+
+#[test]
+fn a_good_configuration_is_read() {
+    let text = format!(
+        "{HEAD}
+policies: {{quiet: {{rules: [{{name: no-topics, kinds: [topic], action: refuse}}]}}}}
+networks:
+  acme: {{kind: talk, server: talk.example.net, policy: {{in: quiet}}, tls: {{mode: on}}}}
+  echo: {{kind: echo}}
+mirrors:
+- name: project
+  room: {{alias: \"#project:example.org\", invite: [\"@a:example.org\"]}}
+  members:
+  - {{network: acme, channel: \"#project\", direction: in}}
+  - {{network: echo, channel: lobby}}
+- name: old
+  room: \"!id\"
+  members: [{{network: acme, channel: \"#project\", direction: paused}}]
+"
+    );
+    let checked = run(&text).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let config = checked.config;
+    assert_eq!(config.mirrors[0].room.address(), "#project:example.org");
+    assert!(matches!(&config.mirrors[0].room, Room::Made(room) if room.create));
+    assert!(matches!(&config.mirrors[1].room, Room::Existing(_)));
+    assert_eq!(config.mirrors[0].members[0].direction, Flow::In);
+    let acme = config.networks.values().find(|network| network.kind == "talk").unwrap();
+    assert_eq!(
+        Value::Object(acme.section.clone()),
+        json!({"server": "talk.example.net", "tls": {"mode": "on"}})
+    );
+    assert_eq!(acme.policy.inward.as_deref(), Some("quiet"));
+    assert_eq!(checked.warnings.len(), 2, "two literal tokens");
+    assert!(!format!("{:?}", checked.warnings).contains("a\""));
+}
+
+#[test]
+fn every_problem_is_reported_at_once() {
+    let text = "\
+homeserver:
+  urll: http://127.0.0.1:8008
+  domain: https://example.org
+appservice:
+  as_token: s3cret
+  hs_token: 12
+  listen: localhost
+  bot: _via_bot
+  language: fr
+logging: {format: jsn}
+policies: {quiet: {}}
+networks:
+  acme: {kind: talkk}
+  Beta: {kind: talk, port: 70000, tls: {mode: offf}, policy: {in: quite}}
+  matrix: {kind: echo, extra: 1}
+  none: {}
+mirrors:
+- name: project
+  room: project
+  members:
+  - {network: acne, channel: \"#project\"}
+  - {network: acme, channel: }
+- name: project
+  room: 7
+  members: []
+storage: {}
+";
+    assert_snapshot!(told(text), @r##"
+    error: homeserver.urll: the key `urll` is not known here
+      --> viaduct.yaml:2:3
+      fix: did you mean `url`?
+    error: homeserver: the key `url` is missing
+      --> viaduct.yaml:2:3
+      fix: Where its client API is reached, such as `https://matrix.example.org` or, on the same machine, `http://127.0.0.1:8008`.
+    error: homeserver.domain: this is not a server name
+      --> viaduct.yaml:3:11
+      fix: write what stands after the colon in user ids, such as example.org
+    warning: appservice.as_token: a secret stands in the configuration itself
+      --> viaduct.yaml:5:3
+      fix: put it into a file of its own (mode 0600) and name that as `as_token_file`, or use `as_token_env`
+    error: appservice.hs_token: expected text, found a number
+      --> viaduct.yaml:6:13
+      fix: put it in double quotes
+    error: appservice.listen: this is not an address and port
+      --> viaduct.yaml:7:11
+      fix: write an IP address and a port, such as 127.0.0.1:29320 or [::1]:29320
+    error: appservice.bot: the bot's name `_via_bot` looks like a ghost's, which start with `_via_`
+      --> viaduct.yaml:8:8
+      fix: choose another name for the bot
+    error: appservice.language: `fr` is not known here
+      --> viaduct.yaml:9:13
+      fix: known here: `en`, `de`
+    error: logging.format: `jsn` is not known here
+      --> viaduct.yaml:10:19
+      fix: did you mean `json`?
+    error: networks.acme.kind: `talkk` is not known here
+      --> viaduct.yaml:13:16
+      fix: did you mean `talk`?
+    error: networks.Beta: this cannot be a network's name: it contains 'B'; a name has lower-case letters a-z, digits and '-', and starts with a letter
+      --> viaduct.yaml:14:3
+      fix: use lower-case letters, digits and -, starting with a letter
+    error: networks.Beta: the key `server` is missing
+      --> viaduct.yaml:14:9
+    error: networks.Beta.port: the number is above 65535
+      --> viaduct.yaml:14:28
+      fix: write at most 65535
+    error: networks.Beta.tls.mode: `offf` is not known here
+      --> viaduct.yaml:14:47
+      fix: did you mean `off`?
+    error: networks.Beta.policy.in: there is no policy `quite`
+      --> viaduct.yaml:14:67
+      fix: did you mean `quiet`?
+    error: networks.matrix: `matrix` is the homeserver itself
+      --> viaduct.yaml:15:3
+      fix: choose another name
+    error: networks.matrix.extra: the key `extra` is not known here
+      --> viaduct.yaml:15:24
+      fix: known here: `kind`, `policy`
+    error: networks.none: the key `kind` is missing
+      --> viaduct.yaml:16:9
+      fix: one of: echo, talk
+    error: mirrors[0].room: this is neither a room id nor an alias
+      --> viaduct.yaml:19:9
+      fix: write "!id:example.org" or "#name:example.org", in quotes
+    error: mirrors[0].members[0].network: there is no network `acne`
+      --> viaduct.yaml:21:15
+      fix: did you mean `acme`?
+    error: mirrors[0].members[1].channel: expected text, found nothing
+      --> viaduct.yaml:22:21
+      fix: give a value; one that starts with # must stand in double quotes, or it is a comment
+    warning: mirrors[1]: this mirror has no channels
+      --> viaduct.yaml:23:3
+      fix: list them under `members`
+    error: mirrors[1].name: the name `project` is already used by mirrors[0].name in line 18
+      --> viaduct.yaml:23:9
+      fix: give each mirror its own name
+    error: mirrors[1].room: expected text or keys and values, found a number
+      --> viaduct.yaml:24:9
+    error: storage: the key `storage` is not known here
+      --> viaduct.yaml:26:1
+      fix: did you mean `store`?
+    "##);
+}
+
+#[test]
+fn channels_belong_to_one_mirror() {
+    let text = format!(
+        "{HEAD}networks: {{acme: {{kind: echo}}}}
+mirrors:
+- {{name: a, room: \"#a:example.org\", members: [{{network: acme, channel: x}}, {{network: acme, channel: x}}]}}
+- {{name: b, room: \"#a:example.org\", members: [{{network: acme, channel: x}}]}}
+"
+    );
+    assert_snapshot!(told(&text), @r##"
+    warning: appservice.as_token: a secret stands in the configuration itself
+      --> viaduct.yaml:2:14
+      fix: put it into a file of its own (mode 0600) and name that as `as_token_file`, or use `as_token_env`
+    warning: appservice.hs_token: a secret stands in the configuration itself
+      --> viaduct.yaml:2:27
+      fix: put it into a file of its own (mode 0600) and name that as `hs_token_file`, or use `hs_token_env`
+    error: mirrors[0].members[1].channel: the channel `x` of `acme` is already used by mirrors[0].members[0].channel in line 5
+      --> viaduct.yaml:5:101
+      fix: a channel belongs to one mirror: remove it here, or set `direction: paused`
+    error: mirrors[1].room: the room `#a:example.org` is already used by mirrors[0].room in line 5
+      --> viaduct.yaml:6:19
+      fix: put all its channels into one mirror
+    error: mirrors[1].members[0].channel: the channel `x` of `acme` is already used by mirrors[0].members[0].channel in line 5
+      --> viaduct.yaml:6:72
+      fix: a channel belongs to one mirror: remove it here, or set `direction: paused`
+    "##);
+}
+
+#[test]
+fn a_bridge_adds_its_own_complaints() {
+    let text = format!("{HEAD}networks: {{acme: {{kind: talk, server: forbidden}}}}\n");
+    assert_snapshot!(told(&text), @r##"
+    warning: appservice.as_token: a secret stands in the configuration itself
+      --> viaduct.yaml:2:14
+      fix: put it into a file of its own (mode 0600) and name that as `as_token_file`, or use `as_token_env`
+    warning: appservice.hs_token: a secret stands in the configuration itself
+      --> viaduct.yaml:2:27
+      fix: put it into a file of its own (mode 0600) and name that as `hs_token_file`, or use `hs_token_env`
+    error: networks.acme.server: this server is forbidden
+      --> viaduct.yaml:3:31
+      fix: see the reference of this kind of network
+    "##);
+}
+
+#[test]
+#[cfg(unix)]
+fn secrets_files_are_looked_at() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "t0ken\n").unwrap();
+    let text = "\
+homeserver: {url: \"http://127.0.0.1:8008\", domain: example.org}
+appservice: {as_token_file: token, hs_token_file: missing}
+networks: {acme: {kind: talk, server: x, password: p, password_env: VIADUCT_NO_SUCH_VARIABLE}}
+";
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let problems = check(text, &folder.path().join("viaduct.yaml"), &Stub).unwrap_err();
+    let whats: Vec<&str> = problems.iter().map(|problem| problem.what.as_str()).collect();
+    assert_eq!(whats.len(), 5, "{whats:#?}");
+    assert!(
+        whats
+            .iter()
+            .any(|what| what.contains("everybody on this machine can read")),
+        "{whats:?}"
+    );
+    assert!(
+        whats.iter().any(|what| what.contains("missing cannot be read")),
+        "{whats:?}"
+    );
+    assert!(whats.iter().any(|what| what.contains("given twice")), "{whats:?}");
+
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let text = "\
+homeserver: {url: \"http://127.0.0.1:8008\", domain: example.org}
+appservice: {as_token_file: token, hs_token_file: token}
+";
+    let checked = check(text, &folder.path().join("viaduct.yaml"), &Stub).unwrap();
+    assert!(checked.warnings.is_empty(), "{:?}", checked.warnings);
+    assert_eq!(
+        checked.config.appservice.as_token().unwrap().read().unwrap().reveal(),
+        "t0ken"
+    );
+    assert_eq!(checked.config.store.path, folder.path().join("data"));
+}
+
+#[test]
+fn what_is_no_yaml_says_where_and_why() {
+    assert_snapshot!(told("a:\n\tb: 1\n"), @r##"
+    error: this is not YAML: tabs disallowed within this context (block indentation)
+      --> viaduct.yaml:2:2
+      fix: indent with spaces; YAML allows no tabs
+    "##);
+    assert_snapshot!(told("admin: {users: [@a:example.org]}\n"), @r##"
+    error: this is not YAML: unexpected character: `@'
+      --> viaduct.yaml:1:17
+      fix: put values that start with a special character in double quotes, such as "@admin:example.org"
+    "##);
+    assert_snapshot!(told(""), @r##"
+    error: the key `homeserver` is missing
+      --> viaduct.yaml:1:1
+      fix: The homeserver.
+    error: the key `appservice` is missing
+      --> viaduct.yaml:1:1
+      fix: How viaduct presents itself to the homeserver.
+    "##);
+}
+
+#[test]
+fn the_examples_of_policies_are_tried() {
+    let text = format!(
+        "{HEAD}policies:
+  keys:
+    rules:
+    - {{name: good, patterns: [\"secret-[0-9]+\"], action: refuse, examples: {{match: [secret-1], pass: [secret]}}}}
+    - {{name: wrong, patterns: [\"secret-[0-9]+\"], action: refuse, examples: {{match: [secret], pass: [secret-1]}}}}
+    - {{name: silent, patterns: [x], action: refuse}}
+  broken: {{rules: [{{name: bad, patterns: [\"(\"], action: refuse}}]}}
+"
+    );
+    let problems = run(&text).unwrap_err();
+    let told: Vec<(usize, &str)> = problems
+        .iter()
+        .map(|problem| (problem.at.line, problem.what.as_str()))
+        .collect();
+    let at = |line, words: &str| told.iter().any(|(at, what)| *at == line && what.contains(words));
+    assert!(at(7, "should match is not matched"), "{told:#?}");
+    assert!(at(7, "should pass is matched"), "{told:#?}");
+    assert!(at(8, "nothing shows that the rule `silent`"), "{told:#?}");
+    assert!(at(9, "cannot be used"), "{told:#?}");
+    assert!(!told.iter().any(|(line, _)| *line == 6), "{told:#?}");
+}

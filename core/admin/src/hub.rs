@@ -1,0 +1,60 @@
+//! What the operator's side needs of a hub.
+
+use async_trait::async_trait;
+use viaduct_engine::{Engine, EngineError, Status};
+use viaduct_store::{Delivery, DeliveryFilter, Lane, Seq};
+
+/// A hub at work, as far as operators see it.
+#[async_trait]
+pub trait Hub: Send + Sync {
+    /// How everything stands.
+    async fn status(&self) -> Status;
+
+    /// Deliveries that did not simply arrive, oldest first.
+    async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, HubError>;
+
+    /// Tries one again; what became of it, in words.
+    async fn retry(&self, lane: &Lane, seq: Seq) -> Result<String, HubError>;
+
+    /// Gives one up.
+    async fn give_up(&self, lane: &Lane, seq: Seq) -> Result<(), HubError>;
+}
+
+/// Why a hub did not do something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HubError {
+    /// There is no such delivery.
+    #[error("{0}")]
+    NotFound(String),
+    /// It could not.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<EngineError> for HubError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::NoDelivery => Self::NotFound(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+#[async_trait]
+impl Hub for Engine {
+    async fn status(&self) -> Status {
+        Self::status(self).await
+    }
+
+    async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, HubError> {
+        Ok(Self::deliveries(self, filter).await?)
+    }
+
+    async fn retry(&self, lane: &Lane, seq: Seq) -> Result<String, HubError> {
+        Ok(Self::retry(self, lane, seq).await?)
+    }
+
+    async fn give_up(&self, lane: &Lane, seq: Seq) -> Result<(), HubError> {
+        Ok(self.drop_delivery(lane, seq).await?)
+    }
+}

@@ -1,0 +1,93 @@
+//! The hub that is running with this configuration, reached through its admin API.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use reqwest::{Client, RequestBuilder};
+use serde_json::Value;
+use viaduct_config::{Config, Secret};
+
+use crate::trouble::Trouble;
+
+/// How long the hub may take to answer; a retry waits for the network.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// How long it may take to say that it is there.
+const GREETING: Duration = Duration::from_secs(5);
+
+/// A hub at work.
+pub struct Hub {
+    http: Client,
+    base: String,
+    token: Secret,
+}
+
+impl Hub {
+    /// The hub that runs with this configuration, if one does.
+    ///
+    /// # Errors
+    ///
+    /// If something answers at the admin address, but cannot be talked to.
+    pub async fn find(config: &Config) -> anyhow::Result<Option<Self>> {
+        let base = format!("http://{}", config.admin.listen);
+        let http = Client::builder().timeout(PATIENCE).no_proxy().build()?;
+        match http.get(format!("{base}/healthz")).timeout(GREETING).send().await {
+            Ok(_) => {}
+            Err(error) if error.is_connect() => return Ok(None),
+            Err(error) => return Err(error).context("the running hub does not answer"),
+        }
+        let source = config.admin.token().ok_or_else(|| {
+            Trouble::error(
+                "the running hub's API has no token",
+                "admin",
+                "give `token_file`, and restart the hub",
+            )
+        })?;
+        Ok(Some(Self {
+            http,
+            base,
+            token: source.read().context("the API's token cannot be read")?,
+        }))
+    }
+
+    /// Asks for something below `/api/v1`.
+    ///
+    /// # Errors
+    ///
+    /// If the hub does not answer, or says no.
+    pub async fn get(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
+        self.answer(self.http.get(format!("{}/api/v1/{path}", self.base)).query(query))
+            .await
+    }
+
+    /// Has something done below `/api/v1`.
+    ///
+    /// # Errors
+    ///
+    /// If the hub does not answer, or says no.
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.answer(self.http.post(format!("{}/api/v1/{path}", self.base)).json(body))
+            .await
+    }
+
+    /// The answer's JSON, or the error it tells.
+    async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+        let response = request
+            .bearer_auth(self.token.reveal())
+            .send()
+            .await
+            .context("the running hub does not answer")?;
+        let status = response.status();
+        let body: Value = response.json().await.unwrap_or_default();
+        if status.is_success() {
+            return Ok(body);
+        }
+        let told = body.get("error").and_then(Value::as_str);
+        let what = told.map_or_else(|| format!("the hub answers {status}"), str::to_owned);
+        let fix = if status.as_u16() == 401 {
+            "the hub was started with another token: restart it"
+        } else {
+            ""
+        };
+        Err(Trouble::error(what, "", fix))
+    }
+}

@@ -1,0 +1,241 @@
+//! `viaduct init`: a first configuration, its secrets, the registration file, and what to do next.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use viaduct_model::Entropy;
+
+use crate::args::Init;
+use crate::console;
+use crate::load;
+use crate::registry::Registry;
+use crate::system::token;
+use crate::trouble::Trouble;
+
+/// What a first configuration is made of.
+struct Answers {
+    homeserver: String,
+    domain: String,
+    admin: String,
+    listen: String,
+    url: Option<String>,
+}
+
+/// Where everything goes: beside the configuration.
+struct Paths {
+    config: PathBuf,
+    secrets: PathBuf,
+    registration: PathBuf,
+}
+
+const SECRETS: [&str; 3] = ["as_token", "hs_token", "admin_token"];
+
+/// Writes the files and says what to do next. Nothing is written if any of them is there already.
+///
+/// # Errors
+///
+/// If something is missing or wrong, a file is there already, or a file cannot be written.
+pub fn run(config: &Path, given: Init, registry: &Registry, entropy: &dyn Entropy) -> anyhow::Result<String> {
+    let folder = match config.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let paths = Paths {
+        config: config.to_owned(),
+        secrets: folder.join("secrets"),
+        registration: folder.join("viaduct-registration.yaml"),
+    };
+    refuse_to_overwrite(&paths)?;
+    let answers = answers(given)?;
+    write(&paths, &answers, registry, entropy)?;
+    Ok(next_steps(&paths, &answers))
+}
+
+fn refuse_to_overwrite(paths: &Paths) -> anyhow::Result<()> {
+    let secrets = SECRETS.iter().map(|name| paths.secrets.join(name));
+    let mut all = [paths.config.clone(), paths.registration.clone()]
+        .into_iter()
+        .chain(secrets);
+    match all.find(|path| path.symlink_metadata().is_ok()) {
+        Some(path) => {
+            let fix = "nothing was written; move it away, or name another configuration with -c";
+            Err(Trouble::error("this file is there already", path.display(), fix))
+        }
+        None => Ok(()),
+    }
+}
+
+fn answers(given: Init) -> anyhow::Result<Answers> {
+    let get = |value: Option<String>, question: &str, flag: &str, wrong: &dyn Fn(&str) -> Option<String>| match value {
+        None => console::ask(question, flag, wrong),
+        Some(value) => match wrong(&value) {
+            None => Ok(value),
+            Some(what) => Err(Trouble::error(format!("{flag} {value}: {what}"), "", "")),
+        },
+    };
+    let homeserver = get(
+        given.homeserver,
+        "Where is the homeserver's client API (such as http://127.0.0.1:8008)",
+        "--homeserver",
+        &|text| {
+            (!text.starts_with("http://") && !text.starts_with("https://"))
+                .then(|| "it starts with http:// or https://".into())
+        },
+    )?;
+    let domain = get(
+        given.domain,
+        "What is its server name, after the colon in user ids (such as example.org)",
+        "--domain",
+        &|text| {
+            (text.is_empty() || text.contains(['/', '@', ' '])).then(|| "only the name, such as example.org".into())
+        },
+    )?;
+    let admin = get(
+        given.admin,
+        "What is your own Matrix id (such as @you:example.org)",
+        "--admin",
+        &|text| (!text.starts_with('@') || !text.contains(':')).then(|| "it looks like @you:example.org".into()),
+    )?;
+    Ok(Answers {
+        homeserver,
+        domain,
+        admin,
+        listen: given.listen,
+        url: given.url,
+    })
+}
+
+fn write(paths: &Paths, answers: &Answers, registry: &Registry, entropy: &dyn Entropy) -> anyhow::Result<()> {
+    let text = config_text(answers);
+    if let Some(folder) = paths.config.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
+    }
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&paths.secrets);
+    made.map_err(|error| cannot_write(&paths.secrets, &error))?;
+    for name in SECRETS {
+        create(&paths.secrets.join(name), &format!("{}\n", token(entropy)), 0o600)?;
+    }
+    create(&paths.config, &text, 0o644)?;
+    let config = load::load(&paths.config, registry)?.config;
+    let registration = crate::registration::text(&config)?;
+    create(&paths.registration, &registration, 0o600)
+}
+
+fn create(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .map_err(|error| cannot_write(path, &error))
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    Trouble::error(
+        format!("this cannot be written: {error}"),
+        path.display(),
+        "choose another place with -c",
+    )
+}
+
+/// A value in double quotes, with everything that could end them escaped. JSON's quoting is YAML's.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn config_text(answers: &Answers) -> String {
+    let Answers {
+        homeserver,
+        domain,
+        admin,
+        listen,
+        url,
+    } = answers;
+    let url = url
+        .as_ref()
+        .map(|url| format!("  url: {}\n", quoted(url)))
+        .unwrap_or_default();
+    format!(
+        "\
+# viaduct's configuration. `viaduct check` says what is wrong in it, `viaduct doctor` whether it works.
+homeserver:
+  url: {homeserver}
+  domain: {domain}
+
+appservice:
+  listen: {listen}
+{url}  as_token_file: secrets/as_token
+  hs_token_file: secrets/hs_token
+
+admin:
+  listen: 127.0.0.1:29321
+  token_file: secrets/admin_token
+  users: [{admin}]
+
+# Remote accounts and servers. `echo` is built in and needs no partner.
+networks:
+  echo:
+    kind: echo
+
+# One Matrix room and its channels. A message from any side reaches all others.
+mirrors:
+- name: first
+  room:
+    alias: {alias}
+    name: First try
+    invite: [{admin}]
+  members:
+  - network: echo
+    channel: lobby
+",
+        homeserver = quoted(homeserver),
+        domain = quoted(domain),
+        listen = quoted(listen),
+        admin = quoted(admin),
+        alias = quoted(&format!("#viaduct-echo:{domain}")),
+    )
+}
+
+fn next_steps(paths: &Paths, answers: &Answers) -> String {
+    let registration = std::path::absolute(&paths.registration).unwrap_or_else(|_| paths.registration.clone());
+    format!(
+        "\
+Written: {config}
+         {secrets} (three secrets)
+         {registration}
+
+1. Let the homeserver read {registration}, and tell it. For Synapse, in homeserver.yaml:
+
+     app_service_config_files:
+       - {registration}
+
+2. Restart the homeserver: it reads the file only when it starts.
+
+3. viaduct -c {config} doctor     # says what does not work yet, and why
+   viaduct -c {config} run
+
+4. In Element, as {admin}: accept the invitation to the room \"First try\" and say something. Echo answers.",
+        config = paths.config.display(),
+        secrets = paths.secrets.display(),
+        registration = registration.display(),
+        admin = answers.admin,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_cannot_break_out_of_its_value() {
+        let answers = Answers {
+            homeserver: "http://x\"\nadmin: {}".into(),
+            domain: "example.org".into(),
+            admin: "@a:example.org".into(),
+            listen: "127.0.0.1:1".into(),
+            url: None,
+        };
+        let text = config_text(&answers);
+        assert_eq!(text.matches("\nadmin:").count(), 1, "{text}");
+        assert!(text.contains(r#"url: "http://x\"\nadmin: {}""#), "{text}");
+    }
+}
