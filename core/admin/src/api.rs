@@ -6,9 +6,10 @@ use axum::extract::{Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use subtle::ConstantTimeEq;
+use viaduct_bridge::Probe;
 use viaduct_engine::Status;
 use viaduct_model::{ChannelId, MirrorName, NetworkName, Place};
 use viaduct_store::{Delivery, DeliveryFilter, DeliveryState, Lane, Seq};
@@ -82,6 +83,26 @@ pub(crate) async fn unknown() -> ApiError {
 /// `GET /status`: how everything stands.
 pub(crate) async fn status(State(shared): State<Shared>) -> Json<Status> {
     Json(shared.hub.status().await)
+}
+
+/// One finding of a probe.
+#[derive(Serialize)]
+pub(crate) struct Found {
+    network: NetworkName,
+    #[serde(flatten)]
+    probe: Probe,
+}
+
+/// `GET /probe`: what every network says of itself.
+pub(crate) async fn probe(State(shared): State<Shared>) -> Json<Vec<Found>> {
+    let told = shared.hub.probe().await;
+    let found = told.into_iter().flat_map(|(network, probes)| {
+        probes.into_iter().map(move |probe| Found {
+            network: network.clone(),
+            probe,
+        })
+    });
+    Json(found.collect())
 }
 
 /// Which deliveries to list.

@@ -1,7 +1,9 @@
 //! What the operator's side needs of a hub.
 
 use async_trait::async_trait;
+use viaduct_bridge::Probe;
 use viaduct_engine::{Engine, EngineError, Status};
+use viaduct_model::NetworkName;
 use viaduct_store::{Delivery, DeliveryFilter, Lane, Seq};
 
 /// A hub at work, as far as operators see it.
@@ -9,6 +11,9 @@ use viaduct_store::{Delivery, DeliveryFilter, Lane, Seq};
 pub trait Hub: Send + Sync {
     /// How everything stands.
     async fn status(&self) -> Status;
+
+    /// What every network says of itself, by the networks' names.
+    async fn probe(&self) -> Vec<(NetworkName, Vec<Probe>)>;
 
     /// Deliveries that did not simply arrive, oldest first.
     async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, HubError>;
@@ -44,6 +49,10 @@ impl From<EngineError> for HubError {
 impl Hub for Engine {
     async fn status(&self) -> Status {
         Self::status(self).await
+    }
+
+    async fn probe(&self) -> Vec<(NetworkName, Vec<Probe>)> {
+        Self::probe(self).await
     }
 
     async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, HubError> {

@@ -55,6 +55,7 @@ pub fn router(hub: Arc<dyn Hub>, metrics: Metrics, token: Option<&str>) -> Route
     };
     let api = Router::new()
         .route("/status", get(api::status))
+        .route("/probe", get(api::probe))
         .route("/deliveries", get(api::list))
         .route("/deliveries/retry", post(api::retry))
         .route("/deliveries/drop", post(api::give_up))

@@ -4,6 +4,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use insta::assert_snapshot;
 use tower::ServiceExt;
+use viaduct_bridge::Probe;
 use viaduct_engine::{LaneStatus, MirrorStatus, NetworkStatus, Status};
 use viaduct_model::{ChannelId, MirrorName, NetworkName, Place, Timestamp};
 use viaduct_store::{Delivery, DeliveryFilter, DeliveryState, Lane, Seq};
@@ -60,6 +61,10 @@ fn delivery() -> Delivery {
 impl Hub for Wood {
     async fn status(&self) -> Status {
         status(self.ready)
+    }
+
+    async fn probe(&self) -> Vec<(NetworkName, Vec<Probe>)> {
+        vec![(NetworkName::matrix(), vec![Probe::ok("login", "works")])]
     }
 
     async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, HubError> {

@@ -152,7 +152,7 @@ pub enum Deliveries {
         #[arg(long)]
         json: bool,
     },
-    /// Try again: held ones are released, failed and unknown ones are sent once more
+    /// Try again what failed or is of unknown outcome; what a policy held or refused is not released by this
     Retry(Chosen),
     /// Give up: forget them, so that they are not listed any more
     Drop(Chosen),

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -65,6 +66,11 @@ pub async fn examine(config: &Config, wanted: &Doctor, registry: &Registry) -> a
         for (name, probe) in asked(&hub.get("status", &[]).await?) {
             add(&name, vec![probe]);
         }
+        let told: Vec<Told> = serde_json::from_value(hub.get("probe", &[]).await?)
+            .context("what the running hub found cannot be read")?;
+        for Told { network, probe } in told.into_iter().filter(|told| !told.network.is_matrix()) {
+            add(network.as_str(), vec![probe]);
+        }
     } else if !wanted.no_networks {
         for (name, network) in &config.networks {
             let section = serde_json::Value::Object(network.section.clone());
@@ -83,6 +89,14 @@ pub async fn examine(config: &Config, wanted: &Doctor, registry: &Registry) -> a
         }
     }
     Ok(findings)
+}
+
+/// What a running hub's session found.
+#[derive(Deserialize)]
+struct Told {
+    network: NetworkName,
+    #[serde(flatten)]
+    probe: Probe,
 }
 
 fn channels(config: &Config, network: &NetworkName) -> Vec<ChannelId> {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock, Weak};
 
 use anyhow::Context as _;
+use async_trait::async_trait;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -52,7 +53,6 @@ pub async fn run(path: &Path, registry: &Registry) -> anyhow::Result<()> {
     tracing::info!("viaduct is stopping; what is being delivered is finished first.");
     stop.cancel();
     admin.await.context("the admin listener")??;
-    let engine = Arc::into_inner(engine).context("the engine is still in use")?;
     engine
         .stop()
         .await
@@ -89,7 +89,7 @@ async fn start(config: &Config, stop: &CancellationToken) -> anyhow::Result<(Arc
                 .map_err(|error| EngineError::Home(error.to_string()))
         }),
         public_url: config.appservice.public_url.clone(),
-        commands: Some(commands(config, Arc::clone(&hub))),
+        commands: Some(Arc::new(BotCommands::of(config, Arc::clone(&hub)))),
     };
     let engine = Arc::new(Engine::start(settings::engine(config), parts).await?);
     hub.set(Arc::downgrade(&engine)).ok();
@@ -123,29 +123,41 @@ pub fn store_options(cache: u64) -> StoreOptions {
 }
 
 /// What the bot answers, to those whom it obeys.
-fn commands(config: &Config, hub: Arc<OnceLock<Weak<Engine>>>) -> Commands {
-    let users = config.admin.users.clone();
-    let (language, refusal) = match config.appservice.language {
-        viaduct_config::Language::En => (
-            viaduct_admin::Language::En,
-            "Only this bridge's operators may command me.",
-        ),
-        viaduct_config::Language::De => (
-            viaduct_admin::Language::De,
-            "Nur die Betreiber dieser Brücke dürfen mir befehlen.",
-        ),
-    };
-    Arc::new(move |text, sender| {
-        if !users.iter().any(|user| user == sender) {
-            return refusal.to_owned();
+struct BotCommands {
+    users: Vec<String>,
+    language: viaduct_admin::Language,
+    hub: Arc<OnceLock<Weak<Engine>>>,
+}
+
+impl BotCommands {
+    fn of(config: &Config, hub: Arc<OnceLock<Weak<Engine>>>) -> Self {
+        let language = match config.appservice.language {
+            viaduct_config::Language::En => viaduct_admin::Language::En,
+            viaduct_config::Language::De => viaduct_admin::Language::De,
+        };
+        Self {
+            users: config.admin.users.clone(),
+            language,
+            hub,
         }
-        let Some(engine) = hub.get().and_then(Weak::upgrade) else {
+    }
+}
+
+#[async_trait]
+impl Commands for BotCommands {
+    async fn answer(&self, text: &str, sender: &str) -> String {
+        if !self.users.iter().any(|user| user == sender) {
+            return match self.language {
+                viaduct_admin::Language::En => "Only this bridge's operators may command me.",
+                viaduct_admin::Language::De => "Nur die Betreiber dieser Brücke dürfen mir befehlen.",
+            }
+            .to_owned();
+        }
+        let Some(engine) = self.hub.get().and_then(Weak::upgrade) else {
             return String::new();
         };
-        // The engine asks for an answer at once, and only operators get here: this worker may wait for the status.
-        let status = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(engine.status()));
-        viaduct_admin::command(text, &status, language)
-    })
+        viaduct_admin::command(text, &engine.status().await, self.language)
+    }
 }
 
 /// Takes over a changed configuration, or none of it if it has errors.

@@ -83,6 +83,7 @@ pub fn homeserver(config: &Config) -> anyhow::Result<HomeserverConfig> {
         ghost_prefix: appservice.ghost_prefix.clone(),
         listen: appservice.listen,
         public_url: appservice.url.clone(),
+        ca_file: config.homeserver.ca_file.clone(),
         media_limit: appservice.media_limit,
         body_limit: BODY_LIMIT,
         language,

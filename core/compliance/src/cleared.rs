@@ -1,6 +1,12 @@
 //! The seal that senders ask for.
 
 /// Something that a policy has allowed to cross. Only this crate can make one; anybody may open it.
+///
+/// It cannot be read back from a file or the network either:
+///
+/// ```compile_fail
+/// let cleared: viaduct_compliance::Cleared<u8> = serde_json::from_str("1").unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cleared<T> {
     inner: T,

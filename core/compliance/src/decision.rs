@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use viaduct_model::Outbound;
 
 use crate::Cleared;
+use crate::policy::{Mode, RuleAction};
 
 /// What a filter decided about one outbound event.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,11 +33,26 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
 }
 
-/// That something was found; never what.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// That a rule matched and what it had found; never the text itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Finding {
-    /// The rule that found it.
+    /// The rule that matched.
     pub rule: String,
-    /// How often.
+    /// How many texts or files it matched; 0 for a rule that looks at neither.
     pub count: u32,
+    /// What the rule does.
+    #[serde(default)]
+    pub action: RuleAction,
+    /// Whether it acted, or only reports.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The sorts of things found: names of detectors, `pattern`, `words`, `file`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sorts: Vec<String>,
+    /// The label given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// For a warning: what to tell the sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }

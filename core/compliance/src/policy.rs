@@ -1,10 +1,55 @@
-//! Policies: ordered rules.
+//! Policies as data: what an operator writes, and what the reference is made of.
+//!
+//! A list within a rule means *any of these*; different conditions of one rule must *all* hold; a condition left out always
+//! holds. [`Filter`](crate::Filter) makes a policy ready to decide.
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use viaduct_model::{EventKind, Outbound};
 
-use crate::{Cleared, Decision, Verdict};
+use crate::detect::Detector;
+use crate::examples::Examples;
+
+/// What may cross into one direction of one network or mirror member. Without anything in it, everything passes, except what
+/// carries the label `vs-nfd`, which never does.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Whether the policy acts, or only reports what it would have done.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The labels in use, from the most open to the most closed.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// The highest label that may cross. What carries a higher one, or one that is not in `labels`, is refused.
+    #[serde(default)]
+    pub ceiling: Option<String>,
+    /// Names for sets of people and places, used by `admit`, `barriers` and rules.
+    #[serde(default)]
+    pub groups: BTreeMap<String, Group>,
+    /// The groups whose people may speak here. Everybody else is refused. Left out, everybody may.
+    #[serde(default)]
+    pub admit: Option<Vec<String>>,
+    /// Who must never talk to whom, in either direction, whatever the rules say.
+    #[serde(default)]
+    pub barriers: Vec<Barrier>,
+    /// The rules, in order. Every rule that matches is applied, and the strictest of them wins; a matching `allow` ends the
+    /// list, so that the rules after it do not count.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+}
+
+/// Whether something acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It acts.
+    #[default]
+    Enforce,
+    /// It only reports what it would have done.
+    Monitor,
+}
 
 /// Which way something goes, seen from the own organisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -16,24 +61,58 @@ pub enum Direction {
     Out,
 }
 
-/// An ordered list of rules. The first that matches decides; without a match everything passes.
+/// People and places that belong together. Who or what is in any of the lists is in the group. `*` stands for any run of
+/// characters.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Policy {
-    /// The rules, in order.
+pub struct Group {
+    /// People, by their id on their own network, such as `@*:example.org` or `*@partner.example`.
     #[serde(default)]
-    pub rules: Vec<Rule>,
+    pub people: Vec<String>,
+    /// Everybody of these organisations: domain, tenant or workspace, as the network tells it.
+    #[serde(default)]
+    pub organisations: Vec<String>,
+    /// Everybody and everything on these networks.
+    #[serde(default)]
+    pub networks: Vec<String>,
+    /// Everything in these places, as `network/channel`.
+    #[serde(default)]
+    pub places: Vec<String>,
 }
 
-/// One rule: when all its conditions match, its action is taken. A condition left out always matches.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Two sides that must not hear each other.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Barrier {
+    /// Its name, shown to operators.
+    pub name: String,
+    /// The groups on one side.
+    pub between: Vec<String>,
+    /// The groups on the other.
+    pub and: Vec<String>,
+}
+
+/// One rule: when all its conditions hold, its action is taken.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Its name, shown to operators and (with the reason) to senders.
     pub name: String,
+    /// Who wrote it, as a Matrix user id: they cannot release what it held.
+    #[serde(default)]
+    pub author: Option<String>,
+    /// Whether the rule acts, or only reports.
+    #[serde(default)]
+    pub mode: Mode,
     /// Senders, by their id on their own network; `*` stands for any run of characters.
     #[serde(default)]
     pub senders: Vec<String>,
+    /// Groups the sender is in.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Organisations the sender belongs to; `*` stands for any run of characters.
+    #[serde(default)]
+    pub organisations: Vec<String>,
     /// Networks the event comes from.
     #[serde(default)]
     pub from: Vec<String>,
@@ -46,95 +125,155 @@ pub struct Rule {
     /// The direction.
     #[serde(default)]
     pub direction: Option<Direction>,
+    /// Labels of the conversation, or given to the event by an earlier rule.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// The rule holds from this day (`2026-01-31`) or time (RFC 3339) on.
+    #[serde(default)]
+    pub valid_from: Option<String>,
+    /// The rule holds until the end of this day, or until this time.
+    #[serde(default)]
+    pub valid_until: Option<String>,
+    /// The texts that `detectors`, `patterns` and `words` look at. Left out: all of them.
+    #[serde(default)]
+    pub texts: Vec<TextPart>,
+    /// Something of these sorts was found.
+    #[serde(default)]
+    pub detectors: Vec<Detector>,
+    /// A regular expression (syntax of the Rust `regex` crate, linear in time) matches.
+    #[serde(default)]
+    pub patterns: Vec<String>,
+    /// A word of a dictionary occurs.
+    #[serde(default)]
+    pub words: Option<Dictionary>,
+    /// At least so many findings of `detectors`, `patterns` and `words` together.
+    #[serde(default)]
+    pub min_count: Option<u32>,
+    /// A file answers this description.
+    #[serde(default)]
+    pub attachments: Option<AttachmentCondition>,
     /// What to do.
     pub action: RuleAction,
-    /// What the sender is told.
+    /// The label that the action `label` gives.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// What the sender is told. Never repeat here what must not be said.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Texts that the rule must match, and texts that it must let pass; `viaduct policy test` verifies them.
+    #[serde(default)]
+    pub examples: Examples,
 }
 
-/// What a rule does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What a rule does, from the mildest to the strictest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleAction {
-    /// Let it cross.
+    /// Let it cross, and do not look at the rules after this one.
     Allow,
+    /// Give it a label, for the rules after this one and for the ceiling.
+    Label,
+    /// Let it cross, and tell the compliance contact.
+    Notify,
+    /// Let it cross, and warn the sender.
+    Warn,
+    /// Let it cross with the findings made unreadable.
+    Mask,
+    /// Let it cross without the files that matched.
+    StripAttachment,
     /// Keep it until a second person releases it.
     Hold,
     /// Do not let it cross.
+    #[default]
     Refuse,
 }
 
-/// A policy made ready to decide quickly.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    policy: Policy,
+/// Where in an event a text stands. Everything that a reader at the other side could see is one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TextPart {
+    /// The text of a message, or the caption of its files.
+    Body,
+    /// The address of a link in the text.
+    Link,
+    /// What a spoiler or a piece of code says about itself.
+    Aside,
+    /// The name (and claimed type) of a file.
+    FileName,
+    /// The topic of the channel.
+    Topic,
+    /// The name of the channel.
+    Name,
+    /// The name under which the author is shown.
+    Author,
+    /// The name of a person.
+    Person,
+    /// A reaction.
+    Reaction,
+    /// The reason given for a deletion, a removal or the end of a conversation.
+    Reason,
 }
 
-impl Filter {
-    /// Makes a policy ready.
-    pub fn new(policy: Policy) -> Self {
-        Self { policy }
-    }
-
-    /// Decides about one outbound event.
-    pub fn decide(&self, outbound: Outbound) -> Decision {
-        match self.policy.rules.iter().find(|rule| rule.matches(&outbound)) {
-            None | Some(Rule { action: RuleAction::Allow, .. }) => {
-                Decision::Pass { outbound: Box::new(Cleared::seal(outbound)), findings: Vec::new() }
-            }
-            Some(rule) => {
-                let verdict = Verdict {
-                    rule: rule.name.clone(),
-                    reason: rule.reason.clone().unwrap_or_else(|| "not allowed by policy".to_owned()),
-                    findings: Vec::new(),
-                };
-                if rule.action == RuleAction::Hold { Decision::Hold(verdict) } else { Decision::Refuse(verdict) }
-            }
-        }
-    }
+/// Words that must not (or only then) cross. Case, accents and look-alike characters make no difference.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dictionary {
+    /// Words or phrases. They match whole words; a `*` at the end (or the beginning) lets the word go on there.
+    pub terms: Vec<String>,
+    /// Only when one of these stands nearby.
+    #[serde(default)]
+    pub near: Vec<String>,
+    /// How near, in characters.
+    #[serde(default = "default_distance")]
+    pub within: u32,
 }
 
-impl Rule {
-    fn matches(&self, outbound: &Outbound) -> bool {
-        let kind: EventKind = outbound.content.kind();
-        let direction = if outbound.to.network.is_matrix() { Direction::In } else { Direction::Out };
-        let any = |list: &[String], value: &str| list.is_empty() || list.iter().any(|entry| entry == value);
-        (self.senders.is_empty()
-            || self.senders.iter().any(|pattern| wildcard(pattern, outbound.author.person.id.as_str())))
-            && any(&self.from, outbound.from.network.as_str())
-            && any(&self.to, outbound.to.network.as_str())
-            && any(&self.kinds, kind.as_str())
-            && self.direction.is_none_or(|wanted| wanted == direction)
-    }
+fn default_distance() -> u32 {
+    80
 }
 
-/// Whether `pattern`, in which `*` stands for any run of characters, describes the whole of `text`. Linear in both.
-fn wildcard(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let Some(last) = parts.next_back() else { return rest.is_empty() };
-    for part in parts {
-        match rest.split_once(part) {
-            Some((_, after)) => rest = after,
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
+/// A description of files. All that is given must hold for one and the same file. What is not known (size not told, not
+/// examined) counts as answering the description, except in a rule that allows.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttachmentCondition {
+    /// File names, such as `*.exe`; case makes no difference.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Media types, claimed or seen in the file itself, such as `image/*`.
+    #[serde(default)]
+    pub types: Vec<String>,
+    /// The file's type, claimed or seen, is none of these.
+    #[serde(default)]
+    pub types_other_than: Vec<String>,
+    /// It has more bytes than this.
+    #[serde(default)]
+    pub larger_than: Option<u64>,
+    /// It is an archive with more levels of archives than this; 0 is any archive.
+    #[serde(default)]
+    pub archive_deeper_than: Option<u32>,
+    /// It is an archive that unpacks to more than so many times its size.
+    #[serde(default)]
+    pub archive_ratio_over: Option<u32>,
+    /// Its bytes are of another type than it claims.
+    #[serde(default)]
+    pub disguised: bool,
+    /// What the malware scan said.
+    #[serde(default)]
+    pub scan: Vec<ScanResult>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::wildcard;
-
-    #[test]
-    fn wildcards() {
-        assert!(wildcard("*", ""));
-        assert!(wildcard("a*c", "abc"));
-        assert!(wildcard("a*b*c", "a-b-b-c"));
-        assert!(!wildcard("a*c", "abcd"));
-        assert!(!wildcard("ab", "abc"));
-        assert!(!wildcard("aa*aa", "aaa"));
-    }
+/// What a malware scan said of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScanResult {
+    /// Nothing was found.
+    Clean,
+    /// Malware was found.
+    Infected,
+    /// The scanner could not be asked, or could not read the file (encrypted, too large).
+    Unavailable,
+    /// The file was not scanned.
+    #[default]
+    Missing,
 }

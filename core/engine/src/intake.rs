@@ -145,7 +145,7 @@ impl Intake {
                 ops.extend(reactions::remember(&mirror.name, &event));
                 ops.push(Op::Accept {
                     mirror: mirror.name.clone(),
-                    event: Box::new(event),
+                    event: Arc::new(event),
                 });
             }
         }

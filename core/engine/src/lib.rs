@@ -60,7 +60,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use viaduct_bridge::{Connection, Context, Factory};
+use futures_util::future::join_all;
+use viaduct_bridge::{Connection, Context, Factory, Probe};
 use viaduct_matrix::{BridgeInfo, Observer};
 use viaduct_model::{Clock, Entropy, NetworkName};
 use viaduct_store::{Batch, Delivery, DeliveryFilter, Lane, Op, Seq, Store, StoreError};
@@ -78,6 +79,8 @@ use crate::routes::{Mirror, RoomOrigin};
 
 /// How long a delivery under way may take to finish when the hub stops.
 pub(crate) const DRAIN: Duration = Duration::from_secs(5);
+/// How long a session may take to look at itself.
+const PROBE: Duration = Duration::from_secs(15);
 
 /// Makes the homeserver side from what the engine gives it: its context, its observer, and the routes to serve beside the
 /// appservice's own.
@@ -99,7 +102,7 @@ pub struct Parts {
     /// The address under which people outside reach the hub, for links to files; none: no links.
     pub public_url: Option<String>,
     /// Answers commands given to the bot.
-    pub commands: Option<Commands>,
+    pub commands: Option<Arc<dyn Commands>>,
 }
 
 impl fmt::Debug for Parts {
@@ -251,6 +254,24 @@ impl Engine {
         status::status(&self.core, &unopened).await
     }
 
+    /// What every network's session, the homeserver's too, says of itself: for `doctor` beside a running hub.
+    pub async fn probe(&self) -> Vec<(NetworkName, Vec<Probe>)> {
+        let asked = self.core.sides().into_iter().map(|side| async move {
+            let probes = match tokio::time::timeout(PROBE, side.session.probe()).await {
+                Ok(probes) => probes,
+                Err(_) => vec![Probe::error(
+                    "probe",
+                    "the network did not answer in time",
+                    "see the log for what it is doing",
+                )],
+            };
+            (side.name.clone(), probes)
+        });
+        let mut told = join_all(asked).await;
+        told.sort_by(|a, b| a.0.cmp(&b.0));
+        told
+    }
+
     /// Records of deliveries that did not simply arrive.
     ///
     /// # Errors
@@ -294,7 +315,7 @@ impl Engine {
     /// # Errors
     ///
     /// When the store cannot be closed in good order.
-    pub async fn stop(self) -> Result<(), EngineError> {
+    pub async fn stop(&self) -> Result<(), EngineError> {
         self.core.stop.cancel();
         self.core.tasks.close();
         if tokio::time::timeout(DRAIN * 2, self.core.tasks.wait()).await.is_err() {

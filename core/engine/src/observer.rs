@@ -9,13 +9,17 @@ use viaduct_model::{MirrorName, Person, Place};
 use crate::core::Core;
 use crate::intake;
 
-/// Answers a command that somebody gave the bot: `(text, sender)` to the answer.
-pub type Commands = Arc<dyn Fn(&str, &str) -> String + Send + Sync>;
+/// Answers commands that people give the bot.
+#[async_trait]
+pub trait Commands: Send + Sync {
+    /// The answer to `text`, said by `sender` (a Matrix user id).
+    async fn answer(&self, text: &str, sender: &str) -> String;
+}
 
 /// The engine as the homeserver side sees it.
 pub(crate) struct HomeObserver {
     pub(crate) core: Arc<Core>,
-    pub(crate) commands: Option<Commands>,
+    pub(crate) commands: Option<Arc<dyn Commands>>,
 }
 
 impl HomeObserver {
@@ -77,7 +81,7 @@ impl Observer for HomeObserver {
 
     async fn command(&self, room: &str, sender: &str, text: &str, event_id: &str) {
         if let (Some(commands), Some(home)) = (&self.commands, self.core.home()) {
-            let answer = commands(text, sender);
+            let answer = commands.answer(text, sender).await;
             if let Err(error) = home
                 .notice(room, &answer, Some(event_id), &format!("command-{event_id}"))
                 .await

@@ -83,7 +83,11 @@ impl Api {
             return Err(HomeserverError::Token);
         }
         authorization.set_sensitive(true);
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder();
+        for certificate in authorities(config)? {
+            http = http.tls_certs_merge([certificate]);
+        }
+        let http = http
             .http1_only()
             .no_gzip()
             .tcp_nodelay(true)
@@ -376,4 +380,14 @@ mod tests {
     fn segments_cannot_leave_their_place() {
         assert_eq!(segment("!a/../b?c#d:ü").to_string(), "%21a%2F..%2Fb%3Fc%23d%3A%C3%BC");
     }
+}
+
+/// The certificates of the configured file.
+fn authorities(config: &HomeserverConfig) -> Result<Vec<reqwest::Certificate>, HomeserverError> {
+    let Some(path) = &config.ca_file else {
+        return Ok(Vec::new());
+    };
+    let told = |reason: String| HomeserverError::Client(format!("{}: {reason}", path.display()));
+    let pem = std::fs::read(path).map_err(|error| told(error.to_string()))?;
+    reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| told(error.to_string()))
 }

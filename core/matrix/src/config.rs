@@ -38,6 +38,8 @@ pub struct HomeserverConfig {
     /// Under which address the homeserver (and, for media links, others) reach [`HomeserverConfig::listen`]; none means by
     /// the listen address itself.
     pub public_url: Option<String>,
+    /// Certificate authorities in PEM form to trust beside the system's, for a homeserver behind an own one.
+    pub ca_file: Option<std::path::PathBuf>,
     /// The largest file carried in either direction, in bytes.
     pub media_limit: u64,
     /// The largest transaction accepted, in bytes.

@@ -32,6 +32,8 @@ mod convert;
 mod deliver;
 mod error;
 mod feedback;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod ghosts;
 mod homeserver;
 mod intake;

@@ -14,6 +14,7 @@ pub(crate) fn config(url: &str) -> HomeserverConfig {
         ghost_prefix: "_via_".to_owned(),
         listen: ([127, 0, 0, 1], 0).into(),
         public_url: None,
+        ca_file: None,
         media_limit: 1024 * 1024,
         body_limit: 1024 * 1024,
         language: Language::English,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task;
 
 use async_trait::async_trait;
@@ -91,7 +92,7 @@ pub enum Op {
         /// The mirror.
         mirror: MirrorName,
         /// The event.
-        event: Box<Event>,
+        event: Arc<Event>,
     },
     /// Notes that sending may begin for everything up to `through`. Replaces the earlier note, also by a smaller number (never
     /// below what is settled): a worker that ends in good order takes back what it did not begin after all.

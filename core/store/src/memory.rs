@@ -62,7 +62,7 @@ impl Tables {
 
     fn op(&mut self, op: Op) -> Option<Accepted> {
         match op {
-            Op::Accept { mirror, event } => return Some(self.accept(mirror, *event)),
+            Op::Accept { mirror, event } => return Some(self.accept(mirror, Event::clone(&event))),
             Op::Begin { lane, through } => {
                 let mark = self.lanes.entry(lane).or_default();
                 mark.begun = through.max(mark.settled);

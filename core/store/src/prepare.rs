@@ -107,15 +107,14 @@ fn change(op: Op) -> Result<Change, StoreError> {
     Ok(match op {
         Op::Accept { mirror, event } => {
             let value = json(&*event)?;
-            let event = *event;
             if let Some(cursor) = &event.cursor {
                 value_bound(cursor.len())?;
             }
             Change::Accept {
                 mirror,
-                place: event.place,
-                id: event.id,
-                cursor: event.cursor,
+                place: event.place.clone(),
+                id: event.id.clone(),
+                cursor: event.cursor.clone(),
                 event: value,
             }
         }

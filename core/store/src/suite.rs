@@ -71,7 +71,7 @@ pub fn event(at: &str, number: &str, text: &str) -> Event {
 pub fn accept(name: &str, event: Event) -> Op {
     Op::Accept {
         mirror: mirror(name),
-        event: Box::new(event),
+        event: Arc::new(event),
     }
 }
 

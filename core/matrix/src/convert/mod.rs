@@ -15,6 +15,8 @@ pub(crate) mod outbound;
 pub(crate) mod raw;
 pub(crate) mod render;
 mod whitespace;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod world;
 
 #[cfg(test)]
 #[path = "tests.rs"]

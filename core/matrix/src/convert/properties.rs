@@ -5,9 +5,10 @@ use serde_json::json;
 use viaduct_model::document::{Mention, MentionTarget, Rgb};
 use viaduct_model::{Block, Document, Inline, MediaRef, NetworkName, PersonId};
 
-use super::conversion::{event, read, world};
+use super::conversion::{event, read};
 use super::inbound::convert;
 use super::render::render;
+use super::world::world;
 
 fn word() -> impl Strategy<Value = String> + Clone {
     "[^\\s\\p{Cc}]{1,6}( [^\\s\\p{Cc}]{1,6}){0,2}"

@@ -2,44 +2,14 @@ use serde_json::{Value, json};
 use viaduct_model::document::{Mention, MentionTarget};
 use viaduct_model::{
     AttachmentKind, Block, Content, Document, Inline, MediaRef, Membership, Message, MessageId, MessageStyle,
-    NetworkName, Person, PersonId, Reaction, Role,
+    NetworkName, PersonId, Reaction, Role,
 };
 
 use super::inbound::{Skip, convert};
 use super::raw::RoomEvent;
-use super::render::{Users, render};
+use super::render::render;
+use super::world::world;
 use super::{html, outbound};
-use crate::names::{GhostNames, ghost_person};
-use crate::people::{Directory, Profile, matrix_person};
-
-pub(super) struct World(GhostNames);
-
-pub(super) fn world() -> World {
-    World(GhostNames::new("_via_", "example.org", "viaduct"))
-}
-
-impl Directory for World {
-    fn person(&self, mxid: &str) -> Option<Person> {
-        match self.0.person(mxid) {
-            Some(ghost) => Some(ghost_person(ghost, None)),
-            None => matrix_person(mxid, &Profile::default()),
-        }
-    }
-
-    fn ghost(&self, mxid: &str) -> Option<(NetworkName, PersonId)> {
-        self.0.person(mxid)
-    }
-}
-
-impl Users for World {
-    fn user(&self, network: &NetworkName, id: &PersonId) -> Option<String> {
-        Some(if network.is_matrix() {
-            id.as_str().to_owned()
-        } else {
-            self.0.ghost(network, id).mxid
-        })
-    }
-}
 
 #[expect(clippy::needless_pass_by_value, reason = "a test gives it a literal")]
 pub(super) fn event(kind: &str, content: Value, more: Value) -> RoomEvent {

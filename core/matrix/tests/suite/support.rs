@@ -376,6 +376,7 @@ pub fn config(url: &str) -> HomeserverConfig {
         ghost_prefix: "_via_".to_owned(),
         listen: free_port(),
         public_url: None,
+        ca_file: None,
         media_limit: 1024 * 1024,
         body_limit: 256 * 1024,
         language: Language::English,

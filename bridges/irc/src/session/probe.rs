@@ -1,0 +1,80 @@
+//! What `doctor` should know.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use viaduct_bridge::Probe;
+
+use super::{Shared, locked};
+use crate::client::{ConnectError, Connection};
+
+/// Looks at the login and each channel. Where the session is not running, it logs in and out once.
+pub(super) async fn probe(shared: &Arc<Shared>) -> Vec<Probe> {
+    let Some(reader) = shared.reader() else {
+        return vec![login(shared).await];
+    };
+    let lag = reader.lag().as_millis();
+    let nick = reader.nick();
+    let mut out = vec![if reader.is_own(&shared.section.nick) {
+        Probe::ok(
+            "login",
+            format!("connected as {nick}, the server last answered within {lag} ms"),
+        )
+    } else {
+        let fix = "free the nick, or set another one as `nick`; it is asked for again and again";
+        Probe::warning(
+            "login",
+            format!("connected as {nick}, for {} is taken", shared.section.nick),
+            fix,
+        )
+    }];
+    let roster = locked(&shared.roster);
+    let problems = locked(&shared.problems);
+    for channel in &shared.context.channels {
+        let subject = format!("channel {channel}");
+        let known = roster.channel_ref(channel.as_str());
+        out.push(match known.filter(|known| known.joined) {
+            None => {
+                let problem = problems
+                    .get(&channel.as_str().to_lowercase())
+                    .map_or("still being joined", String::as_str);
+                let fix = format!("let {nick} in (invitation, key, ban list), or correct the channel's name or key");
+                Probe::error(subject, format!("not joined: {problem}"), fix)
+            }
+            Some(known)
+                if roster
+                    .modes(channel.as_str(), &nick)
+                    .is_some_and(|modes| modes.contains(['o', 'a', 'q'])) =>
+            {
+                Probe::ok(
+                    subject,
+                    format!("joined as an operator, {} people", known.members.len()),
+                )
+            }
+            Some(known) => Probe::warning(
+                subject,
+                format!("joined, {} people; not an operator", known.members.len()),
+                format!("make {nick} a channel operator, if topics, kicks, bans and roles shall cross"),
+            ),
+        });
+    }
+    out
+}
+
+async fn login(shared: &Arc<Shared>) -> Probe {
+    match Connection::open(shared.settings(shared.reader_identity(), true)).await {
+        Ok((connection, _lines)) => {
+            let nick = connection.nick();
+            connection.quit("that was a test", Duration::from_secs(2)).await;
+            Probe::ok("login", format!("logged in as {nick}"))
+        }
+        Err(ConnectError::Auth(reason)) => {
+            Probe::error("login", reason, "correct the password, account or certificate")
+        }
+        Err(ConnectError::Failed(reason)) => Probe::error(
+            "login",
+            reason,
+            "check server.host, server.port and tls, and that this machine may connect there",
+        ),
+    }
+}

@@ -1,0 +1,388 @@
+//! Against a server inside the test: lost connections, refusals, floods.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::fake::{Fake, Script};
+use support::{Hub, message};
+use viaduct_bridge::{Connection, Failure};
+use viaduct_model::{ChannelId, Content, Membership};
+
+fn section(port: u16, puppets: bool) -> Value {
+    json!({
+        "server": {"host": "127.0.0.1", "port": port},
+        "tls": {"enabled": false},
+        "pacing": "off",
+        "puppets": {"enabled": puppets},
+        "connect": {"retry": 1, "timeout": 5},
+    })
+}
+
+#[tokio::test]
+async fn a_line_without_an_answer_is_unknown_and_the_hub_comes_back() {
+    let script = Script {
+        hang_up_on: std::sync::Mutex::new(Some("fateful")),
+        ..Script::default()
+    };
+    let fake = Fake::start(script).await;
+    let hub = Hub::start(section(fake.port, false), &["#one"]).await;
+    hub.joined("#one").await;
+    let lost = hub.deliver("Bob", "#one", message("fateful words")).await.unwrap_err();
+    assert_eq!(lost.failure, Failure::UnknownOutcome, "{lost}");
+    let down = hub.deliver("Bob", "#one", message("while away")).await.unwrap_err();
+    assert!(matches!(down.failure, Failure::Retry(_)), "{down}");
+    hub.inbox
+        .until("coming back", |_, reports| {
+            let ups = reports
+                .iter()
+                .filter(|(channel, standing)| channel.is_some() && *standing == Connection::Up);
+            (ups.count() == 2).then_some(())
+        })
+        .await;
+    hub.say("Bob", "#one", "again").await;
+    assert_eq!((fake.count("while away"), fake.count("again")), (0, 1));
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_password_is_told_and_ends_the_run() {
+    let fake = Fake::start(Script {
+        refuse_password: true,
+        ..Script::default()
+    })
+    .await;
+    let mut section = section(fake.port, false);
+    section["password"] = json!("wrong");
+    let hub = Hub::start(section, &["#one"]).await;
+    hub.inbox
+        .until("the report", |_, reports| {
+            reports
+                .iter()
+                .any(|(_, standing)| matches!(standing, Connection::AuthLost(_)))
+                .then_some(())
+        })
+        .await;
+    let probes = hub.session.probe().await;
+    assert_eq!(probes.first().unwrap().status, viaduct_bridge::ProbeStatus::Error);
+    assert!(!format!("{probes:?}").contains("wrong\""));
+}
+
+#[tokio::test]
+async fn a_channel_that_is_closed_is_reported_and_the_others_work() {
+    let closed = Some(("#shut", ":s 473 {nick} #shut :Cannot join channel (+i)"));
+    let fake = Fake::start(Script {
+        closed,
+        ..Script::default()
+    })
+    .await;
+    let hub = Hub::start(section(fake.port, false), &["#shut", "#open"]).await;
+    hub.joined("#open").await;
+    let shut = ChannelId::new("#shut").unwrap();
+    hub.inbox
+        .until("the report", |_, reports| {
+            let told = |(channel, standing): &(Option<ChannelId>, Connection)| {
+                channel.as_ref() == Some(&shut) && matches!(standing, Connection::Down(reason) if reason.contains("+i"))
+            };
+            reports.iter().any(told).then_some(())
+        })
+        .await;
+    hub.say("Bob", "#open", "fine").await;
+    let waits = hub.deliver("Bob", "#shut", message("x")).await.unwrap_err();
+    assert!(
+        matches!(waits.failure, Failure::Retry(_)) && waits.reason.contains("+i"),
+        "{waits}"
+    );
+    let probes = hub.session.probe().await;
+    assert!(
+        probes
+            .iter()
+            .any(|probe| probe.subject == "channel #shut" && probe.finding.contains("+i")),
+        "{probes:?}"
+    );
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_netsplit_is_an_absence_and_the_return_is_silent() {
+    let fake = Fake::start(Script::default()).await;
+    let hub = Hub::start(section(fake.port, false), &["#one"]).await;
+    hub.joined("#one").await;
+    hub.event("ann", |content| {
+        matches!(
+            content,
+            Content::Membership {
+                change: Membership::Join,
+                ..
+            }
+        )
+    })
+    .await;
+    fake.tell(":ann!a@b QUIT :one.example.net two.example.net");
+    hub.event("the absence", |content| {
+        matches!(
+            content,
+            Content::Membership {
+                change: Membership::Absent,
+                ..
+            }
+        )
+    })
+    .await;
+    fake.tell(":ann!a@b JOIN #one\r\n:ann!a@b PRIVMSG #one :here again");
+    hub.heard("here again").await;
+    let joins = |event: &&viaduct_model::Event| {
+        matches!(
+            event.content,
+            Content::Membership {
+                change: Membership::Join,
+                ..
+            }
+        )
+    };
+    assert_eq!(hub.inbox.events().iter().filter(joins).count(), 1);
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_missed_is_fetched_before_what_is_live() {
+    let history = (0..3).map(|number| {
+        format!("time=2026-01-01T00:00:0{number}.000Z;msgid=h{number} :ann!a@b PRIVMSG #one :missed {number}")
+    });
+    let key = "0123456789abcdef0123456789abcdef";
+    let own = format!("time=2026-01-01T00:00:04.000Z;msgid=h4;+viaduct/key={key} :viaduct!a@b PRIVMSG #one :ours");
+    let forged = format!("time=2026-01-01T00:00:05.000Z;msgid=h5;+viaduct/key={key} :eve!a@b PRIVMSG #one :forged");
+    let script = Script {
+        capabilities: "message-tags server-time batch draft/chathistory",
+        history: history.chain([own, forged]).collect(),
+        ..Script::default()
+    };
+    let fake = Fake::start(script).await;
+    let hub = Hub::start_at(section(fake.port, false), &["#one"], Some("2026-01-01T00:00:00.000Z")).await;
+    hub.joined("#one").await;
+    fake.tell(":ann!a@b PRIVMSG #one :live");
+    hub.heard("live").await;
+    let events = hub.inbox.events();
+    let said: Vec<_> = events
+        .iter()
+        .filter(|event| event.content.message().is_some())
+        .collect();
+    let texts: Vec<String> = said
+        .iter()
+        .map(|event| event.content.message().unwrap().body.to_plain())
+        .collect();
+    assert_eq!(texts, ["missed 0", "missed 1", "missed 2", "ours", "forged", "live"]);
+    let echoes: Vec<_> = said
+        .iter()
+        .map(|event| event.echo_of.as_ref().map(viaduct_model::DeliveryKey::as_str))
+        .collect();
+    assert_eq!(echoes, [None, None, None, Some(key), None, None]);
+    assert_eq!(
+        said.first().unwrap().cursor.as_deref(),
+        Some("2026-01-01T00:00:00.000Z")
+    );
+    assert_eq!(
+        fake.count("CHATHISTORY AFTER #one timestamp=2025-12-31T23:59:59.999Z 100"),
+        1
+    );
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn lines_that_belong_together_stay_together() {
+    let capabilities = "message-tags server-time batch draft/multiline=max-bytes=4096,max-lines=10";
+    let fake = Fake::start(Script {
+        capabilities,
+        ..Script::default()
+    })
+    .await;
+    let hub = Hub::start(section(fake.port, false), &["#one"]).await;
+    hub.joined("#one").await;
+    let lines = [
+        "@msgid=m1 :ann!a@b BATCH +x draft/multiline #one",
+        "@batch=x :ann!a@b PRIVMSG #one :first ",
+        "@batch=x;draft/multiline-concat :ann!a@b PRIVMSG #one :line",
+        "@batch=x :ann!a@b PRIVMSG #one :second",
+        ":ann!a@b BATCH -x",
+    ];
+    fake.tell(&lines.join("\r\n"));
+    let heard = hub.heard("first line\nsecond").await;
+    assert_eq!(heard.id.as_str(), "m1");
+    let receipt = hub.say("Bob", "#one", "one\ntwo").await;
+    assert_eq!(receipt.ids.len(), 1);
+    let said = fake.said.lock().unwrap().clone();
+    let sent: Vec<&String> = said.iter().skip_while(|line| !line.contains("BATCH")).take(4).collect();
+    let expected = ["BATCH +m0 draft/multiline #one", "<B", "<B", "BATCH -m0"];
+    assert!(
+        sent.iter().zip(expected).all(|(line, part)| line.contains(part)),
+        "{sent:?}"
+    );
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_lines_out_on_one_connection_keep_their_order() {
+    const CHANNELS: usize = 20;
+    const LINES: usize = 250;
+    let fake = Fake::start(Script::default()).await;
+    let names: Vec<String> = (0..CHANNELS).map(|number| format!("#c{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let hub = Hub::start(section(fake.port, false), &names).await;
+    for name in &names {
+        hub.joined(name).await;
+    }
+    let since = tokio::time::Instant::now();
+    let each = names.iter().map(|name| async {
+        for number in 0..LINES {
+            hub.say("Bob", name, &format!("line {number}")).await;
+        }
+    });
+    futures_util::future::join_all(each).await;
+    let seconds = since.elapsed().as_secs_f64();
+    println!(
+        "out: {:.0} lines/s in {CHANNELS} channels",
+        f64::from(u32::try_from(CHANNELS * LINES).unwrap()) / seconds
+    );
+    let said = fake.said.lock().unwrap().clone();
+    for name in names {
+        let prefix = format!("PRIVMSG {name} :");
+        let heard: Vec<&String> = said.iter().filter(|line| line.starts_with(&prefix)).collect();
+        assert_eq!(heard.len(), LINES);
+        assert!(
+            heard
+                .iter()
+                .enumerate()
+                .all(|(number, line)| line.ends_with(&format!(" line {number}")))
+        );
+    }
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_in_arrives_whole_in_order_and_in_batches() {
+    const LINES: usize = 20_000;
+    let fake = Fake::start(Script::default()).await;
+    let hub = Hub::start(section(fake.port, false), &["#one", "#two"]).await;
+    hub.joined("#one").await;
+    hub.joined("#two").await;
+    let before = hub.inbox.pushes.load(std::sync::atomic::Ordering::Relaxed);
+    let since = tokio::time::Instant::now();
+    let lines: Vec<String> = (0..LINES)
+        .map(|number| {
+            format!(
+                ":ann!a@b PRIVMSG {} :line {number}",
+                if number % 2 == 0 { "#one" } else { "#two" }
+            )
+        })
+        .collect();
+    for some in lines.chunks(500) {
+        fake.tell(&some.join("\r\n"));
+        tokio::task::yield_now().await;
+    }
+    hub.heard(&format!("line {}", LINES - 1)).await;
+    hub.heard(&format!("line {}", LINES - 2)).await;
+    let seconds = since.elapsed().as_secs_f64();
+    println!("in: {:.0} lines/s", f64::from(u32::try_from(LINES).unwrap()) / seconds);
+    let events = hub.inbox.events();
+    let said: Vec<_> = events
+        .iter()
+        .filter(|event| event.content.message().is_some())
+        .collect();
+    assert_eq!(said.len(), LINES);
+    for channel in ["#one", "#two"] {
+        let numbers: Vec<usize> = said
+            .iter()
+            .filter(|event| event.place.channel.as_str() == channel)
+            .map(|event| {
+                event
+                    .content
+                    .message()
+                    .unwrap()
+                    .body
+                    .to_plain()
+                    .split_once(' ')
+                    .unwrap()
+                    .1
+                    .parse()
+                    .unwrap()
+            })
+            .collect();
+        assert!(numbers.is_sorted());
+    }
+    let ids: std::collections::HashSet<_> = said.iter().map(|event| event.id.clone()).collect();
+    assert_eq!(ids.len(), LINES);
+    let pushes = hub.inbox.pushes.load(std::sync::atomic::Ordering::Relaxed) - before;
+    assert!(pushes < 4_000, "{pushes}");
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn hostile_lines_are_only_lines() {
+    let fake = Fake::start(Script::default()).await;
+    let hub = Hub::start(section(fake.port, false), &["#one"]).await;
+    hub.joined("#one").await;
+    for line in [
+        "",
+        ":",
+        "@",
+        "@a",
+        ": :",
+        ":x",
+        "353",
+        ":s 353",
+        ":s 353 me = #one :",
+        ":s 005",
+        ":s 005 me PREFIX=",
+        "MODE",
+        "MODE #one",
+        ":x MODE #one +ooooooo",
+        ":x MODE #one +b",
+        "NICK",
+        ":ann NICK",
+        ":ann!a@b NICK :",
+        "QUIT",
+        ":ann QUIT",
+        "KICK",
+        ":x KICK #one",
+        "JOIN",
+        ":x JOIN",
+        "PART",
+        "TOPIC",
+        ":s TOPIC #one",
+        "BATCH",
+        "BATCH +",
+        "BATCH -",
+        ":s 333 me #one x y",
+        ":s 332 me #one",
+        "TAGMSG #one",
+        "@+draft/react=x TAGMSG #one",
+        ":x!y@z PRIVMSG",
+        ":x!y@z PRIVMSG #one",
+        ":x!y@z PRIVMSG #one :",
+        ":x!y@z PRIVMSG #one :\u{1}",
+        ":x!y@z PRIVMSG #one :\u{3}\u{3}99,99\u{4}\u{2}",
+        ":!@ PRIVMSG #one :nobody",
+        ":s PONG s :vd99999999999999999999",
+        ":s 470",
+        ":s 471 me",
+        ":s 900 me",
+    ] {
+        fake.tell(line);
+    }
+    fake.tell(&format!(":ann!a@b PRIVMSG #one :{}", "x".repeat(60_000)));
+    fake.tell(":ann!a@b PRIVMSG #one :still alive");
+    hub.heard("still alive").await;
+    hub.say("Bob", "#one", "so am I").await;
+    tokio::time::timeout(Duration::from_secs(1), hub.session.probe())
+        .await
+        .unwrap();
+    hub.stop().await;
+}

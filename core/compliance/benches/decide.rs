@@ -1,0 +1,131 @@
+//! What a decision costs: a message of 4 KiB against a policy of 200 rules.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use viaduct_compliance::{Detector, Dictionary, Filter, Policy, Rule, RuleAction};
+
+/// A message as people write it, with some numbers in it that are nothing to find, cut at 4 KiB.
+fn message(language: &str) -> String {
+    let german = "Guten Morgen zusammen, für die Besprechung am 12.03.2026 um 14:30 Uhr fehlen noch die Zahlen aus Größe 3 \
+                  und 4 (siehe https://wiki.example.org/p/4711). Der Preis liegt bei 1.250,00 €, Auftrag 20260311. ";
+    let english = "Good morning all, for the meeting on 12 March 2026 at 14:30 we still need the figures of parts 3 and 4 \
+                   (see https://wiki.example.org/p/4711). The price is 1,250.00 EUR, order 20260311. ";
+    let mut text = if language == "de" { german } else { english }.repeat(30);
+    text.truncate(text.floor_char_boundary(4096));
+    text
+}
+
+/// 200 rules as a large organisation may have them: all detectors, 60 own patterns, 60 dictionaries of 20 words, and rules by
+/// sender, network, kind and file.
+fn rules() -> Vec<Rule> {
+    let mut rules: Vec<Rule> = Vec::new();
+    for number in 0..200 {
+        let rule = Rule {
+            name: format!("rule {number}"),
+            action: RuleAction::Refuse,
+            ..Rule::default()
+        };
+        rules.push(match number % 10 {
+            0 => Rule {
+                detectors: Detector::ALL.to_vec(),
+                ..rule
+            },
+            1..=3 => Rule {
+                patterns: vec![format!(r"(?i)\bproject-{number}-[0-9]{{3,6}}\b")],
+                ..rule
+            },
+            4..=6 => {
+                let terms = (0..20).map(|word| format!("codename{number}x{word}")).collect();
+                Rule {
+                    words: Some(Dictionary {
+                        terms,
+                        near: Vec::new(),
+                        within: 80,
+                    }),
+                    ..rule
+                }
+            }
+            7 => Rule {
+                senders: vec![format!("@somebody{number}:*")],
+                ..rule
+            },
+            8 => Rule {
+                to: vec![format!("network-{number}")],
+                kinds: vec!["topic".to_owned()],
+                ..rule
+            },
+            _ => Rule {
+                attachments: Some(viaduct_compliance::AttachmentCondition {
+                    names: vec![format!("*.x{number}")],
+                    ..Default::default()
+                }),
+                ..rule
+            },
+        });
+    }
+    rules
+}
+
+fn decide(criterion: &mut Criterion) {
+    let filter = Filter::compile(Policy {
+        rules: rules(),
+        ..Policy::default()
+    })
+    .unwrap();
+    for language in ["de", "en"] {
+        let event = common::said(&message(language));
+        assert_eq!(common::decided(&filter, event.clone()), "pass");
+        criterion.bench_function(&format!("4 KiB, 200 rules, {language}"), |bencher| {
+            bencher.iter_batched(
+                || event.clone(),
+                |event| filter.decide(black_box(event)),
+                criterion::BatchSize::SmallInput,
+            );
+        });
+    }
+    let hard = [
+        ("4 KiB of numbers", "12 345 678 4711 0815 "),
+        (
+            "4 KiB of Cyrillic",
+            "Доброе утро всем, к встрече в среду не хватает цифр. ",
+        ),
+        ("1 MB of cues", "card 4111 password: token order DE89 3704 "),
+    ];
+    for (name, words) in hard {
+        let length = if name.starts_with('1') { 1_000_000 } else { 4096 };
+        let mut text = words.repeat(length / words.len() + 1);
+        text.truncate(text.floor_char_boundary(length));
+        let event = common::said(&text);
+        criterion.bench_function(&format!("{name}, 200 rules"), |bencher| {
+            bencher.iter_batched(
+                || event.clone(),
+                |event| filter.decide(black_box(event)),
+                criterion::BatchSize::LargeInput,
+            );
+        });
+    }
+    let short = common::said("Danke, schaue ich mir heute Nachmittag an.");
+    criterion.bench_function("40 bytes, 200 rules", |bencher| {
+        bencher.iter_batched(
+            || short.clone(),
+            |event| filter.decide(black_box(event)),
+            criterion::BatchSize::SmallInput,
+        );
+    });
+    let empty = Filter::default();
+    criterion.bench_function("40 bytes, no rule", |bencher| {
+        bencher.iter_batched(
+            || short.clone(),
+            |event| empty.decide(black_box(event)),
+            criterion::BatchSize::SmallInput,
+        );
+    });
+}
+
+criterion_group!(benches, decide);
+criterion_main!(benches);

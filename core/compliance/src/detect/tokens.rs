@@ -1,0 +1,421 @@
+//! A text cut into what numbers are made of.
+
+use std::collections::BTreeMap;
+use std::ops::{Deref, Range, RangeInclusive};
+
+use crate::places::Places;
+
+/// What a word found near a number says about it. The words are found by the one automaton of the scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cue {
+    /// A payment card.
+    Card,
+    /// Something else that has digits: an order, a parcel, a device.
+    OtherNumber,
+    /// A German health insurance.
+    HealthInsurance,
+    /// An identity card.
+    IdentityCard,
+    /// A passport.
+    Passport,
+    /// Value added tax.
+    Vat,
+    /// A known beginning of an access key; the number is the place in the table of secrets.
+    Key(usize),
+    /// A word after which a password follows.
+    Password,
+    /// The first line of a private key.
+    PrivateKey,
+}
+
+/// The words, in lower case and folded. They count at the beginning of a word, or, with a `*` in front, within one.
+pub(crate) const CUE_WORDS: &[(Cue, &[&str])] = &[
+    (Cue::Card, &["*karte", "card", "visa", "mastercard", "amex", "pan:"]),
+    (
+        Cue::OtherNumber,
+        &[
+            "order",
+            "tracking",
+            "parcel",
+            "shipment",
+            "invoice",
+            "serial",
+            "imei",
+            "isbn",
+            "ean",
+            "gtin",
+            "ticket",
+            "*bestell",
+            "*auftrag",
+            "*sendung",
+            "*paket",
+            "*rechnung",
+            "*seriennummer",
+            "*artikel",
+            "*vorgang",
+            "*zahler",
+            "*tracking",
+            "*telefon",
+            "phone",
+            "timestamp",
+            "batch",
+            "chargen",
+            "*referenz",
+            "reference",
+        ],
+    ),
+    (
+        Cue::HealthInsurance,
+        &[
+            "kvnr",
+            "kv-n",
+            "*krankenversich",
+            "*versichertennummer",
+            "*versicherten-n",
+            "*versichertennr",
+            "*krankenkasse",
+            "*gesundheitskarte",
+            "egk",
+            "health insurance",
+            "insurance number",
+            "insurance no",
+            "insured",
+        ],
+    ),
+    (
+        Cue::IdentityCard,
+        &[
+            "*ausweis",
+            "perso ",
+            "perso-",
+            "perso:",
+            "id card",
+            "identity card",
+            "id-card",
+            "id number",
+            "id no",
+            "*idd<<",
+        ],
+    ),
+    (
+        Cue::Passport,
+        &["*reisepass", "pass-n", "passnummer", "pass nr", "pass no", "passport"],
+    ),
+    (
+        Cue::Vat,
+        &[
+            "ust",
+            "*umsatzsteuer",
+            "*steuernummer",
+            "vat",
+            "uid",
+            "tva",
+            "iva",
+            "btw",
+            "nip",
+            "tax id",
+            "*mwst",
+            "p.iva",
+            "moms",
+        ],
+    ),
+    (
+        Cue::Password,
+        &[
+            "*password",
+            "*passwort",
+            "*passwd",
+            "*kennwort",
+            "*pwd",
+            "*secret",
+            "*token",
+            "*api_key",
+            "*apikey",
+            "*api-key",
+            "*api key",
+            "*access_key",
+            "*accountkey",
+            "*private_key",
+            "*zugangscode",
+            "pass:",
+            "pass=",
+            "pw:",
+        ],
+    ),
+    (
+        Cue::PrivateKey,
+        &["*-----begin", "*putty-user-key-file", "*age-secret-key-1"],
+    ),
+];
+
+/// Which cues stand where in a text.
+#[derive(Debug, Default)]
+pub(crate) struct Cues(BTreeMap<Cue, Places>);
+
+impl Cues {
+    /// Adds a place. All are added before any is looked for.
+    pub(crate) fn push(&mut self, cue: Cue, start: usize, end: usize) {
+        self.0.entry(cue).or_default().push(start, end);
+    }
+
+    /// Puts the places in order, once all are added.
+    pub(crate) fn sort(&mut self) {
+        self.0.values_mut().for_each(Places::sort);
+    }
+
+    /// Whether a cue stands anywhere.
+    pub(crate) fn has(&self, cue: Cue) -> bool {
+        self.0.contains_key(&cue)
+    }
+
+    /// The places of all cues of a sort: beginning, end and the cue itself.
+    pub(crate) fn of(&self, wanted: impl Fn(Cue) -> bool) -> impl Iterator<Item = (usize, usize, Cue)> {
+        let of_sort = self.0.iter().filter(move |(cue, _)| wanted(**cue));
+        of_sort.flat_map(|(cue, places)| places.iter().map(|(start, end)| (start, end, *cue)))
+    }
+
+    /// How many bytes lie between a stretch and the nearest word of a cue before it; none if more than `bound` do.
+    pub(crate) fn before(&self, cue: Cue, start: usize, bound: usize) -> Option<usize> {
+        self.0.get(&cue)?.before(start).filter(|distance| *distance <= bound)
+    }
+
+    /// Whether a word of a cue stands up to 80 bytes before a stretch or up to 30 after it.
+    pub(crate) fn near(&self, cue: Cue, place: &Range<usize>) -> bool {
+        let after = self.0.get(&cue).and_then(|places| places.after(place.end));
+        self.before(cue, place.start, 80).is_some() || after.is_some_and(|distance| distance <= 30)
+    }
+}
+
+/// A run of ASCII letters and digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Atom {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// How many of its characters are digits.
+    pub(crate) digits: usize,
+    /// Whether no more than a separator stands between it and the atom after it.
+    pub(crate) joined: bool,
+}
+
+impl Atom {
+    pub(crate) fn length(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub(crate) fn is_number(&self) -> bool {
+        self.digits == self.length()
+    }
+}
+
+/// A folded text, cut into atoms.
+#[derive(Debug)]
+pub(crate) struct Tokens<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) cues: &'a Cues,
+    pub(crate) atoms: Vec<Atom>,
+    /// For each atom, what it begins.
+    reach: Vec<Reach>,
+    digits: usize,
+}
+
+/// How far a run of joined atoms goes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reach {
+    /// Characters until the first gap.
+    characters: usize,
+    /// Digits until the first gap or letter.
+    digits: usize,
+}
+
+fn reach(atoms: &[Atom]) -> Vec<Reach> {
+    let mut all = Vec::with_capacity(atoms.len());
+    let mut next = Reach::default();
+    for atom in atoms.iter().rev() {
+        let follows = if atom.joined { next } else { Reach::default() };
+        let digits = if atom.is_number() {
+            atom.digits + follows.digits
+        } else {
+            0
+        };
+        next = Reach {
+            characters: atom.length() + follows.characters,
+            digits,
+        };
+        all.push(next);
+    }
+    all.reverse();
+    all
+}
+
+/// The longest number that can be gathered.
+const GATHER_BOUND: usize = 36;
+
+/// The characters of a number that is written in groups, without what separates them; in capitals.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gathered {
+    bytes: [u8; GATHER_BOUND],
+    length: usize,
+}
+
+impl Deref for Gathered {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl<'a> Tokens<'a> {
+    /// Cuts a text. Atoms without a digit that are longer than four letters are left out: no number has such.
+    pub(crate) fn new(text: &'a str, cues: &'a Cues) -> Self {
+        let mut atoms: Vec<Atom> = Vec::new();
+        let mut digits = 0;
+        let bytes = text.as_bytes();
+        if bytes.iter().filter(|byte| byte.is_ascii_digit()).count() < 2 {
+            return Self {
+                text,
+                cues,
+                atoms,
+                reach: Vec::new(),
+                digits,
+            };
+        }
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            if !byte.is_ascii_alphanumeric() {
+                at += 1;
+                continue;
+            }
+            let start = at;
+            let mut count = 0;
+            while let Some(byte) = bytes.get(at).filter(|byte| byte.is_ascii_alphanumeric()) {
+                count += usize::from(byte.is_ascii_digit());
+                at += 1;
+            }
+            if count == 0 && at - start > 4 {
+                continue;
+            }
+            digits += count;
+            if let Some(last) = atoms.last_mut() {
+                last.joined = is_separator(bytes.get(last.end..start).unwrap_or_default());
+            }
+            atoms.push(Atom {
+                start,
+                end: at,
+                digits: count,
+                joined: false,
+            });
+        }
+        let reach = reach(&atoms);
+        Self {
+            text,
+            cues,
+            atoms,
+            reach,
+            digits,
+        }
+    }
+
+    /// Whether the text has so few digits that no number of `least` digits can be in it.
+    pub(crate) fn fewer_digits_than(&self, least: usize) -> bool {
+        self.digits < least
+    }
+
+    /// The bytes of an atom.
+    pub(crate) fn bytes(&self, atom: &Atom) -> &'a [u8] {
+        self.text.as_bytes().get(atom.start..atom.end).unwrap_or_default()
+    }
+
+    /// The characters of as many joined atoms from the one at `first` on as make `length` characters (at most 36), and the
+    /// stretch they have; none if the atoms do not end there.
+    pub(crate) fn gather(&self, first: usize, length: usize) -> Option<(Gathered, Range<usize>)> {
+        if self.reach.get(first).is_none_or(|reach| reach.characters < length) {
+            return None;
+        }
+        let atoms = self.atoms.get(first..)?;
+        let mut gathered = Gathered {
+            bytes: [0; GATHER_BOUND],
+            length: 0,
+        };
+        for atom in atoms {
+            let from = gathered.length;
+            gathered.length += atom.length();
+            if gathered.length > length {
+                return None;
+            }
+            let into = gathered.bytes.get_mut(from..gathered.length)?;
+            into.copy_from_slice(self.bytes(atom));
+            into.make_ascii_uppercase();
+            if gathered.length == length {
+                return Some((gathered, atoms.first()?.start..atom.end));
+            }
+            if !atom.joined {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// The lengths in this range that numbers which begin with this atom can have: those at which an atom ends.
+    pub(crate) fn lengths(&self, first: usize, wanted: RangeInclusive<usize>) -> impl Iterator<Item = usize> {
+        let reach = self
+            .reach
+            .get(first)
+            .map_or(0, |reach| reach.characters)
+            .min(*wanted.end());
+        let lengths = self.atoms.iter().skip(first).scan(0, |sum, atom| {
+            *sum += atom.length();
+            Some(*sum)
+        });
+        lengths
+            .take_while(move |length| *length <= reach)
+            .filter(move |length| wanted.contains(length))
+    }
+
+    /// How many digits a number that begins with this atom can have.
+    pub(crate) fn digits_from(&self, first: usize) -> usize {
+        self.reach.get(first).map_or(0, |reach| reach.digits)
+    }
+
+    /// Whether a number may begin with this atom although it need not have a digit itself: one of the two after it has.
+    pub(crate) fn leads(&self, first: usize) -> bool {
+        let mut following = self.atoms.iter().skip(first).take(3);
+        let Some(atom) = following.next() else { return false };
+        atom.digits > 0 || (atom.length() <= 3 && atom.joined && following.any(|atom| atom.digits > 0))
+    }
+
+    /// The sizes of the groups in which the number is written that begins with this atom and has this stretch.
+    pub(crate) fn groups(&self, first: usize, place: &Range<usize>) -> Vec<usize> {
+        self.atoms
+            .iter()
+            .skip(first)
+            .take_while(|atom| atom.end <= place.end)
+            .map(Atom::length)
+            .collect()
+    }
+
+    /// Whether the number that begins at the atom `first` is only the rest of a longer one written without a gap.
+    pub(crate) fn glued_before(&self, start: usize) -> bool {
+        let before = self.text.as_bytes().get(..start).and_then(<[u8]>::last);
+        matches!(before, Some(b'_' | b'=' | b'%' | b'\\'))
+    }
+}
+
+/// Whether groups have one size, of which the last may fall short.
+pub(crate) fn are_even(groups: &[usize]) -> bool {
+    match groups {
+        [size, rest @ .., last] => rest.iter().all(|other| other == size) && last <= size,
+        _ => true,
+    }
+}
+
+/// What may stand between the groups of one number.
+fn is_separator(gap: &[u8]) -> bool {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\n');
+    match gap {
+        [one] => is_space(one) || one.is_ascii_punctuation(),
+        [one, two] => is_space(one) || is_space(two),
+        [one, two, three] => is_space(one) && is_space(three) && (two.is_ascii_punctuation() || is_space(two)),
+        _ => false,
+    }
+}

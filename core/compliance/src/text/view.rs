@@ -1,0 +1,301 @@
+//! One text in a comparable form, and where each of its characters came from.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::{decompose_compatible, is_combining_mark};
+
+use super::fold::{fold, fold_char, is_invisible, plain_char};
+use super::parts::Step;
+
+/// A text as it is looked at.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct View {
+    /// The text.
+    pub(crate) text: String,
+    runs: Vec<Run>,
+}
+
+/// A stretch of a view that came from one stretch of a leaf.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    /// Where it begins in the view.
+    out: usize,
+    /// The leaf; none for what stands in no leaf that could be changed.
+    leaf: Option<usize>,
+    /// Where it begins in the leaf.
+    from: usize,
+    /// How many bytes it has in the leaf.
+    length: usize,
+    /// Whether it is there byte for byte.
+    verbatim: bool,
+}
+
+/// A stretch of one leaf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Span {
+    pub(crate) leaf: usize,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl View {
+    /// The stretches of leaves that a stretch of the view came from, one for each leaf, in order.
+    pub(crate) fn spans(&self, start: usize, end: usize) -> Vec<Span> {
+        let mut spans: Vec<Span> = Vec::new();
+        let first = self.runs.partition_point(|run| run.out <= start).saturating_sub(1);
+        for (number, run) in self.runs.iter().enumerate().skip(first) {
+            if run.out >= end {
+                break;
+            }
+            let out_end = self.runs.get(number + 1).map_or(self.text.len(), |next| next.out);
+            let (Some(leaf), true) = (run.leaf, out_end > start) else {
+                continue;
+            };
+            let (from, to) = if run.verbatim {
+                (
+                    run.from + start.saturating_sub(run.out),
+                    run.from + end.min(out_end) - run.out,
+                )
+            } else {
+                (run.from, run.from + run.length)
+            };
+            match spans.last_mut() {
+                Some(span) if span.leaf == leaf => span.end = span.end.max(to),
+                _ => spans.push(Span {
+                    leaf,
+                    start: from,
+                    end: to,
+                }),
+            }
+        }
+        spans
+    }
+
+    /// Whether a stretch has characters of leaves and also characters of none (see [`super::read_previous`]).
+    pub(crate) fn crosses_seam(&self, start: usize, end: usize) -> bool {
+        let first = self.runs.partition_point(|run| run.out <= start).saturating_sub(1);
+        let touched = || self.runs.iter().skip(first).take_while(|run| run.out < end);
+        touched().any(|run| run.leaf.is_some()) && touched().any(|run| run.leaf.is_none() && run.length > 0)
+    }
+
+    fn push(&mut self, leaf: Option<usize>, from: usize, source: &str, put: impl FnOnce(&mut String)) {
+        let out = self.text.len();
+        put(&mut self.text);
+        if self.text.len() > out {
+            self.runs.push(Run {
+                out,
+                leaf,
+                from,
+                length: source.len(),
+                verbatim: false,
+            });
+        }
+    }
+
+    fn push_verbatim(&mut self, leaf: Option<usize>, from: usize, text: &str) {
+        if !text.is_empty() {
+            self.runs.push(Run {
+                out: self.text.len(),
+                leaf,
+                from,
+                length: text.len(),
+                verbatim: true,
+            });
+            self.text.push_str(text);
+        }
+    }
+}
+
+/// The views of one text under construction.
+///
+/// The *folded* view has only what a reader cannot mistake for something else: look-alikes, accents, digits of other scripts,
+/// dashes and spaces are made plain. Detectors and dictionaries look at it. The *plain* view is only normalised (NFKC) and
+/// freed of what is invisible; own patterns look at both. Where the two are equal only one is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Views {
+    folded: View,
+    plain: View,
+    differ: bool,
+}
+
+impl Views {
+    /// Whether nothing visible was taken yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.folded.text.trim().is_empty() && self.plain.text.trim().is_empty()
+    }
+
+    /// Takes the text of a leaf.
+    pub(super) fn leaf(&mut self, leaf: usize, text: &str) {
+        self.take_text(Some(leaf), text);
+    }
+
+    /// Takes what a leaf means or looks like as a whole, where its characters cannot be told apart.
+    pub(super) fn whole(&mut self, leaf: usize, text: &str, meaning: &str) {
+        self.folded
+            .push(Some(leaf), 0, text, |out| out.push_str(&fold(meaning)));
+    }
+
+    /// Takes a character that stands in no leaf.
+    pub(super) fn gap(&mut self, gap: char) {
+        self.folded.push(None, 0, "", |out| out.push(gap));
+        self.plain.push(None, 0, "", |out| out.push(gap));
+    }
+
+    /// Takes a step of a text that cannot be changed.
+    pub(super) fn take_old(&mut self, step: Step<'_>) {
+        match step {
+            Step::Part(_) => {}
+            Step::Leaf(text) => self.take_text(None, text),
+            Step::Gap(gap) => self.gap(gap),
+        }
+    }
+
+    /// Drops gaps at the end, so that what follows is joined without one.
+    pub(super) fn trim_gaps(&mut self) {
+        for view in [&mut self.folded, &mut self.plain] {
+            while view
+                .runs
+                .last()
+                .is_some_and(|run| run.leaf.is_none() && run.length == 0)
+            {
+                view.runs.pop();
+                view.text.pop();
+            }
+        }
+    }
+
+    /// The views: the folded one, and the plain one where it differs.
+    pub(super) fn finish(self) -> Vec<View> {
+        if self.differ {
+            vec![self.folded, self.plain]
+        } else {
+            vec![self.folded]
+        }
+    }
+
+    fn take_text(&mut self, leaf: Option<usize>, text: &str) {
+        let mut at = 0;
+        let mut rest = text;
+        while !rest.is_empty() {
+            let plain = verbatim_length(rest);
+            let (head, tail) = rest.split_at(plain);
+            self.folded.push_verbatim(leaf, at, head);
+            self.plain.push_verbatim(leaf, at, head);
+            at += plain;
+            let cluster = cluster_length(tail);
+            let (head, tail) = tail.split_at(cluster);
+            self.cluster(leaf, at, head);
+            at += cluster;
+            rest = tail;
+        }
+    }
+
+    /// Takes a character with the marks that follow it.
+    fn cluster(&mut self, leaf: Option<usize>, at: usize, cluster: &str) {
+        if cluster.is_empty() {
+            return;
+        }
+        if let Some(single) = indivisible(cluster) {
+            self.folded.push(leaf, at, cluster, |out| fold_char(single, out));
+            self.plain.push(leaf, at, cluster, |out| out.push(plain_char(single)));
+        } else {
+            let visible = || cluster.chars().filter(|character| !is_invisible(*character));
+            self.folded.push(leaf, at, cluster, |out| {
+                visible().nfkd().for_each(|character| fold_char(character, out));
+            });
+            self.plain
+                .push(leaf, at, cluster, |out| out.extend(visible().map(plain_char).nfkc()));
+        }
+        self.differ = true;
+    }
+}
+
+/// The one visible character of a cluster, if it is one that stands for nothing else.
+fn indivisible(cluster: &str) -> Option<char> {
+    let mut characters = cluster.chars();
+    let single = characters.next().filter(|_| characters.next().is_none())?;
+    let mut same = !is_invisible(single) && !is_combining_mark(single);
+    decompose_compatible(single, |part| same &= part == single);
+    same.then_some(single)
+}
+
+/// How many bytes at the beginning are the same in every view: printable ASCII, and line feeds, that no mark follows.
+fn verbatim_length(text: &str) -> usize {
+    let same = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n');
+    let length = text.bytes().take_while(|byte| same(byte)).count();
+    match text.split_at(length).1.chars().next() {
+        Some(next) if is_combining_mark(next) || is_invisible(next) => length.saturating_sub(1),
+        _ => length,
+    }
+}
+
+/// How many bytes the first character has together with the marks and invisible characters that follow it.
+fn cluster_length(text: &str) -> usize {
+    let mut characters = text.char_indices();
+    characters.next();
+    characters
+        .find(|(_, character)| !is_combining_mark(*character) && !is_invisible(*character))
+        .map_or(text.len(), |(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn views(text: &str) -> Vec<View> {
+        let mut views = Views::default();
+        views.leaf(0, text);
+        views.finish()
+    }
+
+    fn folded(text: &str) -> String {
+        views(text).swap_remove(0).text
+    }
+
+    #[test]
+    fn tricks_are_undone() {
+        assert_eq!(folded("plain text\n"), "plain text\n");
+        assert_eq!(folded("p\u{200b}a\u{ad}s\u{2060}s"), "pass");
+        assert_eq!(folded("ｐａｓｓ ４１１１"), "pass 4111");
+        assert_eq!(folded("раѕѕ"), "pass", "Cyrillic");
+        assert_eq!(folded("ΙΒΑΝ"), "IBAN", "Greek");
+        assert_eq!(folded("𝐈𝐁𝐀𝐍 ①"), "IBAN 1");
+        assert_eq!(folded("I\u{336}B\u{336}A\u{301}N"), "IBAN");
+        assert_eq!(folded("٤١١١"), "4111");
+        assert_eq!(folded("Größe"), "Grosse");
+        assert_eq!(folded("a\u{202e}b\0c\u{7f}d"), "abcd");
+        assert_eq!(folded("a–b\u{a0}c"), "a-b c");
+    }
+
+    #[test]
+    fn the_plain_view_keeps_letters() {
+        let views = views("Gro\u{308}ße\u{200b} Москва");
+        assert_eq!(views[1].text, "Größe Москва");
+    }
+
+    #[test]
+    fn every_stretch_leads_back() {
+        let text = "x D\u{200b}Е\u{301}89 y";
+        let view = views(text).swap_remove(0);
+        assert_eq!(view.text, "x DE89 y");
+        let spans = view.spans(2, 6);
+        assert_eq!(spans.len(), 1);
+        assert_eq!(text.get(spans[0].start..spans[0].end).unwrap(), "D\u{200b}Е\u{301}89");
+        assert_eq!(
+            view.spans(0, 1),
+            [Span {
+                leaf: 0,
+                start: 0,
+                end: 1
+            }]
+        );
+        let end = view.text.len();
+        assert_eq!(
+            view.spans(end - 1, end),
+            [Span {
+                leaf: 0,
+                start: text.len() - 1,
+                end: text.len()
+            }]
+        );
+    }
+}
