@@ -1,1 +1,38 @@
-//! placeholder
+//! Real servers and stand-ins behind one launcher, and the people who talk through them.
+//!
+//! Nothing here is part of the hub. The crate knows the hub only from outside: as a program with a configuration file, an
+//! appservice port and an admin port. So every scenario sees what an operator and the people in the rooms would see.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`launch`] | starts Synapse, IRC, XMPP and virus-scan servers and the hub itself: own directory, free loopback ports, bounded ready checks, stopped when dropped |
+//! | [`people`] | a Matrix person (matrix-sdk) and an IRC person (raw lines) who speak, listen and expect |
+//! | [`world`] | a homeserver, IRC servers and a hub joined by mirrors, ready to talk |
+//! | [`stub`] | a homeserver that answers at once, late, wrongly or not at all, and remembers all it was sent |
+//! | [`stub_world`] | a hub between the stub homeserver and the load server, with numbered messages |
+//! | [`load`] | an IRC server that can speak faster than any real one, and counts what it hears |
+//! | [`wait`] | waiting for a condition with a bound |
+//!
+//! # A new scenario
+//!
+//! Write `tests/tests/NAME.rs` with `#[tokio::test(flavor = "multi_thread")]` functions that return `anyhow::Result<()>`;
+//! begin with [`launch::available`], so that a machine without the servers skips it and says why (with
+//! `VIADUCT_REQUIRE=1`, as `tests/run` sets it, it fails instead). Wait with [`wait::wait_until`], never by sleeping. Then
+//! name the file in the table of suites in `tests/run`.
+//!
+//! # A new server
+//!
+//! Write `src/launch/NAME.rs` with a `start` that finds the program with [`launch::program`], writes its configuration into
+//! a [`launch::Place`], starts a [`launch::Process`] and waits until it is ready.
+
+// matrix-sdk's futures nest deeper than the compiler looks by default.
+#![recursion_limit = "256"]
+
+pub mod launch;
+pub mod load;
+pub mod people;
+pub mod stub;
+pub mod stub_world;
+pub mod wait;
+#[cfg(feature = "people")]
+pub mod world;

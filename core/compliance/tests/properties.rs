@@ -198,7 +198,7 @@ fn is_part_of(less: &str, more: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn adding_a_restricting_rule_never_lets_more_through(

@@ -66,8 +66,8 @@ pub fn plan(content: &Content, resolved: &Resolved, caps: &Capabilities, forms: 
             Vec::new(),
         ),
         Content::Edit { message, .. } => plan_edit(message, resolved, caps, forms, links),
-        Content::Delete { reason, .. } => plan_delete(reason.as_deref(), resolved, caps, forms),
-        Content::React { reaction, .. } => plan_reaction(reaction, resolved, caps, forms),
+        Content::Delete { reason, .. } => plan_delete(reason.as_deref(), resolved, caps),
+        Content::React { reaction, .. } => plan_reaction(reaction, resolved, caps),
         Content::Unreact { reaction, .. } => plan_unreact(reaction, resolved, caps),
         Content::Read { .. } => match first_id(resolved.target.as_ref()) {
             Some(target) if caps.read == Support::Native => Plan::Send(Content::Read { target }, Vec::new()),
@@ -122,7 +122,7 @@ fn plan_message(
     };
     planned.reply_to = None;
     match referred {
-        Some((_, Some(id))) if caps.reply == Support::Native => planned.reply_to = Some(id),
+        Some((_, Some(id))) if caps.reply != Support::None => planned.reply_to = Some(id),
         Some((referred, _)) => prefix_reply(&mut planned.body, referred, forms),
         None => {}
     }
@@ -213,14 +213,14 @@ fn plan_edit(message: &Message, resolved: &Resolved, caps: &Capabilities, forms:
     let in_time = caps.edit_window.is_none_or(|window| target.age <= window);
     let mut planned = plan_message(message, resolved, caps, forms, links);
     match target.ids.first() {
-        Some(id) if caps.edit == Support::Native && in_time => Plan::Send(
+        Some(id) if caps.edit != Support::None && in_time => Plan::Send(
             Content::Edit {
                 target: id.clone(),
                 message: planned,
             },
             target.ids.clone(),
         ),
-        _ if caps.edit == Support::None => Plan::Skip("edits are not possible there"),
+        // Not lost: said again.
         _ => {
             let (before, after) = forms.edit.split_once("{text}").unwrap_or((forms.edit.as_str(), ""));
             prepend(&mut planned.body, before.to_owned());
@@ -235,7 +235,7 @@ fn plan_edit(message: &Message, resolved: &Resolved, caps: &Capabilities, forms:
     }
 }
 
-fn plan_delete(reason: Option<&str>, resolved: &Resolved, caps: &Capabilities, forms: &Forms) -> Plan {
+fn plan_delete(reason: Option<&str>, resolved: &Resolved, caps: &Capabilities) -> Plan {
     let Some(target) = &resolved.target else {
         return Plan::Skip("what was deleted is not known there");
     };
@@ -243,70 +243,49 @@ fn plan_delete(reason: Option<&str>, resolved: &Resolved, caps: &Capabilities, f
         return plan_unreact(reaction, resolved, caps);
     }
     match target.ids.first() {
-        Some(id) if caps.delete == Support::Native => Plan::Send(
-            Content::Delete {
-                target: id.clone(),
-                reason: reason.map(ToOwned::to_owned),
-            },
-            target.ids.clone(),
-        ),
-        Some(_) if caps.delete == Support::Fallback => {
-            let text = fill(
-                &forms.delete,
-                &[
-                    ("quote", &quote(target.text.as_deref())),
-                    ("name", target.name.as_deref().unwrap_or("?")),
-                ],
-            );
-            Plan::Send(Content::Message(notice(&text)), Vec::new())
+        Some(_) if caps.delete == Support::None => Plan::Skip("deletions are not possible there"),
+        Some(id) => {
+            let reason = reason.map(ToOwned::to_owned);
+            Plan::Send(
+                Content::Delete {
+                    target: id.clone(),
+                    reason,
+                },
+                target.ids.clone(),
+            )
         }
-        Some(_) => Plan::Skip("deletions are not possible there"),
         None => Plan::Skip("what was deleted is not there"),
     }
 }
 
-fn plan_reaction(reaction: &Reaction, resolved: &Resolved, caps: &Capabilities, forms: &Forms) -> Plan {
+fn plan_reaction(reaction: &Reaction, resolved: &Resolved, caps: &Capabilities) -> Plan {
     let Some(target) = &resolved.target else {
         return Plan::Skip("what was reacted to is not known");
     };
-    match (caps.reaction, target.ids.first()) {
-        (Support::Native, Some(id)) => Plan::Send(
-            Content::React {
-                target: id.clone(),
-                reaction: reaction.clone(),
-            },
-            target.ids.clone(),
-        ),
-        (Support::None, _) => Plan::Skip("reactions are not possible there"),
-        (_, None) => Plan::Skip("what was reacted to is not there"),
-        (Support::Fallback, Some(_)) => {
-            let text = fill(
-                &forms.reaction,
-                &[
-                    ("emoji", &reaction.key),
-                    ("name", target.name.as_deref().unwrap_or("?")),
-                    ("quote", &quote(target.text.as_deref())),
-                ],
-            );
-            Plan::Send(Content::Message(notice(&text)), Vec::new())
+    match target.ids.first() {
+        Some(_) if caps.reaction == Support::None => Plan::Skip("reactions are not possible there"),
+        Some(id) => {
+            let reaction = reaction.clone();
+            Plan::Send(
+                Content::React {
+                    target: id.clone(),
+                    reaction,
+                },
+                target.ids.clone(),
+            )
         }
+        None => Plan::Skip("what was reacted to is not there"),
     }
 }
 
 fn plan_unreact(reaction: &Reaction, resolved: &Resolved, caps: &Capabilities) -> Plan {
-    let Some(id) = first_id(resolved.target.as_ref()) else {
-        return Plan::Skip("the reaction is not there");
-    };
-    if caps.reaction == Support::Native {
-        Plan::Send(
-            Content::Unreact {
-                target: id,
-                reaction: reaction.clone(),
-            },
-            resolved.reaction_ids.clone(),
-        )
-    } else {
-        Plan::Skip("reactions are not taken back there")
+    match first_id(resolved.target.as_ref()) {
+        Some(_) if caps.reaction == Support::None => Plan::Skip("reactions are not possible there"),
+        Some(target) => {
+            let reaction = reaction.clone();
+            Plan::Send(Content::Unreact { target, reaction }, resolved.reaction_ids.clone())
+        }
+        None => Plan::Skip("the reaction is not there"),
     }
 }
 
@@ -389,12 +368,8 @@ mod tests {
         MessageId::new(value).unwrap()
     }
 
-    fn irc() -> Capabilities {
+    fn poor() -> Capabilities {
         Capabilities {
-            edit: Support::Fallback,
-            delete: Support::Fallback,
-            reply: Support::Fallback,
-            reaction: Support::Fallback,
             file: Support::Fallback,
             line_limit: Some(2),
             ..Capabilities::default()
@@ -447,7 +422,7 @@ mod tests {
             panic!()
         };
         assert_eq!((target, parts.len()), (id("x"), 2));
-        assert_eq!(text_of(&run(&edit, &resolved, &irc())), "* new");
+        assert_eq!(text_of(&run(&edit, &resolved, &poor())), "* new");
         // Too old, or never arrived: the new wording is said again rather than lost.
         let late = Capabilities {
             edit_window: Some(10),
@@ -477,7 +452,7 @@ mod tests {
             panic!()
         };
         assert_eq!(sent.reply_to, Some(id("x")));
-        assert_eq!(text_of(&run(&content, &resolved, &irc())), "Ann: yes");
+        assert_eq!(text_of(&run(&content, &resolved, &poor())), "Ann: yes");
         let Plan::Send(Content::Message(sent), _) = run(&content, &Resolved::default(), &all()) else {
             panic!()
         };
@@ -509,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn words_for_reactions_and_deletions_cannot_be_steered_by_text() {
+    fn what_cannot_be_expressed_is_left_out_and_a_side_that_has_words_gets_it() {
         let react = Content::React {
             target: id("a"),
             reaction: Reaction {
@@ -517,20 +492,36 @@ mod tests {
                 image: None,
             },
         };
-        let resolved = Resolved {
-            target: referred(&["x"]),
-            ..Resolved::default()
-        };
-        assert_eq!(text_of(&run(&react, &resolved, &irc())), "👍 to Ann: “hello {name}”");
         let delete = Content::Delete {
             target: id("a"),
             reason: None,
         };
-        assert_eq!(text_of(&run(&delete, &resolved, &irc())), "deleted: “hello {name}”");
+        let resolved = Resolved {
+            target: referred(&["x", "y"]),
+            ..Resolved::default()
+        };
+        let worded = Capabilities {
+            delete: Support::Fallback,
+            reaction: Support::Fallback,
+            ..poor()
+        };
+        for content in [&react, &delete] {
+            assert!(text_of(&run(content, &resolved, &poor())).starts_with("skip"));
+            assert!(text_of(&run(content, &Resolved::default(), &worded)).starts_with("skip"));
+            let Plan::Send(sent, parts) = run(content, &resolved, &worded) else {
+                panic!()
+            };
+            assert_eq!((sent.target(), parts.len()), (Some(&id("x")), 2));
+        }
+    }
+
+    #[test]
+    fn names_and_quotes_cannot_steer_a_form() {
         assert_eq!(
-            text_of(&run(&delete, &Resolved::default(), &irc())),
-            "skip: what was deleted is not known there"
+            fill("{name}: {quote}", &[("name", "{quote}"), ("quote", "x")]),
+            "{quote}: x"
         );
+        assert_eq!(fill("{other} {", &[("name", "n")]), "{other} {");
     }
 
     #[test]
@@ -578,20 +569,20 @@ mod tests {
             ..Message::default()
         });
         assert_eq!(
-            text_of(&run(&content, &Resolved::default(), &irc())),
+            text_of(&run(&content, &Resolved::default(), &poor())),
             "plan.pdf (3.4 MB) https://hub/f"
         );
         let plan_without = plan(
             &content,
             &Resolved::default(),
-            &irc(),
+            &poor(),
             &Forms::default(),
             &Published(false),
         );
         assert_eq!(text_of(&plan_without), "[plan.pdf, 3.4 MB, not transferred]");
         let long = Content::Message(Message::plain("1\n2\n3"));
         assert_eq!(
-            text_of(&run(&long, &Resolved::default(), &irc())),
+            text_of(&run(&long, &Resolved::default(), &poor())),
             "1 2 3 … https://hub/m/1"
         );
     }

@@ -101,18 +101,14 @@ impl Flow {
     }
 }
 
-/// How the engine words what a network cannot express natively. `{name}` is the author of the message referred to, `{quote}`
-/// its beginning, `{text}` the new text, `{emoji}` the reaction, `{link}` and `{size}` a file's.
+/// How the engine words what would otherwise be lost on a network that cannot express it at all. `{name}` is the author of the
+/// message referred to, `{quote}` the beginning of a message, `{text}` the new text, `{file}`, `{size}` and `{link}` a file's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forms {
     /// Put before an answer.
     pub reply: String,
     /// A corrected message.
     pub edit: String,
-    /// A withdrawn message.
-    pub delete: String,
-    /// A reaction.
-    pub reaction: String,
     /// A file that is offered as a link.
     pub file: String,
     /// A file that cannot be offered at all.
@@ -126,8 +122,6 @@ impl Default for Forms {
         Self {
             reply: "{name}: ".to_owned(),
             edit: "* {text}".to_owned(),
-            delete: "deleted: “{quote}”".to_owned(),
-            reaction: "{emoji} to {name}: “{quote}”".to_owned(),
             file: "{file} ({size}) {link}".to_owned(),
             file_missing: "[{file}, {size}, not transferred]".to_owned(),
             long_text: "{quote} … {link}".to_owned(),

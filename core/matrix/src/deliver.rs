@@ -276,8 +276,12 @@ impl Homeserver {
         }
     }
 
-    /// Takes a reaction back: the author's reaction event with this key is looked for and redacted.
+    /// Takes a reaction back: its event is redacted. Where the hub does not know it (any more), it is looked for: the author's
+    /// reaction with this key.
     async fn unreact(&self, out: &Outbound, target: &MessageId, reaction: &Reaction) -> Result<Receipt, DeliveryError> {
+        if !out.parts.is_empty() {
+            return self.redact(out, target, None).await;
+        }
         let author = &out.author.person;
         let mxid = if author.network.is_matrix() {
             self.names.bot().to_owned()

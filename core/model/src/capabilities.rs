@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 pub enum Support {
     /// The network's own feature is used.
     Native,
-    /// Expressed by other means, such as a "corrected" line.
+    /// Expressed by other means, such as a "corrected" line. The side does the wording: it gets the event as if it had the
+    /// feature. (Files are the exception: the engine offers them as links.)
     Fallback,
-    /// Not expressed at all.
+    /// Not expressed at all. The engine says in words what would be lost otherwise (a new wording, whom an answer is for), and
+    /// leaves out the rest.
     #[default]
     None,
 }

@@ -23,7 +23,8 @@ pub struct Outbound {
     /// What to send.
     pub content: Content,
     /// All parts at the destination of the message that [`Content::target`] names: a long message may have become several
-    /// there. The first is the target itself. Empty when there is no target.
+    /// there. The first is the target itself. Of a reaction taken back: the ids of the reaction itself, where it has any.
+    /// Empty when there is no target.
     pub parts: Vec<MessageId>,
 }
 

@@ -67,11 +67,17 @@ static PATTERNS: LazyLock<HashMap<usize, Regex>> = LazyLock::new(|| {
 /// After a word for a password: the value that is said to be it.
 static VALUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(concat!(
-        r#"^[0-9A-Za-z_-]{0,24}["')\]]{0,2}[ \n]{0,2}(?:(?:for|fur|zum|zur|von|of) [^\n:=]{1,40})?"#,
+        r#"^([0-9A-Za-z_-]{0,24})["')\]]{0,2}[ \n]{0,2}(?:(?:for|fur|zum|zur|von|of) [^\n:=]{1,40})?"#,
         r#"(?:(?:is|ist|lautet|war|was|now|jetzt|neu|new)[ \n:]+|[:=]+>?[ \n]*|-> ?)["'`(\[]?([^\s"'`)\]]{8,200})"#
     ))
     .ok()
 });
+
+/// What a setting ends with that is about a secret and does not hold it.
+const NOT_THE_SECRET: &[&str] = &[
+    "name", "names", "ref", "file", "path", "type", "url", "uri", "id", "count", "length", "policy", "limit",
+    "manager", "store",
+];
 
 /// Bytes of a text after a cue that are looked at.
 const WINDOW: usize = 1024;
@@ -107,7 +113,15 @@ fn key(text: &str, start: usize, number: usize) -> Option<Range<usize>> {
 
 /// The password that is told after a word for it, which ends here.
 fn password(text: &str, end: usize) -> Option<Range<usize>> {
-    let value = VALUE.as_ref()?.captures(window(text, end))?.get(1)?;
+    let captures = VALUE.as_ref()?.captures(window(text, end))?;
+    let suffix = captures
+        .get(1)
+        .map(|suffix| suffix.as_str().to_ascii_lowercase())
+        .unwrap_or_default();
+    if NOT_THE_SECRET.iter().any(|end| suffix.ends_with(end)) {
+        return None;
+    }
+    let value = captures.get(2)?;
     // What ends a sentence is not part of it; people do end passwords with an exclamation mark.
     let word = value.as_str().trim_end_matches(['.', ',', ';', '?', '<', '>']);
     let start = end + value.start();
@@ -130,9 +144,21 @@ fn is_irregular(value: &str) -> bool {
         .chars()
         .filter(|c| c.is_ascii_punctuation() && !matches!(c, '-' | '_' | '.' | '/' | ':'))
         .count();
-    let placeholder = value.starts_with(['<', '$', '{', '%']) || value.contains("://") || value.contains("...");
+    let placeholder =
+        value.starts_with(['<', '$', '{', '%', '/', '~', '.']) || value.contains("://") || value.contains("...");
     let mixed = (letters && digits) || (both_cases && signs > 0) || (letters && signs > 1);
-    !placeholder && mixed && value.len() >= 8 && entropy(value) >= 2.7
+    !placeholder && !is_call(value) && mixed && value.len() >= 8 && entropy(value) >= 2.7
+}
+
+/// Whether it is a call in a program, such as `os.Getenv(`.
+fn is_call(value: &str) -> bool {
+    let name = value.split_once('(').map(|(name, _)| name);
+    name.is_some_and(|name| {
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':'))
+    })
 }
 
 /// Shannon entropy in bits a character.
@@ -194,6 +220,14 @@ mod tests {
             "password: <your-password>",
             "Please reset the token: it expired yesterday",
             "passwort: siehe KeePass",
+            "token = getToken(request)",
+            r#"secret := os.Getenv("JWT_SECRET")"#,
+            "secretName: my-app-db-credentials-v2",
+            "password_file: /run/secrets/db1",
+            "pwd: /home/user1/projects",
+            "token_type: bearer2",
+            "PASSWORD=${DB_PASSWORD_1}",
+            "if (token != null && token.length > 0)",
             "the secret is out, see https://example.org/secret",
         ] {
             assert_eq!(found(Detector::Secret, text), Vec::<String>::new(), "{text}");
