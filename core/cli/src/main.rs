@@ -2,10 +2,6 @@
 
 use std::process::ExitCode;
 
-/// Half of what a message costs beyond system calls is allocation; this allocator takes a third of the C library's time for it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // Before anything opens a connection: several libraries bring a provider, and the process has to choose one. It can
     // only fail if one was chosen already.

@@ -1,19 +1,16 @@
-//! The decision.
+//! What one policy makes of an event.
 
 use std::sync::Arc;
 
 use viaduct_model::{Outbound, Place};
 
-use crate::Cleared;
 use crate::compile::{Compiled, PolicyError, label_key};
 use crate::context::{Approval, Context};
-use crate::decision::{Decision, Finding, Verdict};
+use crate::decide::{Changes, Opinion, Stop, decide_all, release_all};
+use crate::decision::{Decision, Finding};
 use crate::policy::{Direction, Mode, Policy, Rule, RuleAction};
 use crate::rules::{Facts, Matched, in_group, match_rule};
-use crate::text::{Masked, Part, Span, mask, read, read_previous};
-
-/// The most text that is looked at in one event, in bytes. What has more is held.
-const TEXT_BOUND: usize = 1024 * 1024;
+use crate::text::Part;
 
 /// A policy made ready to decide quickly. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -21,49 +18,6 @@ pub struct Filter {
     compiled: Arc<Compiled>,
     /// What is wrong with the policy: then everything is held.
     problem: Option<String>,
-}
-
-/// Which of an event's rules count.
-#[derive(Clone, Copy)]
-enum Round<'a> {
-    First,
-    /// A second person released it.
-    Released(&'a Approval<'a>),
-}
-
-/// How an event is to be changed before it crosses.
-struct Changes {
-    /// The first rule that masks, and the numbers of all that do.
-    masker: Option<String>,
-    masking: Vec<usize>,
-    spans: Vec<Span>,
-    /// The first rule that takes files away.
-    stripper: Option<String>,
-    files: Vec<usize>,
-}
-
-impl Changes {
-    fn of(acting: &[&Matched<'_>]) -> Self {
-        let of = |action: RuleAction| acting.iter().filter(move |matched| matched.rule.action == action);
-        let name = |matched: &&Matched<'_>| matched.rule.name.clone();
-        Self {
-            masker: of(RuleAction::Mask).next().map(name),
-            masking: of(RuleAction::Mask).map(|matched| matched.number).collect(),
-            spans: of(RuleAction::Mask)
-                .flat_map(|matched| matched.spans.iter().copied())
-                .collect(),
-            stripper: of(RuleAction::StripAttachment).next().map(name),
-            files: of(RuleAction::StripAttachment)
-                .flat_map(|matched| matched.files.iter().copied())
-                .collect(),
-        }
-    }
-}
-
-/// What an event must not cross for, whatever the rules say.
-struct Barred {
-    rule: String,
-    reason: &'static str,
 }
 
 impl Filter {
@@ -107,13 +61,13 @@ impl Filter {
     /// First what no rule can allow: classified labels, people who are not admitted, barriers, labels above the ceiling. Then
     /// the rules, of which the strictest that matches wins. What cannot be decided is held.
     pub fn decide_with(&self, context: &Context<'_>, outbound: Outbound) -> Decision {
-        self.decide_round(context, outbound, Round::First)
+        decide_all([self], context, outbound)
     }
 
     /// Decides again about an event that was held and that a second person wants to let go: rules that hold let it pass, if
     /// the approver is neither the sender nor the author of one of them and gives a reason; all other rules count as before.
     pub fn release(&self, context: &Context<'_>, outbound: Outbound, approval: &Approval<'_>) -> Decision {
-        self.decide_round(context, outbound, Round::Released(approval))
+        release_all([self], context, outbound, approval)
     }
 
     /// The barrier that stands between two places whoever speaks there; a mirror must not join them.
@@ -136,89 +90,56 @@ impl Filter {
             .map(|barrier| barrier.name.as_str())
     }
 
-    fn decide_round(&self, context: &Context<'_>, mut outbound: Outbound, round: Round<'_>) -> Decision {
+    /// Whether anything looks at texts.
+    pub(crate) fn reads(&self) -> bool {
+        self.compiled.reads()
+    }
+
+    /// What this policy alone makes of an event.
+    pub(crate) fn opinion(
+        &self,
+        context: &Context<'_>,
+        outbound: &Outbound,
+        parts: &[Part],
+        approval: Option<&Approval<'_>>,
+    ) -> Opinion {
         if self.problem.is_some() {
-            return hold(
-                "policy",
-                "the policy cannot be used, and so everything waits",
-                Vec::new(),
-            );
+            let stop = Stop::hold("policy", "the policy cannot be used, and so everything waits");
+            return Opinion {
+                stop: Some(stop),
+                ..Opinion::default()
+            };
         }
         let compiled = &*self.compiled;
-        let mut parts = Vec::new();
-        if compiled.reads() {
-            match texts(context, &mut outbound) {
-                Some(read) => parts = read,
-                None => return hold("policy", "it has more text than can be examined", Vec::new()),
-            }
-        }
-        let hits = compiled.scanner.scan(&parts);
+        let hits = compiled.scanner.scan(parts);
         let facts = Facts {
             compiled,
             context,
-            outbound: &outbound,
+            outbound,
             hits: &hits,
         };
         let mut labels: Vec<String> = context.labels.iter().map(|label| label_key(label)).collect();
         let matched = matched_rules(&facts, &mut labels);
-        let findings: Vec<Finding> = matched.iter().map(|matched| finding(compiled, matched)).collect();
-        if let Some(barred) = barred(&facts, &labels) {
-            return Decision::Refuse(Verdict {
-                rule: barred.rule,
-                reason: barred.reason.to_owned(),
-                findings,
-            });
-        }
         let acting: Vec<&Matched<'_>> = matched.iter().filter(|matched| acts(compiled, matched)).collect();
-        if let Some(decision) = stopped(&outbound, &acting, &findings, round) {
-            return decision;
-        }
-        let changes = Changes::of(&acting);
-        match self.change(context, outbound, &changes) {
-            Ok(outbound) => Decision::Pass {
-                outbound: Box::new(Cleared::seal(outbound)),
-                findings,
-            },
-            Err((RuleAction::Refuse, rule, reason)) => refuse(rule, reason, findings),
-            Err((_, rule, reason)) => hold(&rule, reason, findings),
+        Opinion {
+            findings: matched.iter().map(|matched| finding(compiled, matched)).collect(),
+            stop: barred(&facts, &labels).or_else(|| stopped(outbound, &acting, approval)),
+            changes: Changes::of(&acting),
         }
     }
 
-    /// The event with its findings masked and its files taken away; or what is to be done instead, by which rule, and why.
-    fn change(
+    /// Whether anything that these rules mask is found in these texts.
+    pub(crate) fn still_masks(
         &self,
         context: &Context<'_>,
-        mut outbound: Outbound,
-        changes: &Changes,
-    ) -> Result<Outbound, (RuleAction, String, &'static str)> {
-        if let Some(rule) = &changes.masker {
-            if mask(&mut outbound, changes.spans.clone()) == Masked::Impossible {
-                return Err((
-                    RuleAction::Refuse,
-                    rule.clone(),
-                    "what must be masked cannot be masked here",
-                ));
-            }
-            if self.still_matches(context, &mut outbound, &changes.masking) {
-                return Err((RuleAction::Hold, rule.clone(), "it could not be masked for certain"));
-            }
+        outbound: &Outbound,
+        parts: &[Part],
+        rules: &[usize],
+    ) -> bool {
+        if rules.is_empty() {
+            return false;
         }
-        match &changes.stripper {
-            Some(rule) if !strip(&mut outbound, &changes.files) => Err((
-                RuleAction::Refuse,
-                rule.clone(),
-                "nothing is left when the file is taken away",
-            )),
-            _ => Ok(outbound),
-        }
-    }
-
-    /// Whether anything that these rules mask can still be found.
-    fn still_matches(&self, context: &Context<'_>, outbound: &mut Outbound, rules: &[usize]) -> bool {
-        let Some(parts) = texts(context, outbound) else {
-            return true;
-        };
-        let hits = self.compiled.scanner.scan(&parts);
+        let hits = self.compiled.scanner.scan(parts);
         let facts = Facts {
             compiled: &self.compiled,
             context,
@@ -229,18 +150,6 @@ impl Filter {
             .iter()
             .any(|number| match_rule(&facts, *number, &[], true).is_some())
     }
-}
-
-/// All texts of an event; none if they are too long to look at.
-fn texts(context: &Context<'_>, outbound: &mut Outbound) -> Option<Vec<Part>> {
-    let (mut parts, bytes) = read(outbound);
-    if bytes > TEXT_BOUND {
-        return None;
-    }
-    if let Some(previous) = context.previous {
-        parts.extend(read_previous(outbound, previous));
-    }
-    Some(parts)
 }
 
 /// The rules that match, in order, up to the first that allows. Labels that they give are added to `labels`.
@@ -297,12 +206,9 @@ pub(crate) fn is_classified(label: &str) -> bool {
     .contains(&key.as_str())
 }
 
-fn barred(facts: &Facts<'_>, labels: &[String]) -> Option<Barred> {
+fn barred(facts: &Facts<'_>, labels: &[String]) -> Option<Stop> {
     if labels.iter().any(|label| is_classified(label)) {
-        return Some(Barred {
-            rule: "classified".to_owned(),
-            reason: "classified information never crosses",
-        });
+        return Some(Stop::refuse("classified", "classified information never crosses"));
     }
     let policy = &facts.compiled.policy;
     if policy.mode == Mode::Monitor {
@@ -311,10 +217,7 @@ fn barred(facts: &Facts<'_>, labels: &[String]) -> Option<Barred> {
     if let Some(admitted) = &policy.admit
         && !in_any(facts, admitted)
     {
-        return Some(Barred {
-            rule: "admit".to_owned(),
-            reason: "the sender is not admitted here",
-        });
+        return Some(Stop::refuse("admit", "the sender is not admitted here"));
     }
     let speaks = |groups: &[String]| in_any(facts, groups);
     let hears = |groups: &[String]| {
@@ -325,20 +228,17 @@ fn barred(facts: &Facts<'_>, labels: &[String]) -> Option<Barred> {
     };
     for barrier in &policy.barriers {
         if (speaks(&barrier.between) && hears(&barrier.and)) || (speaks(&barrier.and) && hears(&barrier.between)) {
-            return Some(Barred {
-                rule: barrier.name.clone(),
-                reason: "the two sides must not talk to each other",
-            });
+            return Some(Stop::refuse(&barrier.name, "the two sides must not talk to each other"));
         }
     }
     let ceiling = label_key(policy.ceiling.as_deref()?);
     let ladder: Vec<String> = policy.labels.iter().map(|label| label_key(label)).collect();
     let height = |label: &String| ladder.iter().position(|step| step == label);
     let above = |label: &String| height(label).is_none_or(|height_of| Some(height_of) > height(&ceiling));
-    labels.iter().any(above).then(|| Barred {
-        rule: "ceiling".to_owned(),
-        reason: "its label is too high to cross",
-    })
+    labels
+        .iter()
+        .any(above)
+        .then(|| Stop::refuse("ceiling", "its label is too high to cross"))
 }
 
 fn in_any(facts: &Facts<'_>, groups: &[String]) -> bool {
@@ -349,7 +249,7 @@ fn in_any(facts: &Facts<'_>, groups: &[String]) -> bool {
 }
 
 /// What the rules that stop an event make of it; none if it goes on.
-fn stopped(outbound: &Outbound, acting: &[&Matched<'_>], findings: &[Finding], round: Round<'_>) -> Option<Decision> {
+fn stopped(outbound: &Outbound, acting: &[&Matched<'_>], approval: Option<&Approval<'_>>) -> Option<Stop> {
     let of = |action: RuleAction| acting.iter().find(move |matched| matched.rule.action == action);
     let reason = |rule: &Rule| {
         rule.reason
@@ -357,60 +257,25 @@ fn stopped(outbound: &Outbound, acting: &[&Matched<'_>], findings: &[Finding], r
             .unwrap_or_else(|| "not allowed by policy".to_owned())
     };
     if let Some(matched) = of(RuleAction::Refuse) {
-        let (rule, reason) = (matched.rule.name.clone(), reason(matched.rule));
-        return Some(Decision::Refuse(Verdict {
-            rule,
-            reason,
-            findings: findings.to_vec(),
-        }));
+        return Some(Stop::refuse(&matched.rule.name, &reason(matched.rule)));
     }
-    let matched = of(RuleAction::Hold)?;
-    let rule = matched.rule;
-    let Round::Released(approval) = round else {
-        return Some(hold(&rule.name, &reason(rule), findings.to_vec()));
+    let rule = of(RuleAction::Hold)?.rule;
+    let Some(approval) = approval else {
+        return Some(Stop::hold(&rule.name, &reason(rule)));
     };
-    let wrote = |matched: &&&Matched<'_>| {
+    let wrote = |matched: &Matched<'_>| {
         matched.rule.action == RuleAction::Hold && matched.rule.author.as_deref() == Some(approval.approver)
     };
     let problem = if approval.reason.trim().is_empty() {
         "a release needs a reason"
     } else if outbound.author.person.id.as_str() == approval.approver {
         "nobody can release what they sent"
-    } else if acting.iter().any(|matched| wrote(&matched)) {
+    } else if acting.iter().any(|matched| wrote(matched)) {
         "nobody can release what their own rule holds"
     } else {
         return None;
     };
-    Some(hold(&rule.name, problem, findings.to_vec()))
-}
-
-/// Takes files away; whether anything is left.
-fn strip(outbound: &mut Outbound, files: &[usize]) -> bool {
-    let Some(message) = outbound.content.message_mut() else {
-        return true;
-    };
-    let mut number = 0;
-    message.attachments.retain(|_| {
-        number += 1;
-        !files.contains(&(number - 1))
-    });
-    !message.attachments.is_empty() || !message.body.is_empty()
-}
-
-fn hold(rule: &str, reason: &str, findings: Vec<Finding>) -> Decision {
-    Decision::Hold(Verdict {
-        rule: rule.to_owned(),
-        reason: reason.to_owned(),
-        findings,
-    })
-}
-
-fn refuse(rule: String, reason: &str, findings: Vec<Finding>) -> Decision {
-    Decision::Refuse(Verdict {
-        rule,
-        reason: reason.to_owned(),
-        findings,
-    })
+    Some(Stop::hold(&rule.name, problem))
 }
 
 /// The direction in which an event goes.

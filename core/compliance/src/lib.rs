@@ -62,7 +62,8 @@
 //! | `scan` | one pass over a text for all rules together |
 //! | `compile` | a policy made ready, and what can be wrong with it |
 //! | `rules` | whether one rule matches |
-//! | `filter` | the decision |
+//! | `filter` | what one policy makes of an event |
+//! | `decide` | what all policies on its way make of it together |
 //! | `examples` | the rules' own tests |
 //!
 //! # Extending
@@ -74,6 +75,7 @@
 mod cleared;
 mod compile;
 mod context;
+mod decide;
 mod decision;
 mod detect;
 mod examples;
@@ -88,6 +90,7 @@ mod wildcard;
 pub use cleared::Cleared;
 pub use compile::PolicyError;
 pub use context::{Approval, Context, Evidence, sniff};
+pub use decide::{decide_all, release_all};
 pub use decision::{Decision, Finding, Verdict};
 pub use detect::Detector;
 pub use examples::{EventExample, Example, ExampleOutcome, ExampleResult, Examples, FileExample};

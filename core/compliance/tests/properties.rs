@@ -6,7 +6,9 @@ mod common;
 use common::{outbound, written};
 use proptest::prelude::*;
 use proptest::sample::select;
-use viaduct_compliance::{Decision, Detector, Dictionary, Filter, Policy, Rule, RuleAction, TextPart};
+use viaduct_compliance::{
+    Context, Decision, Detector, Dictionary, Filter, Policy, Rule, RuleAction, TextPart, decide_all,
+};
 use viaduct_model::{Content, Document, Inline, Message, MessageId, Outbound, arbitrary};
 
 /// What policies look for, mixed with what they do not.
@@ -211,6 +213,24 @@ proptest! {
         let mut more = rules;
         more.insert(at.min(more.len()), added);
         let after = decide(more, &event);
+        prop_assert!(strictness(&after) >= strictness(&before), "{:?} became {:?}", before, after);
+        if let (Decision::Pass { outbound: one, .. }, Decision::Pass { outbound: two, .. }) = (&before, &after) {
+            prop_assert!(is_part_of(&readable(two), &readable(one)), "{:?} became {:?}", one, two);
+        }
+    }
+
+    #[test]
+    fn adding_a_policy_never_lets_more_through(
+        one in proptest::collection::vec(rule(ANY), 0..3),
+        other in proptest::collection::vec(rule(ANY), 0..3),
+        first in any::<bool>(),
+        event in event(),
+    ) {
+        let filter = |rules| Filter::compile(Policy { rules, ..Policy::default() }).unwrap();
+        let (one, other) = (filter(one), filter(other));
+        let both = if first { [&other, &one] } else { [&one, &other] };
+        let before = decide_all([&one], &Context::default(), event.clone());
+        let after = decide_all(both, &Context::default(), event);
         prop_assert!(strictness(&after) >= strictness(&before), "{:?} became {:?}", before, after);
         if let (Decision::Pass { outbound: one, .. }, Decision::Pass { outbound: two, .. }) = (&before, &after) {
             prop_assert!(is_part_of(&readable(two), &readable(one)), "{:?} became {:?}", one, two);

@@ -8,7 +8,8 @@ use futures_util::FutureExt;
 use viaduct_bridge::{DeliveryError, Failure, Feedback, Outcome};
 use viaduct_compliance::{Cleared, Decision, Verdict};
 use viaduct_model::{
-    Author, ChannelId, DeliveryKey, Event, Lookup, MediaRef, MessageId, NetworkName, Outbound, Person, Place, Receipt,
+    Author, ChannelId, DeliveryKey, Event, Lookup, MediaRef, Message, MessageId, NetworkName, Outbound, Person, Place,
+    Receipt,
 };
 use viaduct_store::{DeliveryState, Seq};
 
@@ -188,7 +189,8 @@ impl Delivering<'_> {
             content,
             parts,
         };
-        match self.clear(outbound) {
+        let previous = resolved.target.as_ref().and_then(|target| target.message.as_ref());
+        match self.clear(outbound, previous) {
             Ok(cleared) => Prepared::Send(Box::new(Sending {
                 cleared,
                 source: event.place,
@@ -206,25 +208,33 @@ impl Delivering<'_> {
         }
     }
 
-    /// Asks every filter on the way, the source's first. Without any, the empty filter seals it.
-    fn clear(&self, outbound: Outbound) -> Result<Cleared<Outbound>, (DeliveryState, Verdict)> {
+    /// Asks every filter on the way, the source's and the destination's. Each judges the event as it came, and the strictest
+    /// wins.
+    fn clear(
+        &self,
+        outbound: Outbound,
+        previous: Option<&Message>,
+    ) -> Result<Cleared<Outbound>, (DeliveryState, Verdict)> {
         let source = self.mirror.member(&outbound.from);
         let inward = source
             .map(|member| member.filters.inward.as_slice())
             .unwrap_or_default();
-        let mut current = match viaduct_compliance::Filter::default().decide(outbound) {
-            Decision::Pass { outbound, .. } => *outbound,
-            Decision::Hold(verdict) => return Err((DeliveryState::Held, verdict)),
-            Decision::Refuse(verdict) => return Err((DeliveryState::Refused, verdict)),
+        let filters = inward.iter().chain(&self.member.filters.outward).map(Arc::as_ref);
+        let context = viaduct_compliance::Context {
+            now: Some(self.core.clock.now()),
+            previous,
+            ..viaduct_compliance::Context::default()
         };
-        for filter in inward.iter().chain(&self.member.filters.outward) {
-            current = match filter.decide(current.into_inner()) {
-                Decision::Pass { outbound, .. } => *outbound,
-                Decision::Hold(verdict) => return Err((DeliveryState::Held, verdict)),
-                Decision::Refuse(verdict) => return Err((DeliveryState::Refused, verdict)),
-            };
+        match viaduct_compliance::decide_all(filters, &context, outbound) {
+            Decision::Pass { outbound, findings } => {
+                for finding in findings {
+                    tracing::info!(to = %self.member.place, rule = finding.rule, count = finding.count, "A policy found something and let it pass.");
+                }
+                Ok(*outbound)
+            }
+            Decision::Hold(verdict) => Err((DeliveryState::Held, verdict)),
+            Decision::Refuse(verdict) => Err((DeliveryState::Refused, verdict)),
         }
-        Ok(current)
     }
 
     fn tell(&self, source: &Place, id: &MessageId, outcome: Outcome) {

@@ -20,12 +20,18 @@ pub struct Referred {
     pub ids: Vec<MessageId>,
     /// Its author's name.
     pub name: Option<String>,
-    /// Its text.
-    pub text: Option<String>,
+    /// Itself, if it is a message that is still in the journal.
+    pub message: Option<Message>,
     /// How long ago it happened, in seconds, as seen from the event that refers to it.
     pub age: u64,
     /// If it was itself a reaction: what it reacted to, and how. Then taking it back is meant.
     pub reaction: Option<Reaction>,
+}
+
+impl Referred {
+    fn text(&self) -> Option<String> {
+        self.message.as_ref().map(|message| message.body.to_plain())
+    }
 }
 
 /// What an event refers to.
@@ -135,7 +141,7 @@ fn prefix_reply(body: &mut Document, referred: &Referred, forms: &Forms) {
     let Some(name) = &referred.name else { return };
     let text = fill(
         &forms.reply,
-        &[("name", name), ("quote", &quote(referred.text.as_deref()))],
+        &[("name", name), ("quote", &quote(referred.text().as_deref()))],
     );
     prepend(body, text);
 }
@@ -392,7 +398,7 @@ mod tests {
         Some(Referred {
             ids: ids.iter().map(|value| id(value)).collect(),
             name: Some("Ann".to_owned()),
-            text: Some("hello {name}".to_owned()),
+            message: Some(Message::plain("hello {name}")),
             ..Referred::default()
         })
     }

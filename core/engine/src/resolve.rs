@@ -80,10 +80,7 @@ impl Lookup<'_> {
         Ok(Some(Referred {
             ids,
             name: original.as_ref().map(|event| event.sender.name.clone()),
-            text: original
-                .as_ref()
-                .and_then(|event| event.content.message())
-                .map(|message| message.body.to_plain()),
+            message: original.as_ref().and_then(|event| event.content.message()).cloned(),
             age: original
                 .as_ref()
                 .map_or(0, |event| self.event.at.millis_since(event.at) / 1000),

@@ -1,0 +1,205 @@
+//! The decision: what all policies on an event's way make of it together.
+
+use viaduct_model::Outbound;
+
+use crate::context::{Approval, Context};
+use crate::decision::{Decision, Finding, Verdict};
+use crate::policy::RuleAction;
+use crate::rules::Matched;
+use crate::text::{Masked, Part, Span, mask, read, read_previous};
+use crate::{Cleared, Filter};
+
+/// The most text that is looked at in one event, in bytes. What has more is held.
+const TEXT_BOUND: usize = 1024 * 1024;
+
+/// Asks all filters on an event's way: the source's inwards, the destination's outwards. Each looks at the event as it came;
+/// the strictest decision wins, and what any of them masks or takes away is gone. All findings are kept, in the order of the
+/// filters. Adding a filter never lets more through.
+pub fn decide_all<'f>(
+    filters: impl IntoIterator<Item = &'f Filter>,
+    context: &Context<'_>,
+    outbound: Outbound,
+) -> Decision {
+    decide(filters.into_iter().collect(), context, outbound, None)
+}
+
+/// Asks all filters on an event's way again about an event that was held; see [`Filter::release`].
+pub fn release_all<'f>(
+    filters: impl IntoIterator<Item = &'f Filter>,
+    context: &Context<'_>,
+    outbound: Outbound,
+    approval: &Approval<'_>,
+) -> Decision {
+    decide(filters.into_iter().collect(), context, outbound, Some(approval))
+}
+
+/// What one policy makes of an event.
+#[derive(Default)]
+pub(crate) struct Opinion {
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) stop: Option<Stop>,
+    pub(crate) changes: Changes,
+}
+
+/// Why an event does not go on.
+pub(crate) struct Stop {
+    refused: bool,
+    rule: String,
+    reason: String,
+}
+
+impl Stop {
+    pub(crate) fn hold(rule: &str, reason: &str) -> Self {
+        Self {
+            refused: false,
+            rule: rule.to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    pub(crate) fn refuse(rule: &str, reason: &str) -> Self {
+        Self {
+            refused: true,
+            ..Self::hold(rule, reason)
+        }
+    }
+
+    fn decision(self, findings: Vec<Finding>) -> Decision {
+        let verdict = Verdict {
+            rule: self.rule,
+            reason: self.reason,
+            findings,
+        };
+        if self.refused {
+            Decision::Refuse(verdict)
+        } else {
+            Decision::Hold(verdict)
+        }
+    }
+}
+
+/// How an event is to be changed before it crosses.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// The first rule that masks, and the numbers of all that do.
+    masker: Option<String>,
+    masking: Vec<usize>,
+    spans: Vec<Span>,
+    /// The first rule that takes files away.
+    stripper: Option<String>,
+    files: Vec<usize>,
+}
+
+impl Changes {
+    pub(crate) fn of(acting: &[&Matched<'_>]) -> Self {
+        let of = |action: RuleAction| acting.iter().filter(move |matched| matched.rule.action == action);
+        let name = |matched: &&Matched<'_>| matched.rule.name.clone();
+        Self {
+            masker: of(RuleAction::Mask).next().map(name),
+            masking: of(RuleAction::Mask).map(|matched| matched.number).collect(),
+            spans: of(RuleAction::Mask)
+                .flat_map(|matched| matched.spans.iter().copied())
+                .collect(),
+            stripper: of(RuleAction::StripAttachment).next().map(name),
+            files: of(RuleAction::StripAttachment)
+                .flat_map(|matched| matched.files.iter().copied())
+                .collect(),
+        }
+    }
+}
+
+fn decide(
+    filters: Vec<&Filter>,
+    context: &Context<'_>,
+    mut outbound: Outbound,
+    approval: Option<&Approval<'_>>,
+) -> Decision {
+    // What no policy can allow is looked at even where there is none.
+    let none = Filter::default();
+    let mut filters: Vec<&Filter> = filters;
+    if filters.is_empty() {
+        filters.push(&none);
+    }
+    let mut parts = Vec::new();
+    if filters.iter().any(|filter| filter.reads()) {
+        match texts(context, &mut outbound) {
+            Some(read) => parts = read,
+            None => return Stop::hold("policy", "it has more text than can be examined").decision(Vec::new()),
+        }
+    }
+    let mut findings = Vec::new();
+    let mut stop: Option<Stop> = None;
+    let mut changes = Vec::new();
+    for filter in &filters {
+        let mut opinion = filter.opinion(context, &outbound, &parts, approval);
+        findings.append(&mut opinion.findings);
+        if let Some(new) = opinion.stop
+            && stop.as_ref().is_none_or(|known| new.refused && !known.refused)
+        {
+            stop = Some(new);
+        }
+        changes.push(opinion.changes);
+    }
+    if let Some(stop) = stop {
+        return stop.decision(findings);
+    }
+    match change(&filters, context, &mut outbound, &changes) {
+        Some(stop) => stop.decision(findings),
+        None => Decision::Pass {
+            outbound: Box::new(Cleared::seal(outbound)),
+            findings,
+        },
+    }
+}
+
+/// Masks findings and takes files away; what stops the event if that cannot be done.
+fn change(filters: &[&Filter], context: &Context<'_>, outbound: &mut Outbound, changes: &[Changes]) -> Option<Stop> {
+    if let Some(rule) = changes.iter().find_map(|changes| changes.masker.as_deref()) {
+        let spans = changes
+            .iter()
+            .flat_map(|changes| changes.spans.iter().copied())
+            .collect();
+        if mask(outbound, spans) == Masked::Impossible {
+            return Some(Stop::refuse(rule, "what must be masked cannot be masked here"));
+        }
+        let Some(parts) = texts(context, outbound) else {
+            return Some(Stop::hold(rule, "it could not be masked for certain"));
+        };
+        let still =
+            |(filter, changes): (&&Filter, &Changes)| filter.still_masks(context, outbound, &parts, &changes.masking);
+        if filters.iter().zip(changes).any(still) {
+            return Some(Stop::hold(rule, "it could not be masked for certain"));
+        }
+    }
+    let rule = changes.iter().find_map(|changes| changes.stripper.as_deref())?;
+    let files: Vec<usize> = changes
+        .iter()
+        .flat_map(|changes| changes.files.iter().copied())
+        .collect();
+    (!strip(outbound, &files)).then(|| Stop::refuse(rule, "nothing is left when the file is taken away"))
+}
+
+/// All texts of an event; none if they are too long to look at.
+fn texts(context: &Context<'_>, outbound: &mut Outbound) -> Option<Vec<Part>> {
+    let (mut parts, bytes) = read(outbound);
+    if bytes > TEXT_BOUND {
+        return None;
+    }
+    if let Some(previous) = context.previous {
+        parts.extend(read_previous(outbound, previous));
+    }
+    Some(parts)
+}
+
+/// Takes files away; whether anything is left.
+fn strip(outbound: &mut Outbound, files: &[usize]) -> bool {
+    let Some(message) = outbound.content.message_mut() else {
+        return true;
+    };
+    let mut number = 0;
+    message.attachments.retain(|_| {
+        number += 1;
+        !files.contains(&(number - 1))
+    });
+    !message.attachments.is_empty() || !message.body.is_empty()
+}
