@@ -1,12 +1,52 @@
-//! XMPP networks: rooms (XEP-0045) and direct chats, as a component (XEP-0114) of a server the operator runs.
+//! XMPP networks: rooms (XEP-0045) and chats between two people, as a component (XEP-0114) of a server the operator runs.
 //!
 //! | part | holds |
 //! |---|---|
 //! | [`config`] | the configuration section; its doc comments are the reference |
-//! | [`xep`] | payloads that the parser library lacks, one module each, named after its XEP |
-//! | [`convert`] | stanzas ↔ events; pure |
+//! | [`xep`] | payloads that the parser library lacks, one module each, named after its extension |
+//! | [`convert`] | stanzas ↔ events, styling ↔ rich text; pure |
 //! | [`client`] | the wire: component stream, keep-alive, requests and their answers |
-//! | [`session`] | the bridge contract: rooms, puppets, delivery, catch-up |
+//! | `session` | the bridge contract: rooms, puppets, delivery, catch-up, direct chats |
+//!
+//! # How it works
+//!
+//! The hub sits in every mirrored room under its own nick and reads the room from there. Everybody else it speaks for is a
+//! *puppet*: an occupant with an address of the component's domain and a nick of its own, made when first needed. Puppets get
+//! a copy of everything, too; those copies are dropped unread.
+//!
+//! - **Ids.** An event's id is the room's stanza-id (XEP-0359); in rooms without, its sender and the id they gave it.
+//! - **People** are known by their real address where the room shows it, else by occupant-id (XEP-0421), else by nick.
+//! - **Delivery.** A stanza carries its delivery key as `id` and origin-id. It counts as delivered when the room shows it.
+//!   With an unknown outcome the room's archive is searched for the key, among messages of the hub's own only.
+//! - **Catch-up.** After entering a room, its archive is read from the cursor to the end, page by page; live messages wait
+//!   meanwhile and follow. A room that forgot the hub is noticed by self-ping (XEP-0410).
+//! - **Styling** (XEP-0393) cannot be escaped: literal text that looks like it is marked as unstyled, or guarded with an
+//!   invisible character; see [`convert::styling`].
+//! - **Files** are uploaded (XEP-0363) and announced in both ways that clients know (0066, 0447). They are fetched only from
+//!   hosts that the operator names.
+//!
+//! # Configuration
+//!
+//! ```
+//! let section: viaduct_xmpp::config::Section = serde_json::from_value(serde_json::json!({
+//!     "component": { "domain": "matrix.example.org", "secret_file": "/etc/viaduct/xmpp-secret" },
+//!     "muc_services": ["conference.example.org"],
+//!     "upload_service": "upload.example.org",
+//!     "file_hosts": ["upload.example.org"],
+//! }))?;
+//! assert!(section.check().is_empty());
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+//!
+//! # Extending
+//!
+//! A new payload is a module of [`xep`]. If it says something new, it is a variant of [`convert::incoming::Says`], and the
+//! compiler shows where the session has to decide about it; on the way out it is a function of [`convert::outgoing`]. What
+//! rooms can then express is stated in `capabilities`, and the conformance kit holds it to that.
+//!
+//! # What is not here yet
+//!
+//! Connecting as an ordinary client account, avatars, room names and pictures, read markers, invitations, link previews.
 
 mod capabilities;
 pub mod client;

@@ -1,0 +1,8 @@
+//! Stanzas as events and events as stanzas. Pure: no I/O, no clock, no memory.
+
+pub mod incoming;
+pub mod mentions;
+pub mod names;
+pub mod outgoing;
+mod shared_files;
+pub mod styling;

@@ -1,0 +1,131 @@
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep};
+
+use super::Server;
+
+/// The secret of every component in these tests.
+pub const SECRET: &str = "secret-of-the-tests";
+
+/// A Prosody of its own, in a directory of its own, on loopback ports of its own.
+pub struct Prosody {
+    directory: TempDir,
+    child: Option<Child>,
+    pub component_port: u16,
+    pub http_port: u16,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let paths = std::env::var_os("PATH")?;
+    std::env::split_paths(&paths)
+        .map(|path| path.join(program))
+        .find(|path| path.is_file())
+}
+
+impl Server for Prosody {
+    fn port(&self, _domain: &str) -> u16 {
+        self.component_port
+    }
+}
+
+impl Prosody {
+    /// Starts one; none (and a printed reason) where Prosody is not installed.
+    pub async fn start() -> Option<Self> {
+        if find("prosody").is_none() {
+            println!("skipped: prosody is not installed");
+            return None;
+        }
+        let directory = TempDir::new().unwrap();
+        let mut server = Self {
+            directory,
+            child: None,
+            component_port: free_port(),
+            http_port: free_port(),
+        };
+        let config = server.config();
+        std::fs::write(server.path("prosody.cfg.lua"), config).unwrap();
+        std::fs::create_dir(server.path("data")).unwrap();
+        server.resume().await;
+        Some(server)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn config(&self) -> String {
+        let at = |name: &str| self.path(name).display().to_string();
+        let as_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+        let user = if as_root { "run_as_root=true" } else { "" };
+        format!(
+            r#"{user}
+daemonize=false; data_path="{data}"; pidfile="{pid}"
+interfaces={{"127.0.0.1"}}; c2s_ports={{}}; s2s_ports={{}}
+component_ports={{{component}}}; component_interfaces={{"127.0.0.1"}}
+http_ports={{{http}}}; http_interfaces={{"127.0.0.1"}}; https_ports={{}}
+authentication="internal_hashed"; storage="internal"
+modules_enabled={{"disco","ping","posix"}}
+log={{warn="{log}"}}
+VirtualHost "localhost"
+Component "conference.localhost" "muc"
+  modules_enabled={{"muc_mam","muc_moderation"}}; muc_room_locking=false; muc_log_by_default=true
+  component_admins_as_room_owners=true
+  admins={{"admin@people.localhost"}}
+Component "upload.localhost" "http_file_share"
+  http_external_url="http://127.0.0.1:{http}/"; http_host="127.0.0.1"
+Component "bridge.localhost"
+  component_secret="{SECRET}"
+Component "people.localhost"
+  component_secret="{SECRET}"
+Component "others.localhost"
+  component_secret="{SECRET}"
+"#,
+            data = at("data"),
+            pid = at("pid"),
+            log = at("log"),
+            component = self.component_port,
+            http = self.http_port,
+        )
+    }
+
+    /// Starts it again after [`Prosody::kill`].
+    pub async fn resume(&mut self) {
+        let child = Command::new("prosody")
+            .arg("-F")
+            .arg("--config")
+            .arg(self.path("prosody.cfg.lua"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        let limit = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", self.component_port)).await.is_err() {
+            assert!(Instant::now() < limit, "prosody did not start: {}", self.log());
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Ends it as a power failure would.
+    pub async fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().await.unwrap();
+        child.wait().await.unwrap();
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+}
