@@ -1,11 +1,13 @@
 //! The ident service (RFC 1413): tells the IRC server which user one of our connections belongs to.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -14,13 +16,20 @@ use crate::config::Ident;
 
 /// Connections remembered; the service is asked within seconds of each.
 const REMEMBERED: usize = 4096;
+/// The end of an answer about a connection that is not ours.
+const NO_USER: &str = " : ERROR : NO-USER\r\n";
 /// Questions answered at once.
 const AT_ONCE: usize = 64;
+
+/// How long a question about an unknown connection is kept: a server may ask before we have noticed that its connection is
+/// made.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Which user each connection belongs to, by its two ports.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     users: Mutex<HashMap<(u16, u16), String>>,
+    added: Notify,
 }
 
 impl Table {
@@ -31,6 +40,25 @@ impl Table {
             users.clear();
         }
         users.insert((ports.local, ports.remote), user.to_owned());
+        drop(users);
+        self.added.notify_waiters();
+    }
+
+    /// The answer to one question, as soon as the connection is known.
+    async fn answer_when_known(&self, question: &str) -> String {
+        let known = async {
+            loop {
+                let mut added = pin!(self.added.notified());
+                added.as_mut().enable();
+                let answer = self.answer(question);
+                if !answer.ends_with(NO_USER) {
+                    return answer;
+                }
+                added.await;
+            }
+        };
+        let known = tokio::time::timeout(GRACE, known).await;
+        known.unwrap_or_else(|_| self.answer(question))
     }
 
     /// The answer to one question, such as `51000, 6667`.
@@ -45,7 +73,7 @@ impl Table {
         let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         match users.get(&(local, remote)) {
             Some(user) => format!("{local}, {remote} : USERID : UNIX : {user}\r\n"),
-            None => format!("{local}, {remote} : ERROR : NO-USER\r\n"),
+            None => format!("{local}, {remote}{NO_USER}"),
         }
     }
 
@@ -90,9 +118,8 @@ async fn reply(table: &Table, mut stream: TcpStream) -> std::io::Result<()> {
             break;
         }
     }
-    stream
-        .write_all(table.answer(&String::from_utf8_lossy(&question)).as_bytes())
-        .await
+    let answer = table.answer_when_known(&String::from_utf8_lossy(&question)).await;
+    stream.write_all(answer.as_bytes()).await
 }
 
 #[cfg(test)]

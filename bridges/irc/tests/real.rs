@@ -9,25 +9,11 @@
 
 mod support;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use support::person::Ircer;
-use support::{Hub, irc_person, message, server};
+use support::{Hub, irc_person, message, section, server};
 use viaduct_bridge::{Connection, Failure};
 use viaduct_model::{Content, Membership, MessageStyle, Role};
-
-fn section(port: u16, more: &Value) -> Value {
-    let mut section = json!({
-        "server": {"host": "127.0.0.1", "port": port},
-        "tls": {"enabled": false},
-        "pacing": "off",
-        "connect": {"retry": 1, "timeout": 10},
-    });
-    let object = section.as_object_mut().unwrap();
-    for (key, value) in more.as_object().unwrap() {
-        object.insert(key.clone(), value.clone());
-    }
-    section
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ngircd_carries_both_ways() {
@@ -368,20 +354,7 @@ async fn inspircd_with_atheme_takes_the_account() {
         return;
     }
     let mut ann = Ircer::connect(server.port, "hub").await;
-    // The services need a moment to link.
-    let linked = async {
-        loop {
-            ann.send("PRIVMSG NickServ :REGISTER hub secret a@test.local").await;
-            let line = ann.until_any(&[" 401 ", " 402 ", "NOTICE hub"]).await;
-            if line.contains("NOTICE hub") {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(support::PATIENCE, linked)
-        .await
-        .expect("the services did not link");
+    ann.register("hub", "secret").await;
     let sasl = |password: &str| json!({"nick": "relay", "sasl": {"account": "hub", "password": password}, "puppets": {"enabled": false}});
     let hub = Hub::start(section(server.port, &sasl("secret")), &["#one"]).await;
     hub.joined("#one").await;

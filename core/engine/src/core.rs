@@ -52,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) tasks: TaskTracker,
     pub(crate) links: crate::media::LinkSigner,
     pub(crate) roster: crate::roster::Roster,
+    /// How many mirrors' rooms have not been asked for yet since the start.
+    pub(crate) unsettled: watch::Sender<usize>,
     settings: RwLock<Arc<Settings>>,
     routes: RwLock<Arc<Routes>>,
     sides: RwLock<HashMap<NetworkName, Arc<Side>>>,
@@ -100,6 +102,7 @@ impl Core {
             tasks: TaskTracker::new(),
             links,
             roster: crate::roster::Roster::default(),
+            unsettled: watch::Sender::new(0),
             settings: RwLock::new(Arc::new(settings)),
             routes: RwLock::new(Arc::new(routes)),
             sides: RwLock::default(),

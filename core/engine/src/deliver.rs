@@ -8,8 +8,8 @@ use futures_util::FutureExt;
 use viaduct_bridge::{DeliveryError, Failure, Feedback, Outcome};
 use viaduct_compliance::{Cleared, Decision, Verdict};
 use viaduct_model::{
-    Author, ChannelId, DeliveryKey, Event, Lookup, MediaRef, Message, MessageId, NetworkName, Outbound, Person, Place,
-    Receipt,
+    Author, ChannelId, DeliveryKey, Event, EventKind, Lookup, MediaRef, Message, MessageId, NetworkName, Outbound,
+    Person, Place, Receipt,
 };
 use viaduct_store::{DeliveryState, Seq};
 
@@ -134,6 +134,19 @@ impl Links for EventLinks<'_> {
     }
 }
 
+/// Whether somebody said something by it and should know when it does not arrive.
+fn is_said(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Message
+            | EventKind::Edit
+            | EventKind::Delete
+            | EventKind::Reaction
+            | EventKind::Topic
+            | EventKind::Name
+    )
+}
+
 /// Tells the sender of an event what became of it.
 pub(crate) async fn tell(core: &Arc<Core>, source: &Place, id: &MessageId, to: &Place, outcome: Outcome) {
     let Some(side) = core.side(&source.network) else { return };
@@ -190,6 +203,7 @@ impl Delivering<'_> {
             parts,
         };
         let previous = resolved.target.as_ref().and_then(|target| target.message.as_ref());
+        let kind = outbound.content.kind();
         match self.clear(outbound, previous) {
             Ok(cleared) => Prepared::Send(Box::new(Sending {
                 cleared,
@@ -202,7 +216,10 @@ impl Delivering<'_> {
                     DeliveryState::Held => Outcome::Held(verdict.reason.clone()),
                     _ => Outcome::Refused(verdict.reason.clone()),
                 };
-                self.tell(&event.place, &event.id, outcome);
+                // Whoever merely came or went said nothing that could be missed.
+                if is_said(kind) {
+                    self.tell(&event.place, &event.id, outcome);
+                }
                 Prepared::End(End::recorded(state, format!("{}: {}", verdict.rule, verdict.reason)))
             }
         }

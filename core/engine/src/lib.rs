@@ -219,6 +219,7 @@ impl Engine {
     /// Makes rooms where they are missing, and wakes all lanes: there may be work from before.
     fn begin_mirrors(&self) {
         for mirror in self.core.routes().mirrors() {
+            self.core.unsettled.send_modify(|mirrors| *mirrors += 1);
             self.core.tasks.spawn(begin_mirror(self.core.clone(), mirror.clone()));
         }
     }
@@ -404,8 +405,20 @@ async fn forget_changed_rooms(core: &Core) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Counts a mirror as settled when dropped.
+struct Unsettled(Arc<Core>);
+
+impl Drop for Unsettled {
+    fn drop(&mut self) {
+        self.0
+            .unsettled
+            .send_modify(|mirrors| *mirrors = mirrors.saturating_sub(1));
+    }
+}
+
 async fn begin_mirror(core: Arc<Core>, mirror: Arc<Mirror>) {
     core.wake_all(&mirror);
+    let mut unsettled = Some(Unsettled(core.clone()));
     let Some(wish) = room_wish(&mirror) else { return };
     let RoomOrigin::Configured(spec) = &mirror.origin else {
         return;
@@ -421,6 +434,7 @@ async fn begin_mirror(core: Arc<Core>, mirror: Arc<Mirror>) {
             Ok(room) => core.save_room(&mirror, &room).await.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
+        drop(unsettled.take());
         if let Err(error) = made {
             tracing::warn!(mirror = %mirror.name, error, "The mirror's room is not available yet.");
             tokio::select! {
@@ -429,6 +443,7 @@ async fn begin_mirror(core: Arc<Core>, mirror: Arc<Mirror>) {
             }
         }
     };
+    drop(unsettled);
     if known.is_none() {
         let op = Op::State {
             owner: reactions::OWNER.to_owned(),

@@ -1,6 +1,7 @@
 //! What happens on the homeserver beside the rooms' events: invitations, upgrades, queries.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use viaduct_matrix::Observer;
@@ -8,6 +9,9 @@ use viaduct_model::{MirrorName, Person, Place};
 
 use crate::core::Core;
 use crate::intake;
+
+/// How long after a start the homeserver's events wait for the mirrors' rooms.
+const SETTLING: Duration = Duration::from_secs(20);
 
 /// Answers commands that people give the bot.
 #[async_trait]
@@ -101,6 +105,13 @@ impl Observer for HomeObserver {
     async fn alias_exists(&self, _alias: &str) -> bool {
         // Rooms are made when the hub starts, not when somebody asks for their alias.
         false
+    }
+
+    async fn settled(&self) {
+        let mut unsettled = self.core.unsettled.subscribe();
+        // A room that cannot be had must not keep all others waiting for ever.
+        let settled = unsettled.wait_for(|mirrors| *mirrors == 0);
+        tokio::time::timeout(SETTLING, settled).await.map(drop).ok();
     }
 
     fn is_mirrored(&self, room: &str) -> bool {

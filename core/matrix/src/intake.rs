@@ -94,6 +94,10 @@ impl From<InboxClosed> for Rejected {
 impl Homeserver {
     /// Takes in a transaction. When this returns, everything in it that matters is on stable storage.
     pub(crate) async fn take_in(&self, transaction: &str, body: &[u8]) -> Result<(), Rejected> {
+        // Serde would read a transaction from an array of its fields, too.
+        if body.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Rejected::BadJson);
+        }
         let parsed: Transaction<'_> = serde_json::from_slice(body).map_err(|error| {
             if error.is_data() {
                 Rejected::BadJson
@@ -101,6 +105,7 @@ impl Homeserver {
                 Rejected::NotJson
             }
         })?;
+        self.observer.settled().await;
         let turn = self.intake.turn.lock().await;
         let raws = self.read(&parsed);
         let fingerprint = fingerprint(transaction, &raws);

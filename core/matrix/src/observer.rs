@@ -23,4 +23,7 @@ pub trait Observer: Send + Sync {
 
     /// Whether a room belongs to a mirror. The events of others are not passed on.
     fn is_mirrored(&self, room: &str) -> bool;
+
+    /// Waits, after a start, until it is known which rooms are mirrored: before that, nothing of them may be acknowledged.
+    async fn settled(&self) {}
 }

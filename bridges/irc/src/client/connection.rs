@@ -283,8 +283,8 @@ impl Shared {
 type Login = (Box<dyn Wire>, Register, Lines);
 
 async fn login(settings: &Settings) -> Result<Login, ConnectError> {
-    let (mut wire, ports) = settings.dialer.dial().await.map_err(ConnectError::Failed)?;
-    (settings.on_ports)(ports);
+    let on_ports = settings.on_ports.as_ref();
+    let mut wire = settings.dialer.dial(on_ports).await.map_err(ConnectError::Failed)?;
     let lost =
         |error: std::io::Error| ConnectError::Failed(format!("the connection was lost while logging in: {error}"));
     let (mut register, first) = Register::start(settings.identity.clone());

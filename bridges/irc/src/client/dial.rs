@@ -53,29 +53,29 @@ impl Dialer {
         })
     }
 
-    /// Makes a connection.
+    /// Makes a connection. Its ports are told before anything is said on it, for servers ask for them at once.
     ///
     /// # Errors
     ///
     /// Why there is none, in the operator's words.
-    pub async fn dial(&self) -> Result<(Box<dyn Wire>, Ports), String> {
+    pub async fn dial(&self, on_ports: &(dyn Fn(Ports) + Send + Sync)) -> Result<Box<dyn Wire>, String> {
         let address = (self.host.as_str(), self.port);
         let stream = TcpStream::connect(address)
             .await
             .map_err(|error| format!("{}:{} cannot be reached: {error}", self.host, self.port))?;
         stream.set_nodelay(true).ok();
-        let ports = Ports {
+        on_ports(Ports {
             local: stream.local_addr().map(|address| address.port()).unwrap_or_default(),
             remote: self.port,
-        };
+        });
         match &self.tls {
-            None => Ok((Box::new(stream), ports)),
+            None => Ok(Box::new(stream)),
             Some((connector, name)) => {
                 let stream = connector
                     .connect(name.clone(), stream)
                     .await
                     .map_err(|error| format!("TLS with {}:{} failed: {error}", self.host, self.port))?;
-                Ok((Box::new(stream), ports))
+                Ok(Box::new(stream))
             }
         }
     }

@@ -304,7 +304,8 @@ impl Register {
         let password = login.password.as_ref().map(Secret::reveal).unwrap_or_default();
         let proof = match login.mechanism {
             Mechanism::Plain => STANDARD.encode(format!("\0{}\0{password}", login.account)),
-            Mechanism::External => STANDARD.encode(&login.account),
+            // The certificate says whose it is; services may refuse to be told, even where it is the same.
+            Mechanism::External => String::new(),
         };
         let mut lines: Vec<Message> = Vec::new();
         let mut rest = proof.as_str();

@@ -102,11 +102,10 @@ pub(super) async fn deliver(shared: &Arc<Shared>, outbound: &Outbound) -> Result
         Content::Unreact { target, reaction } => {
             template(shared, &reader, outbound, &goal, &forms.unreact, target, &reaction.key).await
         }
-        Content::Typing { active } => {
+        Content::Typing { active } if shared.shows_typing(&reader) => {
             typing(shared, outbound, &goal, *active).await;
             Ok(Receipt::default())
         }
-        Content::Read { .. } => Ok(Receipt::default()),
         Content::Membership { person, change, reason } if !goal.direct => {
             moderate::membership(shared, &reader, channel, person, change, reason.as_deref()).await
         }

@@ -32,6 +32,9 @@ const SPLIT_PATIENCE: Duration = Duration::from_mins(30);
 /// Open batches remembered.
 const BATCHES: usize = 64;
 
+/// Said on leaving a channel that another one forwarded to.
+pub(super) const NOT_ASKED_FOR: &str = "not the channel that was asked for";
+
 /// Makes an event of what a line tells.
 pub(super) fn event(
     shared: &Shared,
@@ -270,10 +273,7 @@ impl Incoming {
             "470" => {
                 self.problem(line.parameter(1), format!("it forwards to {}", line.parameter(2)));
                 if self.channel(line.parameter(2)).is_none() {
-                    return Some(message(
-                        "PART",
-                        &[line.parameter(2), "not the channel that was asked for"],
-                    ));
+                    return Some(message("PART", &[line.parameter(2), NOT_ASKED_FOR]));
                 }
             }
             _ => {}

@@ -129,6 +129,11 @@ impl Shared {
             .filter(|connection| connection.ended().is_none())
     }
 
+    /// Whether it can be shown that somebody types: by a puppet of theirs, where the server passes tags on.
+    fn shows_typing(&self, reader: &Connection) -> bool {
+        self.section.puppets.enabled && reader.has("message-tags")
+    }
+
     /// An id that no other message has or will have.
     fn made_id(&self, at: Timestamp) -> Option<MessageId> {
         let number = self.counter.fetch_add(1, Ordering::Relaxed);
@@ -173,7 +178,9 @@ impl Shared {
             .hostname
             .replace("{localpart}", localpart)
             .replace("{domain}", domain);
-        Some((secret, webirc.gateway.clone(), host, webirc.address.clone()))
+        // The hub has no domain, and nobody's host has empty parts.
+        let parts: Vec<&str> = host.split('.').filter(|part| !part.is_empty()).collect();
+        Some((secret, webirc.gateway.clone(), parts.join("."), webirc.address.clone()))
     }
 
     fn reader_identity(&self) -> Identity {
@@ -192,7 +199,7 @@ impl Shared {
                 account: sasl.account.clone(),
                 password: self.secrets.sasl.clone(),
             }),
-            webirc: self.webirc("", ""),
+            webirc: self.webirc(&self.section.user.to_lowercase(), ""),
             capabilities: READER_CAPABILITIES,
         }
     }
@@ -249,8 +256,7 @@ impl Session for IrcSession {
             found.role = Support::None;
         }
         if let Some(reader) = self.shared.reader() {
-            let puppets = self.shared.section.puppets.enabled;
-            found.typing = if puppets && reader.has("message-tags") {
+            found.typing = if self.shared.shows_typing(&reader) {
                 Support::Native
             } else {
                 Support::None

@@ -268,6 +268,10 @@ impl Shared {
                     ..person.clone()
                 };
                 self.remember_nick(nick.as_str()).await;
+                if self.context.stop.is_cancelled() {
+                    // All others have been taken off, and nobody would take off this one.
+                    return None;
+                }
                 self.pool.take(nick, owner.clone());
                 locked(&puppet.places).clear();
                 *locked(&puppet.live) = Some(Arc::clone(&connection));
@@ -455,7 +459,13 @@ async fn watch_puppet(shared: Arc<Shared>, watched: Watched, mut lines: mpsc::Re
                     let refused = Place::Refused(line.last().to_owned());
                     puppet.set_place(fold(line.parameter(1)), Some(refused));
                 }
-                "470" => puppet.set_place(fold(line.parameter(1)), Some(Place::Refused("it forwards".to_owned()))),
+                "470" => {
+                    let (asked, given) = (line.parameter(1), line.parameter(2));
+                    puppet.set_place(fold(asked), Some(Place::Refused(format!("it forwards to {given}"))));
+                    if locked(&shared.roster).channel_ref(given).is_none() {
+                        connection.send(message("PART", &[given, incoming::NOT_ASKED_FOR])).await;
+                    }
+                }
                 "PRIVMSG" | "NOTICE" if !own && connection.is_own(line.parameter(0)) => {
                     if let Some(answer) = answers.answer(&shared, &line) {
                         connection.send(answer).await;

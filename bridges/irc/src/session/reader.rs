@@ -8,7 +8,7 @@ use irc_proto::Message;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{info, instrument, warn};
-use viaduct_bridge::{Connection as Standing, SessionError};
+use viaduct_bridge::{Connection as Standing, InboxClosed, SessionError};
 use viaduct_model::ChannelId;
 
 use super::{Shared, incoming, locked};
@@ -69,19 +69,22 @@ pub(super) async fn run(shared: &Arc<Shared>) -> Result<(), SessionError> {
         .map_err(SessionError::Connection)?;
     shared.recall_nicks().await;
     let mut failures = 0_u32;
-    loop {
+    let outcome = loop {
         report(shared, Standing::Connecting);
         let settings = shared.settings(shared.reader_identity(), false);
         let opened = tokio::select! {
-            () = stop.cancelled() => break,
+            () = stop.cancelled() => break Ok(()),
             opened = Connection::open(settings) => opened,
         };
         let reason = match opened {
             Ok((connection, lines)) => {
                 metrics::connected("reader", "ok");
                 let since = Instant::now();
-                let reason = work(shared, connection, lines).await?;
-                let Some(reason) = reason else { break };
+                let reason = match work(shared, connection, lines).await {
+                    Ok(Some(reason)) => reason,
+                    Ok(None) => break Ok(()),
+                    Err(InboxClosed) => break Err(SessionError::Stopping),
+                };
                 if since.elapsed() >= STABLE {
                     failures = 0;
                 }
@@ -102,13 +105,13 @@ pub(super) async fn run(shared: &Arc<Shared>) -> Result<(), SessionError> {
         let pause = pause(shared, failures);
         failures = failures.saturating_add(1);
         tokio::select! {
-            () = stop.cancelled() => break,
+            () = stop.cancelled() => break Ok(()),
             () = tokio::time::sleep(pause) => {}
         }
-    }
+    };
     shared.retire_all(PATIENCE).await;
     drop(ident);
-    Ok(())
+    outcome
 }
 
 fn report(shared: &Shared, standing: Standing) {
@@ -131,45 +134,57 @@ async fn work(
     shared: &Arc<Shared>,
     connection: Connection,
     mut lines: mpsc::Receiver<Vec<Message>>,
-) -> Result<Option<String>, SessionError> {
+) -> Result<Option<String>, InboxClosed> {
     let connection = Arc::new(connection);
     locked(&shared.roster).set_casemapping(connection.isupport().casemapping);
     locked(&shared.roster).leave_all();
     shared.prune_nicks();
     *locked(&shared.reader) = Some(Arc::clone(&connection));
     info!(nick = connection.nick(), "Connected to the IRC server.");
-    identify(shared, &connection).await;
-    report(shared, Standing::Up);
-    join(shared, &connection, &shared.context.channels).await;
-    let mut handler = incoming::Incoming::new(Arc::clone(shared), Arc::clone(&connection));
-    let mut tick = tokio::time::interval(TICK);
-    let mut ticks = 0_u64;
-    let outcome = loop {
-        tokio::select! {
-            () = shared.context.stop.cancelled() => break None,
-            batch = lines.recv() => match batch {
-                Some(batch) => handler.take(batch).await.map_err(|_| SessionError::Stopping)?,
-                None => break Some(connection.ended().unwrap_or_else(|| "the connection ended".to_owned())),
-            },
-            _ = tick.tick() => {
-                ticks += 1;
-                let due = handler.rejoin.take_due();
-                join(shared, &connection, &due).await;
-                handler.tick().await.map_err(|_| SessionError::Stopping)?;
-                shared.retire_idle();
-                shared.pool.expire();
-                if ticks.is_multiple_of(60) {
-                    keep_nick(shared, &connection).await;
-                }
-            }
-        }
+    // Whatever is being waited for, be it room in the inbox, the session ends when it is asked to.
+    let outcome = tokio::select! {
+        () = shared.context.stop.cancelled() => Ok(None),
+        attended = attend(shared, &connection, &mut lines) => attended.map(Some),
     };
-    if outcome.is_none() {
+    if !matches!(outcome, Ok(Some(_))) {
         connection.quit(&shared.section.quit_message, PATIENCE).await;
     }
     *locked(&shared.reader) = None;
     locked(&shared.roster).leave_all();
-    Ok(outcome)
+    outcome
+}
+
+/// Joins, listens and looks after what time changes until the connection ends; says why it did.
+async fn attend(
+    shared: &Arc<Shared>,
+    connection: &Arc<Connection>,
+    lines: &mut mpsc::Receiver<Vec<Message>>,
+) -> Result<String, InboxClosed> {
+    identify(shared, connection).await;
+    report(shared, Standing::Up);
+    join(shared, connection, &shared.context.channels).await;
+    let mut handler = incoming::Incoming::new(Arc::clone(shared), Arc::clone(connection));
+    let mut tick = tokio::time::interval(TICK);
+    let mut ticks = 0_u64;
+    loop {
+        tokio::select! {
+            batch = lines.recv() => match batch {
+                Some(batch) => handler.take(batch).await?,
+                None => return Ok(connection.ended().unwrap_or_else(|| "the connection ended".to_owned())),
+            },
+            _ = tick.tick() => {
+                ticks += 1;
+                let due = handler.rejoin.take_due();
+                join(shared, connection, &due).await;
+                handler.tick().await?;
+                shared.retire_idle();
+                shared.pool.expire();
+                if ticks.is_multiple_of(60) {
+                    keep_nick(shared, connection).await;
+                }
+            }
+        }
+    }
 }
 
 /// Logs in by a message to the service, where there is no SASL.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use viaduct_bridge::{
     Connection, Context, DeliveryError, Factory, Inbox, InboxClosed, Media, MediaError, MediaSource, Session,
@@ -269,6 +269,21 @@ impl Hub {
             .until(text, |events, _| events.iter().find(said).cloned())
             .await
     }
+}
+
+/// A section for a server on this port, with some keys more.
+pub fn section(port: u16, more: &Value) -> Value {
+    let mut section = json!({
+        "server": {"host": "127.0.0.1", "port": port},
+        "tls": {"enabled": false},
+        "pacing": "off",
+        "connect": {"retry": 1, "timeout": 10},
+    });
+    let object = section.as_object_mut().unwrap();
+    for (key, value) in more.as_object().unwrap() {
+        object.insert(key.clone(), value.clone());
+    }
+    section
 }
 
 pub fn network() -> NetworkName {

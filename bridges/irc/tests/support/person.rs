@@ -73,6 +73,36 @@ impl Ircer {
         found.unwrap_or_else(|_| panic!("{parts:?} did not come; seen: {:#?}", self.seen))
     }
 
+    /// Registers an account with the services, which may still be linking.
+    pub async fn register(&mut self, account: &str, password: &str) {
+        let linked = async {
+            loop {
+                self.send(&format!("PRIVMSG NickServ :REGISTER {account} {password} a@test.local"))
+                    .await;
+                let line = self.until_any(&[" 401 ", " 402 ", ":NickServ!"]).await;
+                if line.contains(":NickServ!") {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, linked)
+            .await
+            .expect("the services did not link");
+    }
+
+    /// Asks the server about somebody: the line with user and host, and the account's line if there is one.
+    pub async fn whois(&mut self, nick: &str) -> (String, Option<String>) {
+        self.send(&format!("WHOIS {nick}")).await;
+        let known = self.until(" 311 ").await;
+        let account = self.until_any(&[" 330 ", " 318 "]).await;
+        let account = Some(account).filter(|line| line.contains(" 330 "));
+        if account.is_some() {
+            self.until(" 318 ").await;
+        }
+        (known, account)
+    }
+
     /// Whether a line with this comes within a short time.
     pub async fn silent_about(&mut self, part: &str, time: Duration) -> bool {
         self.send("PING :silence").await;

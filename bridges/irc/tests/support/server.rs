@@ -91,9 +91,9 @@ pub async fn ngircd(extra: &str) -> Option<Server> {
     std::fs::write(
         &config,
         format!(
-            "[Global]\nName = irc.test.local\nListen = 127.0.0.1\nPorts = {port}\nServerUID = irc\nServerGID = irc\n{extra}\n\
+            "[Global]\nName = irc.test.local\nListen = 127.0.0.1\nPorts = {port}\nServerUID = irc\nServerGID = irc\n\
              [Limits]\nMaxConnections = 0\nMaxConnectionsIP = 0\nMaxJoins = 0\nMaxNickLength = 30\nMaxPenaltyTime = 0\n\
-             [Options]\nDNS = no\nIdent = no\nPAM = no\n"
+             [Options]\nDNS = no\nIdent = no\nPAM = no\n{extra}\n"
         ),
     )
     .unwrap();
@@ -144,6 +144,11 @@ const INSPIRCD_MODULES: &[&str] = &[
 
 /// `InspIRCd`: everything but history. None where it is not installed.
 pub async fn inspircd() -> Option<Server> {
+    inspircd_with("", "").await
+}
+
+/// The same with more attributes of its connection class and more tags.
+pub async fn inspircd_with(class: &str, tags: &str) -> Option<Server> {
     let Some(program) = program("inspircd") else {
         println!("skipped: inspircd is not installed");
         return None;
@@ -167,8 +172,8 @@ pub async fn inspircd() -> Option<Server> {
              <bind address=\"127.0.0.1\" port=\"{services_port}\" type=\"servers\">\n\
              <link name=\"services.test.local\" ipaddr=\"127.0.0.1\" port=\"{services_port}\" allowmask=\"127.0.0.0/8\" sendpass=\"linkpw\" recvpass=\"linkpw\">\n\
              <uline server=\"services.test.local\" silent=\"yes\">\n<sasl target=\"services.test.local\">\n\
-             <connect name=\"main\" allow=\"*\" timeout=\"60\" pingfreq=\"60\" fakelag=\"no\" threshold=\"10000\" commandrate=\"1000000\" recvq=\"1M\" softsendq=\"1M\" hardsendq=\"16M\" localmax=\"5000\" globalmax=\"5000\" resolvehostnames=\"no\">\n\
-             <options prefixquit=\"Quit: \" defaultmodes=\"not\">\n<performance clonesonconnect=\"no\">\n<log method=\"file\" type=\"*\" level=\"default\" target=\"{0}/log\">\n<pid file=\"{0}/pid\">\n<path datadir=\"{0}\" logdir=\"{0}\" runtimedir=\"{0}\">\n{modules}",
+             <connect name=\"main\" allow=\"*\" timeout=\"60\" pingfreq=\"60\" fakelag=\"no\" threshold=\"10000\" commandrate=\"1000000\" recvq=\"1M\" softsendq=\"1M\" hardsendq=\"16M\" localmax=\"5000\" globalmax=\"5000\" resolvehostnames=\"no\" {class}>\n\
+             <options prefixquit=\"Quit: \" defaultmodes=\"not\">\n<performance clonesonconnect=\"no\">\n<log method=\"file\" type=\"*\" level=\"default\" target=\"{0}/log\">\n<pid file=\"{0}/pid\">\n<path datadir=\"{0}\" logdir=\"{0}\" runtimedir=\"{0}\">\n{modules}{tags}",
             folder.path().display()
         ),
     )
@@ -201,6 +206,7 @@ pub fn atheme(server: &mut Server) -> bool {
              loadmodule \"modules/crypto/pbkdf2v2\";\n\
              loadmodule \"modules/nickserv/main\";\nloadmodule \"modules/nickserv/register\";\n\
              loadmodule \"modules/nickserv/identify\";\nloadmodule \"modules/saslserv/main\";\nloadmodule \"modules/saslserv/plain\";\n\
+             loadmodule \"modules/nickserv/cert\";\nloadmodule \"modules/saslserv/external\";\n\
              serverinfo {{ name = \"services.test.local\"; desc = \"s\"; numeric = \"00A\"; recontime = 1; netname = \"Test\"; adminname = \"a\"; adminemail = \"a@test.local\"; registeremail = \"a@test.local\"; auth = none; mta = \"/bin/true\"; casemapping = rfc1459; maxlogins = 5; maxusers = 5; loglevel = {{ error; info; network; }}; }};\n\
              uplink \"irc.test.local\" {{ host = \"127.0.0.1\"; send_password = \"linkpw\"; receive_password = \"linkpw\"; port = {}; }};\n\
              nickserv {{ nick = \"NickServ\"; user = \"n\"; host = \"services.test.local\"; real = \"n\"; no_nick_ownership; aliases {{ }}; access {{ }}; }};\n\
@@ -224,41 +230,88 @@ pub fn atheme(server: &mut Server) -> bool {
 const CERTIFICATE: &str = "[req]\ndistinguished_name = name\nx509_extensions = ext\nprompt = no\n[name]\nCN = irc.test.local\n\
                            [ext]\nsubjectAltName = DNS:irc.test.local\nbasicConstraints = critical,CA:FALSE\n";
 
+/// A certificate of its own signing in a folder of its own.
+pub struct Certificate {
+    pub folder: TempDir,
+    pub file: PathBuf,
+    pub key: PathBuf,
+    openssl: PathBuf,
+}
+
+impl Certificate {
+    /// Makes one. None where openssl is not installed.
+    pub async fn make() -> Option<Self> {
+        let Some(openssl) = program("openssl") else {
+            println!("skipped: openssl is not installed");
+            return None;
+        };
+        let folder = own_folder();
+        let made = Self {
+            file: folder.path().join("cert.pem"),
+            key: folder.path().join("key.pem"),
+            folder,
+            openssl,
+        };
+        let config = made.folder.path().join("req.conf");
+        std::fs::write(&config, CERTIFICATE).unwrap();
+        let mut command = Command::new(&made.openssl);
+        command
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-config"])
+            .arg(&config);
+        command
+            .arg("-keyout")
+            .arg(&made.key)
+            .arg("-out")
+            .arg(&made.file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        assert!(command.status().await.unwrap().success());
+        std::fs::set_permissions(&made.key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        Some(made)
+    }
+
+    /// Its SHA-256 fingerprint, as services know it.
+    pub async fn fingerprint(&self) -> String {
+        let mut command = Command::new(&self.openssl);
+        command
+            .args(["x509", "-noout", "-fingerprint", "-sha256", "-in"])
+            .arg(&self.file);
+        let shown = String::from_utf8(command.output().await.unwrap().stdout).unwrap();
+        let (_, digits) = shown.trim().split_once('=').unwrap();
+        digits.replace(':', "").to_lowercase()
+    }
+}
+
 /// ngircd with a second port that speaks TLS: the server, that port and the authority to trust. None where it or
 /// openssl is not installed.
 pub async fn ngircd_with_tls() -> Option<(Server, u16, PathBuf)> {
-    let Some(openssl) = program("openssl") else {
-        println!("skipped: openssl is not installed");
-        return None;
-    };
-    let folder = own_folder();
-    let (config, key, certificate) = (
-        folder.path().join("req.conf"),
-        folder.path().join("key.pem"),
-        folder.path().join("cert.pem"),
-    );
-    std::fs::write(&config, CERTIFICATE).unwrap();
-    let mut command = Command::new(openssl);
-    command
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-config"])
-        .arg(&config);
-    command
-        .arg("-keyout")
-        .arg(&key)
-        .arg("-out")
-        .arg(&certificate)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    assert!(command.status().await.unwrap().success());
-    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let own = Certificate::make().await?;
     let port = free_port().await;
     let section = format!(
         "[SSL]\nCertFile = {}\nKeyFile = {}\nPorts = {port}\n",
-        certificate.display(),
-        key.display()
+        own.file.display(),
+        own.key.display()
     );
     let mut server = ngircd(&section).await?;
     ready(port).await;
-    server.others.push(folder);
-    Some((server, port, certificate))
+    server.others.push(own.folder);
+    Some((server, port, own.file))
+}
+
+/// `InspIRCd` with a second port that speaks TLS and asks for the other side's certificate, like
+/// [`ngircd_with_tls`].
+pub async fn inspircd_with_tls(class: &str, tags: &str) -> Option<(Server, u16, PathBuf)> {
+    let own = Certificate::make().await?;
+    let port = free_port().await;
+    let tags = format!(
+        "<module name=\"ssl_gnutls\">\n<module name=\"sslinfo\">\n\
+         <sslprofile name=\"test\" provider=\"gnutls\" certfile=\"{}\" keyfile=\"{}\" hash=\"sha256\">\n\
+         <bind address=\"127.0.0.1\" port=\"{port}\" type=\"clients\" sslprofile=\"test\">\n{tags}",
+        own.file.display(),
+        own.key.display()
+    );
+    let mut server = inspircd_with(class, &tags).await?;
+    ready(port).await;
+    server.others.push(own.folder);
+    Some((server, port, own.file))
 }

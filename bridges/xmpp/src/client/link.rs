@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_xmpp::Stanza;
 use tokio_xmpp::xmlstream::{
-    FallibleStreamElement, ReadError, StreamHeader, Timeouts as StreamTimeouts, XmppStream, XmppStreamElement,
+    FallibleStreamElement, ReadError, StreamHeader, Timeouts as StreamTimeouts, XmlStream, XmppStreamElement,
     initiate_stream,
 };
 use xmpp_parsers::component::Handshake;
@@ -21,6 +21,7 @@ use xmpp_parsers::jid::Jid;
 use xmpp_parsers::{ns, ping};
 
 use super::bounded::{Bounded, Meter};
+use super::sift::Sifted;
 use crate::config::{Component, Secret, Timeouts};
 use crate::telemetry;
 
@@ -30,6 +31,9 @@ const STANZA_BOUND: usize = 4 * 1024 * 1024;
 const QUEUE_BOUND: usize = 512;
 /// How many stanzas are written before the socket is flushed.
 const WRITE_BATCH: usize = 64;
+/// How much is taken from the socket at once, and how much is gathered for it, in bytes.
+const READ_BUFFER: usize = 64 * 1024;
+const WRITE_BUFFER: usize = 16 * 1024;
 
 /// Why there is no connection (any more).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,10 +47,11 @@ pub enum LinkError {
 }
 
 type Io = Bounded<BufStream<TcpStream>>;
+type Stream = XmlStream<Io, Sifted>;
 
 /// A stream that is logged in.
 pub struct Link {
-    stream: XmppStream<Io>,
+    stream: Stream,
     meter: Meter,
     domain: Jid,
 }
@@ -78,7 +83,10 @@ async fn login(component: &Component, secret: &Secret, timeouts: &Timeouts) -> R
         .await
         .map_err(|error| LinkError::Lost(format!("cannot reach {}:{}: {error}", component.host, component.port)))?;
     socket.set_nodelay(true).map_err(lost)?;
-    let (io, meter) = Bounded::new(BufStream::new(socket), STANZA_BOUND);
+    let (io, meter) = Bounded::new(
+        BufStream::with_capacity(READ_BUFFER, WRITE_BUFFER, socket),
+        STANZA_BOUND,
+    );
     let header = StreamHeader {
         to: Some(component.domain.clone().into()),
         from: None,
@@ -92,7 +100,7 @@ async fn login(component: &Component, secret: &Secret, timeouts: &Timeouts) -> R
     let id = pending.take_header().id.map(std::borrow::Cow::into_owned);
     let id =
         id.ok_or_else(|| LinkError::Lost("the server opened no component stream; is this its component port?".into()))?;
-    let mut stream: XmppStream<Io> = pending.skip_features();
+    let mut stream: Stream = pending.skip_features();
     let handshake = Handshake::from_stream_id_and_password(id, secret.reveal());
     stream
         .send(&XmppStreamElement::ComponentHandshake(handshake))
@@ -100,8 +108,8 @@ async fn login(component: &Component, secret: &Secret, timeouts: &Timeouts) -> R
         .map_err(lost)?;
     loop {
         match stream.next().await {
-            Some(Ok(FallibleStreamElement::Ok(XmppStreamElement::ComponentHandshake(_)))) => break,
-            Some(Ok(FallibleStreamElement::Ok(XmppStreamElement::StreamError(error)))) => {
+            Some(Ok(Sifted(Some(FallibleStreamElement::Ok(XmppStreamElement::ComponentHandshake(_)))))) => break,
+            Some(Ok(Sifted(Some(FallibleStreamElement::Ok(XmppStreamElement::StreamError(error)))))) => {
                 return Err(LinkError::Refused(error.0.condition_text()));
             }
             Some(Err(ReadError::SoftTimeout) | Ok(_)) => {}
@@ -111,6 +119,23 @@ async fn login(component: &Component, secret: &Secret, timeouts: &Timeouts) -> R
     }
     meter.reset();
     Ok(Link { stream, meter, domain })
+}
+
+/// What an element means: a stanza, nothing, or the end.
+fn understand(element: FallibleStreamElement) -> Result<Option<Stanza>, LinkError> {
+    match element {
+        FallibleStreamElement::Ok(XmppStreamElement::Stanza(stanza)) => Ok(Some(stanza)),
+        FallibleStreamElement::Ok(XmppStreamElement::StreamError(error)) => Err(LinkError::Lost(format!(
+            "the server closed the stream: {}",
+            error.0.condition_text()
+        ))),
+        FallibleStreamElement::Ok(_) => Ok(None),
+        FallibleStreamElement::Err(error) => {
+            telemetry::unreadable_stanza();
+            tracing::warn!(%error, "A stanza that cannot be read was skipped.");
+            Ok(None)
+        }
+    }
 }
 
 /// Says a stream error in words.
@@ -168,26 +193,15 @@ impl Link {
             let Ok(stanza) = outgoing.try_recv() else { break };
             self.stream.feed(&XmppStreamElement::Stanza(stanza)).await?;
         }
-        <XmppStream<Io> as SinkExt<&XmppStreamElement>>::flush(&mut self.stream).await
+        <Stream as SinkExt<&XmppStreamElement>>::flush(&mut self.stream).await
     }
 
     /// What an item of the stream means: a stanza, nothing, or the end.
-    async fn read(
-        &mut self,
-        item: Option<Result<FallibleStreamElement, ReadError>>,
-    ) -> Result<Option<Stanza>, LinkError> {
+    async fn read(&mut self, item: Option<Result<Sifted, ReadError>>) -> Result<Option<Stanza>, LinkError> {
         self.meter.reset();
         match item {
-            Some(Ok(FallibleStreamElement::Ok(XmppStreamElement::Stanza(stanza)))) => Ok(Some(stanza)),
-            Some(Ok(FallibleStreamElement::Ok(XmppStreamElement::StreamError(error)))) => Err(LinkError::Lost(
-                format!("the server closed the stream: {}", error.0.condition_text()),
-            )),
-            Some(Ok(FallibleStreamElement::Ok(_))) => Ok(None),
-            Some(Ok(FallibleStreamElement::Err(error))) => {
-                telemetry::unreadable_stanza();
-                tracing::warn!(%error, "A stanza that cannot be read was skipped.");
-                Ok(None)
-            }
+            Some(Ok(Sifted(None))) => Ok(None),
+            Some(Ok(Sifted(Some(element)))) => understand(element),
             Some(Err(ReadError::ParseError(error))) => {
                 telemetry::unreadable_stanza();
                 tracing::warn!(%error, "An element that cannot be read was skipped.");

@@ -5,4 +5,5 @@
 
 mod bounded;
 pub mod link;
+mod sift;
 pub mod wire;

@@ -13,6 +13,9 @@ const NICK_BOUND: usize = 64;
 /// The resource of everything the hub itself connects.
 pub const RESOURCE: &str = "viaduct";
 
+/// The local part of the hub's own address. No puppet's is like it: theirs have an escaped `:`, a `!`, or a `p-` in front.
+pub const OWN_LOCAL: &str = "viaduct";
+
 /// A nick as rooms accept it: without control characters and white space at its ends, bounded, never empty.
 pub fn clean_nick(name: &str) -> Option<String> {
     let mut nick = String::new();

@@ -36,12 +36,10 @@ use crate::capabilities;
 use crate::client::link::{Link, LinkError, connect};
 use crate::client::wire::Wire;
 use crate::config::{Secret, Section};
-use crate::convert::names::{self, RESOURCE};
+use crate::convert::names::{self, OWN_LOCAL, RESOURCE};
 use crate::xep::xep0313_archive::Archived;
 use room::{Room, Seat};
 
-/// The local part of the hub's own address.
-const OWN_LOCAL: &str = "viaduct";
 /// How many rooms are entered, and archives read, side by side.
 const ENTRIES: usize = 16;
 /// How many puppets enter rooms side by side.

@@ -1,0 +1,423 @@
+//! A person on Matrix, on the matrix-sdk client.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use matrix_sdk::config::SyncSettings;
+use matrix_sdk::room::Room;
+use matrix_sdk::ruma::api::client::filter::FilterDefinition;
+use matrix_sdk::ruma::api::client::room::create_room;
+use matrix_sdk::ruma::events::{AnySyncStateEvent, AnySyncTimelineEvent};
+use matrix_sdk::ruma::serde::Raw;
+use matrix_sdk::ruma::{EventId, RoomId, RoomOrAliasId, UserId, uint};
+use matrix_sdk::{Client, RoomState};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use super::HEARD;
+use crate::launch::install_tls;
+use crate::wait::wait_for;
+
+/// One event of a room's timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// The room.
+    pub room: String,
+    /// The event as the homeserver sent it.
+    pub event: Value,
+}
+
+impl Seen {
+    /// A value within the event by JSON pointer, as text; empty if it is not there.
+    pub fn text(&self, pointer: &str) -> &str {
+        self.event.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        self.text("/event_id")
+    }
+
+    /// Its sender.
+    pub fn sender(&self) -> &str {
+        self.text("/sender")
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> &str {
+        self.text("/type")
+    }
+
+    /// The text of a message.
+    pub fn body(&self) -> &str {
+        self.text("/content/body")
+    }
+}
+
+/// Somebody on Matrix. Remembers every event of every room.
+#[derive(Debug)]
+pub struct MatrixPerson {
+    client: Client,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    sync: JoinHandle<()>,
+}
+
+impl MatrixPerson {
+    /// Logs in and begins to listen.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn login(homeserver: &str, user: &str, password: &str) -> anyhow::Result<Self> {
+        install_tls();
+        let client = Client::builder().homeserver_url(homeserver).build().await?;
+        client
+            .matrix_auth()
+            .login_username(user, password)
+            .initial_device_display_name("test")
+            .send()
+            .await?;
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        remember(&client, &seen);
+        // Once to the end, so that what is said from now on is heard.
+        client.sync_once(settings()).await?;
+        let syncing = client.clone();
+        let sync = tokio::spawn(async move {
+            let settings = settings().timeout(Duration::from_secs(10));
+            // It ends only with an error, such as a homeserver that is away; then it begins again.
+            loop {
+                drop(syncing.sync(settings.clone()).await);
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        });
+        Ok(Self { client, seen, sync })
+    }
+
+    /// Their Matrix id.
+    pub fn id(&self) -> String {
+        self.client.user_id().map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// Makes a public room with an alias, and says its id.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn create_room(&self, alias: &str, invite: &[&str]) -> anyhow::Result<String> {
+        let mut request = create_room::v3::Request::new();
+        request.room_alias_name = Some(alias.to_owned());
+        request.preset = Some(create_room::v3::RoomPreset::PublicChat);
+        request.invite = invite.iter().map(UserId::parse).collect::<Result<_, _>>()?;
+        Ok(self.client.create_room(request).await?.room_id().to_string())
+    }
+
+    /// Joins a room by id or alias, waiting until there is one, and says its id.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become possible.
+    pub async fn join(&self, room: &str) -> anyhow::Result<String> {
+        let target = <&RoomOrAliasId>::try_from(room)?;
+        let joined = wait_for(format!("joining {room}"), HEARD, || async move {
+            self.client.join_room_by_id_or_alias(target, &[]).await.ok()
+        });
+        Ok(joined.await?.room_id().to_string())
+    }
+
+    /// Leaves a room.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn leave(&self, room: &str) -> anyhow::Result<()> {
+        Ok(self.room(room).await?.leave().await?)
+    }
+
+    /// Waits for an invitation by `sender`, accepts it, and says the room.
+    ///
+    /// # Errors
+    ///
+    /// When none comes.
+    pub async fn accept_invitation(&self, sender: &str) -> anyhow::Result<String> {
+        let invited = wait_for(format!("an invitation by {sender}"), HEARD, || async move {
+            for room in self.client.invited_rooms() {
+                let details = room.invite_details().await.ok()?;
+                if details
+                    .inviter
+                    .is_some_and(|inviter| inviter.user_id().as_str() == sender)
+                {
+                    return Some(room);
+                }
+            }
+            None
+        });
+        let room = invited.await?;
+        room.join().await?;
+        Ok(room.room_id().to_string())
+    }
+
+    /// Opens a direct chat with somebody, unencrypted, and says the room.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn direct(&self, with: &str) -> anyhow::Result<String> {
+        let mut request = create_room::v3::Request::new();
+        request.is_direct = true;
+        request.preset = Some(create_room::v3::RoomPreset::TrustedPrivateChat);
+        request.invite = vec![UserId::parse(with)?];
+        Ok(self.client.create_room(request).await?.room_id().to_string())
+    }
+
+    /// Sends an event of any kind, and says its id.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn send(&self, room: &str, kind: &str, content: Value) -> anyhow::Result<String> {
+        Ok(self
+            .room(room)
+            .await?
+            .send_raw(kind, content)
+            .await?
+            .response
+            .event_id
+            .to_string())
+    }
+
+    /// Says something.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn say(&self, room: &str, text: &str) -> anyhow::Result<String> {
+        self.send(room, "m.room.message", json!({ "msgtype": "m.text", "body": text }))
+            .await
+    }
+
+    /// Says something with formatting.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn say_html(&self, room: &str, text: &str, html: &str) -> anyhow::Result<String> {
+        let content = json!({
+            "msgtype": "m.text", "body": text, "format": "org.matrix.custom.html", "formatted_body": html,
+        });
+        self.send(room, "m.room.message", content).await
+    }
+
+    /// Answers a message.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn reply(&self, room: &str, to: &str, text: &str) -> anyhow::Result<String> {
+        let content = json!({
+            "msgtype": "m.text", "body": text, "m.relates_to": { "m.in_reply_to": { "event_id": to } },
+        });
+        self.send(room, "m.room.message", content).await
+    }
+
+    /// Gives a message another wording.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn edit(&self, room: &str, event: &str, text: &str) -> anyhow::Result<String> {
+        let content = json!({
+            "msgtype": "m.text", "body": format!("* {text}"),
+            "m.new_content": { "msgtype": "m.text", "body": text },
+            "m.relates_to": { "rel_type": "m.replace", "event_id": event },
+        });
+        self.send(room, "m.room.message", content).await
+    }
+
+    /// Reacts to a message.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn react(&self, room: &str, event: &str, key: &str) -> anyhow::Result<String> {
+        let content = json!({ "m.relates_to": { "rel_type": "m.annotation", "event_id": event, "key": key } });
+        self.send(room, "m.reaction", content).await
+    }
+
+    /// Withdraws a message.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn redact(&self, room: &str, event: &str) -> anyhow::Result<()> {
+        self.room(room)
+            .await?
+            .redact(<&EventId>::try_from(event)?, None, None)
+            .await?;
+        Ok(())
+    }
+
+    /// Sends a file.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn send_file(&self, room: &str, name: &str, bytes: &[u8]) -> anyhow::Result<String> {
+        let mime = "text/plain".parse()?;
+        let uploaded = self.client.media().upload(&mime, bytes.to_vec(), None).await?;
+        let content = json!({
+            "msgtype": "m.file", "body": name, "filename": name, "url": uploaded.content_uri,
+            "info": { "mimetype": "text/plain", "size": bytes.len() },
+        });
+        self.send(room, "m.room.message", content).await
+    }
+
+    /// Changes the topic.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn set_topic(&self, room: &str, topic: &str) -> anyhow::Result<()> {
+        self.room(room).await?.set_room_topic(topic).await?;
+        Ok(())
+    }
+
+    /// Removes somebody from a room.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn kick(&self, room: &str, person: &str, reason: &str) -> anyhow::Result<()> {
+        self.room(room)
+            .await?
+            .kick_user(<&UserId>::try_from(person)?, Some(reason))
+            .await?;
+        Ok(())
+    }
+
+    /// Whether somebody is in a room, as the homeserver says now.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver does not answer.
+    pub async fn is_joined(&self, room: &str, person: &str) -> anyhow::Result<bool> {
+        let members = self
+            .room(room)
+            .await?
+            .members(matrix_sdk::RoomMemberships::JOIN)
+            .await?;
+        Ok(members.iter().any(|member| member.user_id().as_str() == person))
+    }
+
+    /// Everything seen in a room so far, in order.
+    pub fn seen(&self, room: &str) -> Vec<Seen> {
+        self.guard().iter().filter(|seen| seen.room == room).cloned().collect()
+    }
+
+    /// How many events like this a room has had so far.
+    pub fn count_of(&self, room: &str, like: impl Fn(&Seen) -> bool) -> usize {
+        self.guard()
+            .iter()
+            .filter(|seen| seen.room == room && like(seen))
+            .count()
+    }
+
+    /// Waits for an event like this in a room, whether it came before or comes now.
+    ///
+    /// # Errors
+    ///
+    /// When none came in time; with the last events there were.
+    pub async fn expect(&self, what: &str, room: &str, like: impl Fn(&Seen) -> bool) -> anyhow::Result<Seen> {
+        let found = wait_for(what, HEARD, || {
+            let found = self
+                .guard()
+                .iter()
+                .find(|seen| seen.room == room && like(seen))
+                .cloned();
+            async move { found }
+        });
+        found
+            .await
+            .with_context(|| format!("{} saw only: {}", self.id(), self.last_events(room)))
+    }
+
+    /// Waits until somebody says this in a room.
+    ///
+    /// # Errors
+    ///
+    /// As [`MatrixPerson::expect`].
+    pub async fn hears(&self, room: &str, text: &str) -> anyhow::Result<Seen> {
+        self.expect(text, room, |seen| {
+            seen.kind() == "m.room.message" && seen.body().contains(text)
+        })
+        .await
+    }
+
+    async fn room(&self, id: &str) -> anyhow::Result<Room> {
+        let id = <&RoomId>::try_from(id)?;
+        wait_for(format!("{id} in the room list"), HEARD, || async move {
+            self.client
+                .get_room(id)
+                .filter(|room| room.state() == RoomState::Joined)
+        })
+        .await
+    }
+
+    fn last_events(&self, room: &str) -> String {
+        let events = self.guard();
+        let last: Vec<&Seen> = events.iter().filter(|seen| seen.room == room).rev().take(15).collect();
+        let shown = last.iter().rev().map(|seen| {
+            let content = seen.event.get("content").map(ToString::to_string).unwrap_or_default();
+            format!("\n  {} {} {content}", seen.sender(), seen.kind())
+        });
+        shown.collect()
+    }
+
+    fn guard(&self) -> MutexGuard<'_, Vec<Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for MatrixPerson {
+    fn drop(&mut self) {
+        self.sync.abort();
+    }
+}
+
+/// How to listen: without gaps, however much is said between two answers of the homeserver.
+fn settings() -> SyncSettings {
+    let mut filter = FilterDefinition::empty();
+    filter.room.timeline.limit = Some(uint!(1000));
+    SyncSettings::default().filter(filter.into())
+}
+
+fn remember(client: &Client, seen: &Arc<Mutex<Vec<Seen>>>) {
+    let timeline = Arc::clone(seen);
+    client.add_event_handler(move |event: Raw<AnySyncTimelineEvent>, room: Room| {
+        note(&timeline, room.room_id(), event.json().get());
+        std::future::ready(())
+    });
+    let state = Arc::clone(seen);
+    client.add_event_handler(move |event: Raw<AnySyncStateEvent>, room: Room| {
+        note(&state, room.room_id(), event.json().get());
+        std::future::ready(())
+    });
+}
+
+/// Remembers an event once: state events reach both handlers.
+fn note(seen: &Mutex<Vec<Seen>>, room: &RoomId, json: &str) {
+    let Ok(event) = serde_json::from_str::<Value>(json) else {
+        return;
+    };
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let id = event.get("event_id");
+    if !seen
+        .iter()
+        .any(|other| other.room == room.as_str() && other.event.get("event_id") == id)
+    {
+        seen.push(Seen {
+            room: room.to_string(),
+            event,
+        });
+    }
+}

@@ -1,0 +1,14 @@
+//! People who speak and listen: what the conversations are carried by.
+
+mod irc;
+#[cfg(feature = "people")]
+mod matrix;
+
+pub use irc::{IrcLine, IrcPerson};
+#[cfg(feature = "people")]
+pub use matrix::{MatrixPerson, Seen};
+
+use std::time::Duration;
+
+/// How long something said on one side may take to be heard on the other, on a busy machine.
+pub const HEARD: Duration = Duration::from_secs(30);

@@ -1,0 +1,225 @@
+//! A hub between a stub homeserver and a load IRC server: for what real servers are too slow or too well-behaved for.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::launch::{Hub, HubSpec, irc_section};
+use crate::load::{LoadIrcd, Tally, tally};
+use crate::stub::{Pusher, StubHomeserver};
+use crate::wait::wait_until;
+
+/// The network's name in the hub's configuration.
+pub const NETWORK: &str = "load";
+/// How long the hub may take until it is in all channels.
+const CONNECTED: Duration = Duration::from_secs(30);
+
+/// How a [`StubWorld`] is arranged.
+#[derive(Debug, Clone)]
+pub struct StubSpec {
+    /// How many mirrors, each of a room and a channel.
+    pub mirrors: usize,
+    /// Whether Matrix people have IRC connections of their own.
+    pub puppets: bool,
+    /// Where the store is; none for a folder that vanishes.
+    pub store: Option<std::path::PathBuf>,
+    /// What to log; none for the default.
+    pub log_level: Option<String>,
+}
+
+impl Default for StubSpec {
+    fn default() -> Self {
+        Self {
+            mirrors: 1,
+            puppets: true,
+            store: None,
+            log_level: None,
+        }
+    }
+}
+
+/// A hub with a stub homeserver and a load IRC server.
+#[derive(Debug)]
+pub struct StubWorld {
+    /// The hub.
+    pub hub: Hub,
+    /// The homeserver's side.
+    pub stub: StubHomeserver,
+    /// The network's side.
+    pub ircd: LoadIrcd,
+    /// Hands the hub transactions.
+    pub pusher: Pusher,
+    mirrors: usize,
+}
+
+impl StubWorld {
+    /// Starts everything, and waits until the hub is in every channel.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::launch::Missing`], or why the hub did not get there.
+    pub async fn start(arrangement: StubSpec) -> anyhow::Result<Self> {
+        let mut world = Self::prepare(arrangement).await?;
+        world.hub.start().await?;
+        world.connected().await?;
+        Ok(world)
+    }
+
+    /// Starts everything but the hub.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::launch::Missing`], or why something did not start.
+    pub async fn prepare(arrangement: StubSpec) -> anyhow::Result<Self> {
+        let stub = StubHomeserver::start("viaduct").await?;
+        let ircd = LoadIrcd::start().await?;
+        let mut spec = HubSpec::new(&stub.url(), StubHomeserver::DOMAIN);
+        spec.store = arrangement.store;
+        if let Some(level) = arrangement.log_level {
+            spec.log_level = level;
+        }
+        spec = spec.network(NETWORK, irc_section(ircd.address(), arrangement.puppets));
+        for mirror in 0..arrangement.mirrors {
+            spec = spec.mirror(
+                &format!("m{mirror}"),
+                &json!(room(mirror)),
+                &[(NETWORK, &channel(mirror))],
+            );
+        }
+        let hub = Hub::prepare(&spec)?;
+        stub.set_hub(&hub.url(), hub.hs_token());
+        let pusher = Pusher::new(&hub.url(), hub.hs_token())?;
+        Ok(Self {
+            hub,
+            stub,
+            ircd,
+            pusher,
+            mirrors: arrangement.mirrors,
+        })
+    }
+
+    /// Waits until the hub is in every channel.
+    ///
+    /// # Errors
+    ///
+    /// When it does not get there; with the end of its log.
+    pub async fn connected(&mut self) -> anyhow::Result<()> {
+        let (ircd, mirrors) = (&self.ircd, self.mirrors);
+        let all_there = || (0..mirrors).all(|mirror| ircd.members(&channel(mirror)) > 0);
+        let waited = wait_until("the hub in all channels", CONNECTED, all_there).await;
+        match self.hub.process() {
+            Some(process) => process.explain(waited),
+            None => waited,
+        }
+    }
+
+    /// Waits until the server has noticed that the hub is gone.
+    ///
+    /// # Errors
+    ///
+    /// When it does not notice.
+    pub async fn disconnected(&self) -> anyhow::Result<()> {
+        wait_until("the hub off the IRC server", CONNECTED, || self.ircd.connections() == 0).await
+    }
+
+    /// What became of the messages that were to reach the rooms; `sent` says how many each mirror had.
+    pub fn tally_rooms(&self, sent: impl Fn(usize) -> usize) -> Tally {
+        let of = |mirror| tally(sent(mirror), self.arrivals_in_room(mirror));
+        (0..self.mirrors).map(of).fold(Tally::default(), Tally::plus)
+    }
+
+    /// What became of the messages that were to reach the channels; `sent` says how many each mirror had.
+    pub fn tally_channels(&self, sent: impl Fn(usize) -> usize) -> Tally {
+        let of = |mirror| tally(sent(mirror), self.arrivals_in_channel(mirror));
+        (0..self.mirrors).map(of).fold(Tally::default(), Tally::plus)
+    }
+
+    /// The numbers of the messages that came into a room, in order.
+    pub fn arrivals_in_room(&self, mirror: usize) -> Vec<usize> {
+        let sent = self.stub.sent(&room(mirror));
+        sent.iter()
+            .filter(|sent| sent.kind == "m.room.message")
+            .filter_map(|sent| number(&sent.body))
+            .collect()
+    }
+
+    /// The numbers of the messages that came into a channel, in order.
+    pub fn arrivals_in_channel(&self, mirror: usize) -> Vec<usize> {
+        self.ircd
+            .heard(&channel(mirror))
+            .iter()
+            .filter_map(|heard| number(&heard.text))
+            .collect()
+    }
+
+    /// How many different events of a mirror their senders were told about as not delivered for sure, by status events.
+    pub fn told_failures(&self, mirror: usize) -> Vec<usize> {
+        let sent = self.stub.sent(&room(mirror));
+        let failures = sent
+            .iter()
+            .filter(|sent| sent.kind == "com.beeper.message_send_status" && sent.body.contains(r#""status":"FAIL_"#));
+        let mut numbers: Vec<usize> = failures.filter_map(|status| event_number(&status.body)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+}
+
+/// A mirror's room.
+pub fn room(mirror: usize) -> String {
+    format!("!room{mirror}:{}", StubHomeserver::DOMAIN)
+}
+
+/// A mirror's channel.
+pub fn channel(mirror: usize) -> String {
+    format!("#channel{mirror}")
+}
+
+/// Somebody on IRC.
+pub fn nick(mirror: usize, speaker: usize) -> String {
+    format!("user{mirror}x{speaker}")
+}
+
+/// Somebody on Matrix.
+pub fn person(mirror: usize) -> String {
+    format!("@person{mirror}:{}", StubHomeserver::DOMAIN)
+}
+
+/// A Matrix person's message as the homeserver hands it over; `number` counts within the mirror.
+pub fn matrix_message(mirror: usize, number: usize) -> String {
+    let id = format!("$e{mirror}x{number}");
+    crate::stub::message_event(&room(mirror), &id, &person(mirror), 1_700_000_000_000, &text(number))
+}
+
+/// A message of ordinary length that carries a number.
+pub fn text(number: usize) -> String {
+    format!("the quick brown fox jumps over the lazy dog and comes home late [{number}]")
+}
+
+/// The number a message carries.
+pub fn number(text: &str) -> Option<usize> {
+    text.rsplit_once('[')?.1.split_once(']')?.0.parse().ok()
+}
+
+/// The number within the id, made by [`matrix_message`], that a status event names.
+fn event_number(content: &str) -> Option<usize> {
+    let (_, rest) = content.split_once("\"$e")?;
+    rest.split_once('"')?.0.split_once('x')?.1.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_back() {
+        assert_eq!(number(&text(42)), Some(42));
+        assert_eq!(number("[1] no, <x> [7] it is"), Some(7));
+        assert_eq!(number("good morning"), None);
+        assert_eq!(
+            event_number(r#"{"m.relates_to":{"event_id":"$e3x41"},"status":"FAIL"}"#),
+            Some(41)
+        );
+        assert_eq!(event_number("{}"), None);
+    }
+}

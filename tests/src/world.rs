@@ -1,0 +1,127 @@
+//! A homeserver, IRC servers and a hub, joined by mirrors and ready to talk.
+
+use serde_json::{Value, json};
+
+use crate::launch::{Hub, HubSpec, Ngircd, Process, Synapse, SynapseSpec, assert_loopback_only};
+use crate::people::{IrcPerson, MatrixPerson};
+
+/// The password of every Matrix person.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// What the hub's own nicks begin with.
+const HUB_NICK: &str = "viaduct";
+
+/// Real Synapse, one real ngIRCd and a hub between them.
+///
+/// The fields are dropped in this order: the hub goes first, as an operator would stop it.
+#[derive(Debug)]
+pub struct World {
+    /// The hub.
+    pub hub: Hub,
+    /// The IRC server.
+    pub irc: Ngircd,
+    /// The homeserver.
+    pub synapse: Synapse,
+}
+
+impl World {
+    /// Starts all three with one mirror named `project`: the room `#project:localhost`, which the hub makes, and the
+    /// channel `#project` of the network `irc`.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::launch::Missing`], or why one of them did not start.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(|spec| spec.mirror("project", &made_room("project"), &[("irc", "#project")])).await
+    }
+
+    /// Starts all three; `complete` adds mirrors and whatever else to a hub that knows the network `irc`, with puppets.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::launch::Missing`], or why one of them did not start.
+    pub async fn start_with(complete: impl FnOnce(HubSpec) -> HubSpec) -> anyhow::Result<Self> {
+        Self::start_at(Ports::default(), complete).await
+    }
+
+    /// Starts all three on these ports.
+    ///
+    /// # Errors
+    ///
+    /// As [`World::start_with`].
+    pub async fn start_at(ports: Ports, complete: impl FnOnce(HubSpec) -> HubSpec) -> anyhow::Result<Self> {
+        // What is missing is told before anything is started.
+        Hub::binary()?;
+        Synapse::python()?;
+        let irc = match ports.irc {
+            Some(port) => Ngircd::start_at(port).await?,
+            None => Ngircd::start().await?,
+        };
+        let homeserver = ports.homeserver.map_or_else(crate::launch::free_port, Ok)?;
+        let spec = HubSpec::new(&format!("http://127.0.0.1:{homeserver}"), Synapse::DOMAIN);
+        let mut hub = Hub::prepare(&complete(spec.irc("irc", irc.address(), true)))?;
+        let registration = Some(hub.registration()?);
+        let synapse = Synapse::start(SynapseSpec {
+            registration,
+            port: Some(homeserver),
+            room_version: None,
+        })
+        .await?;
+        hub.start().await?;
+        Ok(Self { hub, irc, synapse })
+    }
+
+    /// Creates a Matrix person and logs them in.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn matrix_person(&self, name: &str) -> anyhow::Result<MatrixPerson> {
+        self.synapse.register(name, PASSWORD).await?;
+        MatrixPerson::login(&self.synapse.url(), name, PASSWORD).await
+    }
+
+    /// Connects an IRC person, lets them into a channel, and waits until the hub is there too.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses, or the hub does not come.
+    pub async fn irc_person(&self, nick: &str, channel: &str) -> anyhow::Result<IrcPerson> {
+        let person = IrcPerson::connect(self.irc.address(), nick).await?;
+        person.join(channel).await?;
+        // Either the hub comes after them, or they find it there.
+        person
+            .expect("the hub in the channel", |line| match line.command.as_str() {
+                "JOIN" => line.nick().starts_with(HUB_NICK) && line.param(0).eq_ignore_ascii_case(channel),
+                "353" => line.param(2).eq_ignore_ascii_case(channel) && line.text().contains(HUB_NICK),
+                _ => false,
+            })
+            .await?;
+        Ok(person)
+    }
+
+    /// Checks that nothing of it can be reached from another machine.
+    ///
+    /// # Errors
+    ///
+    /// Names what can.
+    pub fn assert_loopback_only(&mut self) -> anyhow::Result<()> {
+        let mut processes: Vec<&Process> = vec![self.irc.process(), self.synapse.process()];
+        processes.extend(self.hub.process().map(|process| &*process));
+        assert_loopback_only(&processes)
+    }
+}
+
+/// Ports; none for a free one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ports {
+    /// The homeserver's client API.
+    pub homeserver: Option<u16>,
+    /// The IRC server.
+    pub irc: Option<u16>,
+}
+
+/// A room that the hub makes: public, with the alias `#name:localhost`.
+pub fn made_room(name: &str) -> Value {
+    json!({ "alias": format!("#{name}:{}", Synapse::DOMAIN), "name": name, "create": true, "public": true })
+}

@@ -1,0 +1,415 @@
+//! What goes wrong around the hub, and the hub itself going down, loses, doubles and reorders nothing.
+
+use std::process::Command;
+use std::time::Duration;
+
+use viaduct_tests::launch::{Process, available, is_root};
+use viaduct_tests::load::LoadIrcd;
+use viaduct_tests::people::HEARD;
+use viaduct_tests::stub::Fault;
+use viaduct_tests::stub_world::{StubSpec, StubWorld, channel, matrix_message, nick, text};
+use viaduct_tests::wait::wait_until;
+
+/// The steps of an event's way at which the hub can be made to end.
+const STEPS: [&str; 7] = [
+    "accept-before",
+    "accept-after",
+    "begin-after",
+    "deliver-before",
+    "deliver-after",
+    "settle-before",
+    "settle-after",
+];
+/// How long a transaction may wait for its acknowledgement, over restarts of the hub.
+const ACKNOWLEDGED: Duration = Duration::from_mins(1);
+/// How long a backlog may take.
+const BACKLOG: Duration = Duration::from_mins(2);
+
+/// How long a side is away: a minute where `VIADUCT_LONG=1`, else long enough for several attempts.
+fn away() -> Duration {
+    if std::env::var("VIADUCT_LONG").is_ok_and(|value| value == "1") {
+        Duration::from_mins(1)
+    } else {
+        Duration::from_secs(6)
+    }
+}
+
+async fn start(arrangement: StubSpec) -> anyhow::Result<Option<StubWorld>> {
+    available(StubWorld::start(arrangement).await)
+}
+
+/// Speaks the messages of a range in a mirror's channel.
+async fn speak(world: &StubWorld, mirror: usize, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        world
+            .ircd
+            .speak(&channel(mirror), &nick(mirror, number % 3), &text(number))
+            .await;
+    }
+}
+
+/// Hands over the messages of a range from a mirror's room.
+async fn push(world: &mut StubWorld, mirror: usize, numbers: std::ops::Range<usize>) -> anyhow::Result<()> {
+    let events: Vec<String> = numbers.map(|number| matrix_message(mirror, number)).collect();
+    for events in events.chunks(100) {
+        world.pusher.push(events, ACKNOWLEDGED).await?;
+    }
+    Ok(())
+}
+
+async fn all_in_rooms(world: &StubWorld, sent: usize) -> anyhow::Result<()> {
+    wait_until(format!("{sent} messages in each room"), BACKLOG, || {
+        world.tally_rooms(|_| sent).lost == 0
+    })
+    .await
+}
+
+async fn all_in_channels(world: &StubWorld, sent: usize) -> anyhow::Result<()> {
+    wait_until(format!("{sent} messages in each channel"), BACKLOG, || {
+        world.tally_channels(|_| sent).lost == 0
+    })
+    .await
+}
+
+/// Starts a hub that will end when it comes to `step` with the next message. Starting may pass the step by itself, as it
+/// settles what was left; then it is to end one passing later.
+async fn launch_to_crash(world: &mut StubWorld, step: &str) -> anyhow::Result<()> {
+    for passing in 1..=5 {
+        world
+            .hub
+            .launch(&[("VIADUCT_CRASH_AT", &format!("{step}:{passing}"))])?;
+        let StubWorld { hub, ircd, .. } = &mut *world;
+        let started = || !hub.process().is_some_and(Process::is_running) || ircd.members(&channel(0)) > 0;
+        wait_until("the hub connected or gone", HEARD, started).await?;
+        if world.hub.ready().await.is_ok() {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the hub passes {step} again and again by itself")
+}
+
+/// Whether the hub ends soon. Some steps come only with the next message, so it is not waited for long.
+async fn ends_soon(world: &mut StubWorld) -> bool {
+    let ended = || !world.hub.process().is_some_and(Process::is_running);
+    wait_until("the end", Duration::from_secs(3), ended).await.is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_step_a_message_to_matrix_arrives_once() -> anyhow::Result<()> {
+    // A transaction id may be sent again, so nothing is noted before sending begins.
+    for step in STEPS.into_iter().filter(|step| *step != "begin-after") {
+        let Some(mut world) = start(StubSpec::default()).await? else {
+            return Ok(());
+        };
+        // The ghost exists, so that the message is the only event on its way.
+        speak(&world, 0, 0..3).await;
+        all_in_rooms(&world, 3).await?;
+        assert!(world.hub.stop());
+        world.disconnected().await?;
+
+        launch_to_crash(&mut world, step).await?;
+        let mut said = 3;
+        loop {
+            speak(&world, 0, said..said + 1).await;
+            said += 1;
+            if ends_soon(&mut world).await {
+                break;
+            }
+            assert!(said < 6, "the hub did not end at {step}");
+            all_in_rooms(&world, said).await?;
+        }
+        world.disconnected().await?;
+        world.hub.start().await?;
+        world.connected().await?;
+        speak(&world, 0, said..said + 1).await;
+        wait_until("the message after", HEARD, || world.arrivals_in_room(0).contains(&said)).await?;
+
+        let arrivals = world.arrivals_in_room(0);
+        let tally = world.tally_rooms(|_| said + 1);
+        assert_eq!((tally.doubled, tally.reordered), (0, 0), "{step}: {arrivals:?}");
+        // IRC acknowledges nothing: only before the hub had it on its disk may the line be lost.
+        let may_be_lost = u64::from(step == "accept-before");
+        assert!(tally.lost <= may_be_lost, "{step}: {arrivals:?}");
+        assert_eq!(
+            world.stub.counts().violations,
+            0,
+            "{step}: a transaction id was used for something else"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_step_a_message_to_irc_arrives_once_or_its_sender_is_told() -> anyhow::Result<()> {
+    for step in STEPS {
+        let Some(mut world) = start(StubSpec::default()).await? else {
+            return Ok(());
+        };
+        push(&mut world, 0, 0..3).await?;
+        all_in_channels(&world, 3).await?;
+        assert!(world.hub.stop());
+        world.disconnected().await?;
+
+        launch_to_crash(&mut world, step).await?;
+        let (mut said, mut unacknowledged) = (3, Vec::new());
+        loop {
+            let body = format!(r#"{{"events":[{}]}}"#, matrix_message(0, said));
+            let id = format!("{step}{said}");
+            if !matches!(world.pusher.attempt(&id, body.clone()).await, Ok(200)) {
+                unacknowledged.push((id, body));
+            }
+            said += 1;
+            if ends_soon(&mut world).await {
+                break;
+            }
+            assert!(said < 6, "the hub did not end at {step}");
+        }
+        world.hub.start().await?;
+        world.connected().await?;
+        // As a homeserver does, with the same transaction id.
+        for (id, body) in unacknowledged {
+            assert_eq!(world.pusher.attempt(id, body).await?, 200, "{step}");
+        }
+        push(&mut world, 0, said..said + 1).await?;
+        wait_until("the message after", HEARD, || {
+            world.arrivals_in_channel(0).contains(&said)
+        })
+        .await?;
+
+        let arrivals = world.arrivals_in_channel(0);
+        let tally = world.tally_channels(|_| said + 1);
+        assert_eq!((tally.doubled, tally.reordered), (0, 0), "{step}: {arrivals:?}");
+        let missing: Vec<usize> = (0..=said).filter(|number| !arrivals.contains(number)).collect();
+        let told = || missing.iter().all(|number| world.told_failures(0).contains(number));
+        wait_until(format!("the sender told about {missing:?} at {step}"), HEARD, told).await?;
+        let told = world.told_failures(0);
+        assert!(
+            told.iter().all(|number| (3..said).contains(number)),
+            "{step}: told without a doubt: {told:?}"
+        );
+        if ["accept-before", "accept-after"].contains(&step) {
+            assert_eq!(
+                tally.lost, 0,
+                "{step}: sending had not begun, so there was nothing to doubt"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_homeserver_that_hangs_gets_everything_later_in_order() -> anyhow::Result<()> {
+    let arrangement = StubSpec {
+        mirrors: 3,
+        ..StubSpec::default()
+    };
+    let Some(world) = start(arrangement).await? else {
+        return Ok(());
+    };
+    for mirror in 0..3 {
+        speak(&world, mirror, 0..100).await;
+    }
+    world.stub.pause();
+    for mirror in 0..3 {
+        speak(&world, mirror, 100..400).await;
+    }
+    tokio::time::sleep(away()).await;
+    world.stub.resume();
+    for mirror in 0..3 {
+        speak(&world, mirror, 400..500).await;
+    }
+    all_in_rooms(&world, 500).await?;
+    assert!(world.tally_rooms(|_| 500).is_clean());
+    assert_eq!(world.stub.counts().violations, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_homeserver_that_fails_in_every_way_gets_everything_once_in_order() -> anyhow::Result<()> {
+    let faults = [
+        Fault::Limited {
+            retry_after: Duration::from_millis(100),
+        },
+        Fault::ServerError,
+        Fault::BadGateway,
+        Fault::LoseAnswer,
+    ];
+    let Some(world) = start(StubSpec::default()).await? else {
+        return Ok(());
+    };
+    for (part, fault) in faults.into_iter().enumerate() {
+        world.stub.fail_every(fault, 7);
+        speak(&world, 0, part * 50..(part + 1) * 50).await;
+        all_in_rooms(&world, (part + 1) * 50).await?;
+    }
+    assert!(world.tally_rooms(|_| 200).is_clean(), "{:?}", world.arrivals_in_room(0));
+    let counts = world.stub.counts();
+    assert!(counts.faults >= 20, "{counts:?}");
+    assert!(
+        counts.repeats >= 5,
+        "lost answers are repeated with the same transaction id: {counts:?}"
+    );
+    assert_eq!(counts.violations, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_irc_server_that_is_away_gets_everything_when_it_is_back() -> anyhow::Result<()> {
+    let Some(mut world) = start(StubSpec::default()).await? else {
+        return Ok(());
+    };
+    push(&mut world, 0, 0..20).await?;
+    all_in_channels(&world, 20).await?;
+    let address = world.ircd.address();
+    // Gone with every connection, and back at the same place with nobody there.
+    let heard_before = world.arrivals_in_channel(0);
+    drop(std::mem::replace(&mut world.ircd, LoadIrcd::start().await?));
+    push(&mut world, 0, 20..120).await?;
+    tokio::time::sleep(away()).await;
+    world.ircd = LoadIrcd::start_at(address).await?;
+    wait_until("the backlog", BACKLOG, || world.arrivals_in_channel(0).contains(&119)).await?;
+    push(&mut world, 0, 120..130).await?;
+    wait_until("what came after", BACKLOG, || {
+        world.arrivals_in_channel(0).contains(&129)
+    })
+    .await?;
+    let arrivals = heard_before.into_iter().chain(world.arrivals_in_channel(0));
+    let tally = viaduct_tests::load::tally(130, arrivals);
+    assert!(tally.is_clean(), "{tally:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_cut_under_load_lose_and_double_nothing_silently() -> anyhow::Result<()> {
+    let Some(mut world) = start(StubSpec::default()).await? else {
+        return Ok(());
+    };
+    push(&mut world, 0, 0..5).await?;
+    all_in_channels(&world, 5).await?;
+    for round in 1..=3 {
+        push(&mut world, 0, 5 + (round - 1) * 100..5 + round * 100).await?;
+        world.ircd.cut_all();
+    }
+    let settled = || {
+        let told = world.told_failures(0);
+        world.tally_channels(|_| 305).lost <= told.len() as u64
+    };
+    wait_until("everything there or told", BACKLOG, settled).await?;
+    let tally = world.tally_channels(|_| 305);
+    assert_eq!((tally.doubled, tally.reordered), (0, 0));
+    let arrived = world.arrivals_in_channel(0);
+    let told = world.told_failures(0);
+    let silent: Vec<usize> = (0..305)
+        .filter(|number| !arrived.contains(number) && !told.contains(number))
+        .collect();
+    assert!(silent.is_empty(), "neither there nor told: {silent:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_in_one_mirror_delays_no_other() -> anyhow::Result<()> {
+    let arrangement = StubSpec {
+        mirrors: 2,
+        ..StubSpec::default()
+    };
+    let Some(world) = start(arrangement).await? else {
+        return Ok(());
+    };
+    speak(&world, 1, 0..1).await;
+    wait_until("the first word", HEARD, || world.arrivals_in_room(1).contains(&0)).await?;
+    world.stub.set_send_delay(Duration::from_millis(2));
+    speak(&world, 0, 0..5_000).await;
+    speak(&world, 1, 1..2).await;
+    wait_until("the word amid the flood", HEARD, || {
+        world.arrivals_in_room(1).contains(&1)
+    })
+    .await?;
+    assert!(
+        world.arrivals_in_room(0).len() < 5_000,
+        "the flood was over before the word was said: nothing was shown"
+    );
+    world.stub.set_send_delay(Duration::ZERO);
+    wait_until("the flood", BACKLOG, || world.arrivals_in_room(0).len() == 5_000).await?;
+    assert!(
+        world
+            .tally_rooms(|mirror| if mirror == 0 { 5_000 } else { 2 })
+            .is_clean()
+    );
+    Ok(())
+}
+
+/// A small file system, unmounted when dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(megabytes: u32) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let size = format!("size={megabytes}m");
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(folder.path())
+            .status()?;
+        anyhow::ensure!(status.success(), "mount failed");
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(self.0.path()).status().ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_acknowledges_nothing_and_loses_nothing() -> anyhow::Result<()> {
+    if !is_root() {
+        eprintln!("skipped: only root can mount a small disk");
+        return Ok(());
+    }
+    let Ok(disk) = SmallDisk::mount(48) else {
+        eprintln!("skipped: a small disk cannot be mounted here");
+        return Ok(());
+    };
+    let store = Some(disk.0.path().join("store"));
+    let Some(mut world) = start(StubSpec {
+        store,
+        ..StubSpec::default()
+    })
+    .await?
+    else {
+        return Ok(());
+    };
+    push(&mut world, 0, 0..10).await?;
+    all_in_channels(&world, 10).await?;
+    let filler = disk.0.path().join("filler");
+    // Writes until nothing more fits.
+    std::fs::write(&filler, vec![0; 64 << 20]).ok();
+
+    // Enough to outgrow whatever the store has reserved: sooner or later one is not acknowledged.
+    let mut acknowledged = 10;
+    let mut refused = false;
+    while !refused && acknowledged < 20_000 {
+        let events: Vec<String> = (acknowledged..acknowledged + 100)
+            .map(|number| matrix_message(0, number))
+            .collect();
+        let body = format!(r#"{{"events":[{}]}}"#, events.join(","));
+        refused = !matches!(world.pusher.attempt(format!("full{acknowledged}"), body).await, Ok(200));
+        if !refused {
+            acknowledged += 100;
+        }
+    }
+    assert!(refused, "the disk was never full: nothing was shown");
+    std::fs::remove_file(&filler)?;
+    if !world.hub.process().is_some_and(Process::is_running) {
+        world.hub.start().await?;
+    }
+    // The homeserver repeats what was not acknowledged.
+    push(&mut world, 0, acknowledged..acknowledged + 100).await?;
+    let sent = acknowledged + 100;
+    let told = || world.tally_channels(|_| sent).lost <= world.told_failures(0).len() as u64;
+    wait_until("everything there or told", BACKLOG, told).await?;
+    let tally = world.tally_channels(|_| sent);
+    assert_eq!((tally.doubled, tally.reordered), (0, 0));
+    world.hub.stop();
+    Ok(())
+}
