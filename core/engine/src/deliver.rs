@@ -148,7 +148,7 @@ fn is_said(kind: EventKind) -> bool {
 }
 
 /// Tells the sender of an event what became of it.
-pub(crate) async fn tell(core: &Arc<Core>, source: &Place, id: &MessageId, to: &Place, outcome: Outcome) {
+pub(crate) fn tell(core: &Arc<Core>, source: &Place, id: &MessageId, to: &Place, outcome: Outcome) {
     let Some(side) = core.side(&source.network) else { return };
     let place = actual(core, source).unwrap_or_else(|| source.clone());
     let destination = to.clone();
@@ -255,10 +255,7 @@ impl Delivering<'_> {
     }
 
     fn tell(&self, source: &Place, id: &MessageId, outcome: Outcome) {
-        let (core, source, id, to) = (self.core.clone(), source.clone(), id.clone(), self.member.place.clone());
-        self.core
-            .tasks
-            .spawn(async move { tell(&core, &source, &id, &to, outcome).await });
+        tell(self.core, source, id, &self.member.place, outcome);
     }
 
     /// What became of a delivery that was begun before the hub was killed.
@@ -304,9 +301,8 @@ impl Delivering<'_> {
         let mut panics = 0;
         let mut told = false;
         loop {
-            let cleared = match self.addressed(&sending).await {
-                Some(cleared) => cleared,
-                None => return End::stopped(),
+            let Some(cleared) = self.addressed(&sending).await else {
+                return End::stopped();
             };
             faults::point("deliver-before");
             let Some(result) = self.guarded(self.side.session.deliver(cleared)).await else {

@@ -157,10 +157,7 @@ impl<'a> Worker<'a> {
         let Some(side) = core.side(&lane.to.network) else {
             return Ok(None);
         };
-        let mark = match core.store.lane(lane).await? {
-            Some(mark) => mark,
-            None => LaneMark::default(),
-        };
+        let mark = core.store.lane(lane).await?.unwrap_or_default();
         let fresh = handle.settled().is_none();
         let position = handle.settled().unwrap_or(mark.settled);
         handle.state().settled = Some(position);
@@ -473,7 +470,7 @@ async fn try_settle_echo(
                 })
                 .await?
                 .await?;
-            crate::deliver::tell(core, &source.place, &source.id, &event.place, Outcome::Delivered).await;
+            crate::deliver::tell(core, &source.place, &source.id, &event.place, Outcome::Delivered);
             return Ok(());
         }
     }

@@ -77,7 +77,7 @@ impl Observer for HomeObserver {
         };
         match self.core.save_room(&mirror, replacement).await {
             Ok(()) => {
-                tracing::info!(mirror = %name, replacement, "The mirror's room was upgraded; the mirror follows.")
+                tracing::info!(mirror = %name, replacement, "The mirror's room was upgraded; the mirror follows.");
             }
             Err(error) => tracing::error!(mirror = %name, %error, "The upgraded room could not be remembered."),
         }

@@ -175,8 +175,8 @@ fn file_line(file: &Attachment, forms: &Forms, links: &dyn Links) -> Vec<Inline>
     let size = file.size.map_or_else(|| "?".to_owned(), human_size);
     match links.file(&file.media, &file.name).filter(|link| is_safe_link(link)) {
         Some(link) => {
-            let line = fill(&forms.file, &[("file", &file.name), ("size", &size), ("link", "\u{0}")]);
-            with_link(&line, link)
+            let shown = fill(&forms.file, &[("file", &file.name), ("size", &size), ("link", "\u{0}")]);
+            with_link(&shown, link)
         }
         None => vec![Inline::Text(fill(
             &forms.file_missing,
@@ -186,8 +186,8 @@ fn file_line(file: &Attachment, forms: &Forms, links: &dyn Links) -> Vec<Inline>
 }
 
 /// The line with the link in the place of the one NUL.
-fn with_link(line: &str, link: String) -> Vec<Inline> {
-    let (before, after) = line.split_once('\u{0}').unwrap_or((line, ""));
+fn with_link(text: &str, link: String) -> Vec<Inline> {
+    let (before, after) = text.split_once('\u{0}').unwrap_or((text, ""));
     let shown = Inline::Link {
         content: vec![Inline::Text(link.clone())],
         url: link,
@@ -209,8 +209,8 @@ fn shorten(message: &mut Message, caps: &Capabilities, forms: &Forms, links: &dy
         .file(&links.text(), "message.txt")
         .filter(|link| is_safe_link(link))
     {
-        let line = fill(&forms.long_text, &[("quote", &quote(Some(&text))), ("link", "\u{0}")]);
-        message.body = Document::paragraph(with_link(&line, link));
+        let shown = fill(&forms.long_text, &[("quote", &quote(Some(&text))), ("link", "\u{0}")]);
+        message.body = Document::paragraph(with_link(&shown, link));
     }
 }
 
@@ -327,15 +327,12 @@ fn fill(form: &str, values: &[(&str, &str)]) -> String {
                 .find(|(name, _)| *name == key)
                 .map(|(_, value)| (*value, tail))
         });
-        match found {
-            Some((value, tail)) => {
-                out.push_str(value);
-                rest = tail;
-            }
-            None => {
-                out.push('{');
-                rest = after;
-            }
+        if let Some((value, tail)) = found {
+            out.push_str(value);
+            rest = tail;
+        } else {
+            out.push('{');
+            rest = after;
         }
     }
     out.push_str(rest);
@@ -394,13 +391,13 @@ mod tests {
         }
     }
 
-    fn referred(ids: &[&str]) -> Option<Referred> {
-        Some(Referred {
+    fn referred(ids: &[&str]) -> Referred {
+        Referred {
             ids: ids.iter().map(|value| id(value)).collect(),
             name: Some("Ann".to_owned()),
             message: Some(Message::plain("hello {name}")),
             ..Referred::default()
-        })
+        }
     }
 
     fn text_of(plan: &Plan) -> String {
@@ -421,7 +418,7 @@ mod tests {
             message: Message::plain("new"),
         };
         let resolved = Resolved {
-            target: referred(&["x", "y"]),
+            target: Some(referred(&["x", "y"])),
             ..Resolved::default()
         };
         let Plan::Send(Content::Edit { target, .. }, parts) = run(&edit, &resolved, &all()) else {
@@ -437,7 +434,7 @@ mod tests {
         let old = Resolved {
             target: Some(Referred {
                 age: 11,
-                ..referred(&["x"]).unwrap()
+                ..referred(&["x"])
             }),
             ..Resolved::default()
         };
@@ -451,7 +448,7 @@ mod tests {
         message.reply_to = Some(id("a"));
         let content = Content::Message(message);
         let resolved = Resolved {
-            reply: referred(&["x"]),
+            reply: Some(referred(&["x"])),
             ..Resolved::default()
         };
         let Plan::Send(Content::Message(sent), _) = run(&content, &resolved, &all()) else {
@@ -472,7 +469,7 @@ mod tests {
             ..Message::plain("yes")
         });
         let resolved = Resolved {
-            thread: referred(&["x"]),
+            thread: Some(referred(&["x"])),
             ..Resolved::default()
         };
         let flat = Capabilities {
@@ -503,7 +500,7 @@ mod tests {
             reason: None,
         };
         let resolved = Resolved {
-            target: referred(&["x", "y"]),
+            target: Some(referred(&["x", "y"])),
             ..Resolved::default()
         };
         let worded = Capabilities {
@@ -542,7 +539,7 @@ mod tests {
         };
         let target = Referred {
             reaction: Some(reaction),
-            ..referred(&["x"]).unwrap()
+            ..referred(&["x"])
         };
         let resolved = Resolved {
             target: Some(target),

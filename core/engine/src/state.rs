@@ -13,18 +13,24 @@ pub(crate) struct NetworkState {
     pub(crate) store: Arc<dyn Store>,
 }
 
-fn told(error: StoreError) -> StateError {
+fn told(error: &StoreError) -> StateError {
     StateError(error.to_string())
 }
 
 #[async_trait]
 impl State for NetworkState {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StateError> {
-        self.store.state(self.network.as_str(), key).await.map_err(told)
+        self.store
+            .state(self.network.as_str(), key)
+            .await
+            .map_err(|error| told(&error))
     }
 
     async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StateError> {
-        self.store.state_scan(self.network.as_str(), prefix).await.map_err(told)
+        self.store
+            .state_scan(self.network.as_str(), prefix)
+            .await
+            .map_err(|error| told(&error))
     }
 
     async fn put(&self, changes: Vec<(String, Option<Vec<u8>>)>) -> Result<(), StateError> {
@@ -40,9 +46,9 @@ impl State for NetworkState {
         self.store
             .submit(Batch { ops })
             .await
-            .map_err(told)?
+            .map_err(|error| told(&error))?
             .await
             .map(drop)
-            .map_err(told)
+            .map_err(|error| told(&error))
     }
 }

@@ -1,5 +1,5 @@
 //! One event's way, with every fault on it, over a store in memory and sides made for the purpose.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod common;
 

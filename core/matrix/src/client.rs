@@ -341,6 +341,16 @@ fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ApiError {
     }
 }
 
+/// The certificates of the configured file.
+fn authorities(config: &HomeserverConfig) -> Result<Vec<reqwest::Certificate>, HomeserverError> {
+    let Some(path) = &config.ca_file else {
+        return Ok(Vec::new());
+    };
+    let told = |reason: String| HomeserverError::Client(format!("{}: {reason}", path.display()));
+    let pem = std::fs::read(path).map_err(|error| told(error.to_string()))?;
+    reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| told(error.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -380,14 +390,4 @@ mod tests {
     fn segments_cannot_leave_their_place() {
         assert_eq!(segment("!a/../b?c#d:ü").to_string(), "%21a%2F..%2Fb%3Fc%23d%3A%C3%BC");
     }
-}
-
-/// The certificates of the configured file.
-fn authorities(config: &HomeserverConfig) -> Result<Vec<reqwest::Certificate>, HomeserverError> {
-    let Some(path) = &config.ca_file else {
-        return Ok(Vec::new());
-    };
-    let told = |reason: String| HomeserverError::Client(format!("{}: {reason}", path.display()));
-    let pem = std::fs::read(path).map_err(|error| told(error.to_string()))?;
-    reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| told(error.to_string()))
 }

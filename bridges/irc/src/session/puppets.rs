@@ -463,7 +463,9 @@ async fn watch_puppet(shared: Arc<Shared>, watched: Watched, mut lines: mpsc::Re
                     let (asked, given) = (line.parameter(1), line.parameter(2));
                     puppet.set_place(fold(asked), Some(Place::Refused(format!("it forwards to {given}"))));
                     if locked(&shared.roster).channel_ref(given).is_none() {
-                        connection.send(message("PART", &[given, incoming::NOT_ASKED_FOR])).await;
+                        connection
+                            .send(message("PART", &[given, incoming::NOT_ASKED_FOR]))
+                            .await;
                     }
                 }
                 "PRIVMSG" | "NOTICE" if !own && connection.is_own(line.parameter(0)) => {

@@ -65,8 +65,11 @@ fn own_folder() -> TempDir {
 fn as_irc(program: &Path) -> Command {
     let root = std::fs::metadata("/proc/self").is_ok_and(|data| std::os::unix::fs::MetadataExt::uid(&data) == 0);
     let mut command = if root {
-        let mut command = Command::new("runuser");
-        command.args(["-u", "irc", "--"]).arg(program);
+        // It becomes the server instead of waiting for it, so that killing it kills the server.
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid=irc", "--regid=irc", "--clear-groups", "--"])
+            .arg(program);
         command
     } else {
         Command::new(program)

@@ -11,7 +11,7 @@ use xso::error::{Error, FromEventsError};
 use xso::exports::rxml::{AttrMap, Event, Namespace, QName};
 use xso::{Context, FromEventsBuilder, FromXml};
 
-use crate::convert::names::OWN_LOCAL;
+use crate::convert::names::{OWN_LOCAL, RESOURCE};
 use crate::telemetry;
 
 /// The most parse events of a presence that are kept aside. Whatever is longer is not what a room says to a newcomer.
@@ -51,10 +51,7 @@ enum Interest {
 impl Interest {
     fn of(name: &QName, attributes: &AttrMap) -> Self {
         let attribute = |name| attributes.get(&Namespace::NONE, name).map(String::as_str);
-        let for_puppet = attribute("to")
-            .and_then(|to| to.split_once('@'))
-            .is_some_and(|(local, _)| local != OWN_LOCAL);
-        if !for_puppet || name.0 != ns::DEFAULT_NS {
+        if !attribute("to").is_some_and(is_puppet) || name.0 != ns::DEFAULT_NS {
             return Self::Whole;
         }
         match (name.1.as_str(), attribute("type")) {
@@ -63,6 +60,15 @@ impl Interest {
             _ => Self::Whole,
         }
     }
+}
+
+/// Whether a full address is a puppet's: nobody else connects with the hub's resource, and the hub itself has a name of its
+/// own.
+fn is_puppet(address: &str) -> bool {
+    let Some((bare, resource)) = address.split_once('/') else {
+        return false;
+    };
+    resource == RESOURCE && bare.split_once('@').is_some_and(|(local, _)| local != OWN_LOCAL)
 }
 
 /// Takes an element in.

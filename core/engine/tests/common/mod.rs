@@ -1,5 +1,5 @@
 //! A hub with sides made for tests: they record what they are given, and fail as they are told.
-#![allow(missing_docs, dead_code)]
+#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::panic, reason = "test support")]
 
 use std::collections::VecDeque;
 use std::fmt;
