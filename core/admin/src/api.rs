@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use subtle::ConstantTimeEq;
-use viaduct_bridge::Probe;
+use viaduct_engine::Probe;
 use viaduct_engine::Status;
 use viaduct_model::{ChannelId, MirrorName, NetworkName, Place};
 use viaduct_store::{Delivery, DeliveryFilter, DeliveryState, Lane, Seq};

@@ -1,7 +1,7 @@
 //! What the operator's side needs of a hub.
 
 use async_trait::async_trait;
-use viaduct_bridge::Probe;
+use viaduct_engine::Probe;
 use viaduct_engine::{Engine, EngineError, Status};
 use viaduct_model::NetworkName;
 use viaduct_store::{Delivery, DeliveryFilter, Lane, Seq};

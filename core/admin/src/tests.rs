@@ -4,7 +4,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use insta::assert_snapshot;
 use tower::ServiceExt;
-use viaduct_bridge::Probe;
+use viaduct_engine::Probe;
 use viaduct_engine::{LaneStatus, MirrorStatus, NetworkStatus, Status};
 use viaduct_model::{ChannelId, MirrorName, NetworkName, Place, Timestamp};
 use viaduct_store::{Delivery, DeliveryFilter, DeliveryState, Lane, Seq};

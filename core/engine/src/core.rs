@@ -22,6 +22,7 @@ pub(crate) struct Side {
     pub(crate) name: NetworkName,
     pub(crate) session: Arc<dyn Session>,
     pub(crate) connection: watch::Sender<Connection>,
+    pub(crate) meters: telemetry::Meters,
     /// Ends this side only.
     pub(crate) stop: CancellationToken,
 }

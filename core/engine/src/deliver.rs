@@ -112,7 +112,7 @@ impl End {
             (Some((DeliveryState::Failed, _)), _) => "failed",
             (Some((DeliveryState::Unknown, _)), _) => "unknown",
             (None, Kind::Nothing) => "nothing",
-            (None, _) => "delivered",
+            (None, _) => telemetry::DELIVERED,
         }
     }
 }

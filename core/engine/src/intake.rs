@@ -45,6 +45,7 @@ impl SideInbox {
         let (queue, pushes) = mpsc::channel(QUEUE);
         let intake = Intake {
             core: core.clone(),
+            meters: telemetry::Meters::of(&network),
             network: network.clone(),
             ephemeral: Arc::new(Semaphore::new(EPHEMERAL)),
         };
@@ -102,6 +103,7 @@ struct Writing {
 struct Intake {
     core: Arc<Core>,
     network: NetworkName,
+    meters: telemetry::Meters,
     ephemeral: Arc<Semaphore>,
 }
 
@@ -135,7 +137,7 @@ impl Intake {
         let mut woken: Vec<(Arc<Mirror>, Place)> = Vec::new();
         for event in push.events {
             if let Some((event, mirror)) = self.route(event).await {
-                telemetry::accepted(&self.network, event.content.kind());
+                self.meters.accepted(event.content.kind());
                 if !woken
                     .iter()
                     .any(|(known, place)| Arc::ptr_eq(known, &mirror) && *place == event.place)

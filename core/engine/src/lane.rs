@@ -264,7 +264,7 @@ impl<'a> Worker<'a> {
                         let end = self.delivering().deliver(*sending).await;
                         let took = self.core.clock.now().as_millis().saturating_sub(at);
                         #[expect(clippy::cast_precision_loss, reason = "a histogram is of floats")]
-                        telemetry::delivery_seconds(&self.handle.lane.to.network, took as f64 / 1000.0);
+                        self.side.meters.delivery_seconds(took as f64 / 1000.0);
                         end
                     }
                     Prepared::End(end) => end,
@@ -358,7 +358,7 @@ impl<'a> Worker<'a> {
 
     async fn settle(&mut self, seq: Seq, end: End) -> Result<(), StoreError> {
         faults::point("settle-before");
-        telemetry::settled(&self.handle.lane.to.network, end.name());
+        self.side.meters.settled(end.name());
         let record = end.record.map(|(state, reason)| (state, reason, self.core.clock.now()));
         let op = Op::Settle {
             lane: self.handle.lane.clone(),

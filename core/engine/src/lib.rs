@@ -61,7 +61,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use viaduct_bridge::{Connection, Context, Factory, Probe};
+use viaduct_bridge::{Connection, Context, Factory};
 use viaduct_matrix::{BridgeInfo, Observer};
 use viaduct_model::{Clock, Entropy, NetworkName};
 use viaduct_store::{Batch, Delivery, DeliveryFilter, Lane, Op, Seq, Store, StoreError};
@@ -72,6 +72,7 @@ pub use observer::Commands;
 pub use plan::{Links, Plan, Referred, Resolved, plan};
 pub use settings::{Flow, Forms, MemberSpec, MirrorSpec, NetworkSpec, Policies, Settings};
 pub use status::{LaneStatus, MirrorStatus, NetworkStatus, Status};
+pub use viaduct_bridge::Probe;
 
 use crate::backoff::Backoff;
 use crate::core::Core;

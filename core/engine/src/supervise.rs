@@ -73,6 +73,7 @@ pub(crate) async fn start(
 /// Puts a session to work.
 pub(crate) fn run(core: &Arc<Core>, name: NetworkName, session: Arc<dyn Session>, stop: CancellationToken) {
     let side = Arc::new(Side {
+        meters: telemetry::Meters::of(&name),
         name,
         session,
         connection: watch::Sender::new(Connection::Connecting),

@@ -211,15 +211,21 @@ async fn edits_reactions_and_deletions_are_sent() {
         { "event_id": "$r2", "sender": "@_via_irc_bob:example.org", "content": { "m.relates_to": { "key": "👍" } } },
     ]});
     world.stub.script("/relations/", 200, chunk);
-    send(Content::Unreact {
-        target: id("$t"),
-        reaction: Reaction {
+    let unreact = |parts: Vec<MessageId>| {
+        let reaction = Reaction {
             key: "👍".into(),
             image: None,
-        },
-    })
-    .await;
+        };
+        let target = id("$t");
+        let mut out = outbound("!room1", "bob", "2", Content::Unreact { target, reaction });
+        out.parts = parts;
+        out
+    };
+    // The hub does not know the reaction's event any more: it is looked for.
+    world.deliver(unreact(Vec::new())).await.unwrap();
     assert!(world.stub.requests("/redact/$r2/").len() == 1);
+    world.deliver(unreact(vec![id("$r3")])).await.unwrap();
+    assert!(world.stub.requests("/redact/$r3/").len() == 1);
 }
 
 #[tokio::test]
