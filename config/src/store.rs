@@ -24,7 +24,7 @@ impl Default for StoreSection {
     fn default() -> Self {
         Self {
             path: PathBuf::from("data"),
-            cache: 2 * 1024 * 1024,
+            cache: 4 * 1024 * 1024,
             keep_days: 7,
         }
     }

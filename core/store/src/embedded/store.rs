@@ -36,10 +36,10 @@ pub struct StoreOptions {
 }
 
 impl Default for StoreOptions {
-    /// 2 MiB of cache, 4,096 batches, 16 MiB of reserve.
+    /// 4 MiB of cache, 4,096 batches, 16 MiB of reserve.
     fn default() -> Self {
         Self {
-            cache_bytes: 2 * 1024 * 1024,
+            cache_bytes: 4 * 1024 * 1024,
             queue: 4096,
             reserve_bytes: 16 * 1024 * 1024,
         }
