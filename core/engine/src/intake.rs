@@ -144,7 +144,7 @@ impl Intake {
                 {
                     woken.push((mirror.clone(), event.place.clone()));
                 }
-                ops.extend(reactions::remember(&mirror.name, &event));
+                ops.extend(reactions::remember(&event));
                 ops.push(Op::Accept {
                     mirror: mirror.name.clone(),
                     event: Arc::new(event),

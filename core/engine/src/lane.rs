@@ -447,22 +447,21 @@ async fn try_settle_echo(
         if record.lane.to != event.place {
             continue;
         }
-        let before = Seq(record.seq.0.saturating_sub(1));
-        let found = core.store.journal(&mirror.name, before, 1).await?;
-        let Some((seq, source)) = found.first().filter(|(seq, _)| *seq == record.seq) else {
+        let seq = record.seq;
+        let Some(source) = resolve::entry(&*core.store, &mirror.name, seq).await? else {
             continue;
         };
         if DeliveryKey::derive(&source.place, &source.id, &event.place) == *key {
             let ids = vec![event.id.clone()];
             let settle = Op::Settle {
                 lane: record.lane.clone(),
-                seq: *seq,
+                seq,
                 ids,
                 record: None,
             };
             let forget = Op::Forget {
                 lane: record.lane.clone(),
-                seq: *seq,
+                seq,
             };
             core.store
                 .submit(Batch {
@@ -512,14 +511,9 @@ pub(crate) async fn retry(core: &Arc<Core>, lane: &Lane, seq: Seq) -> Result<Str
         .ok_or(EngineError::NoDelivery)?;
     let member = mirror.member(&lane.to).cloned().ok_or(EngineError::NoDelivery)?;
     let side = core.side(&lane.to.network).ok_or(EngineError::NoDelivery)?;
-    let before = Seq(seq.0.saturating_sub(1));
-    let found = core
-        .store
-        .journal(&lane.mirror, before, 1)
+    let event = resolve::entry(&*core.store, &lane.mirror, seq)
         .await?
-        .into_iter()
-        .find(|(at, _)| *at == seq);
-    let (_, event) = found.ok_or(EngineError::NoDelivery)?;
+        .ok_or(EngineError::NoDelivery)?;
     let resolved = resolve::resolve(&*core.store, &event, &lane.to).await?;
     let delivering = Delivering {
         core,

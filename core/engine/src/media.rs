@@ -22,6 +22,7 @@ use viaduct_model::{Clock, MediaRef, MirrorName, NetworkName, Timestamp};
 use viaduct_store::{Seq, Store};
 
 use crate::core::Core;
+use crate::resolve;
 
 /// The path under which links are served.
 pub const PATH: &str = "/_viaduct/media";
@@ -132,15 +133,11 @@ async fn journal_text(store: &dyn Store, locator: &str) -> Result<Media, MediaEr
     let (mirror, seq) = locator.split_once('/').ok_or(MediaError::Gone)?;
     let mirror = MirrorName::new(mirror).map_err(|_| MediaError::Gone)?;
     let seq = seq.parse().map(Seq).map_err(|_| MediaError::Gone)?;
-    let before = Seq(seq.0.saturating_sub(1));
-    let found = store
-        .journal(&mirror, before, 1)
+    let text = resolve::entry(store, &mirror, seq)
         .await
-        .map_err(|error| MediaError::Retry(error.to_string()))?;
-    let text = found
-        .iter()
-        .find(|(at, _)| *at == seq)
-        .and_then(|(_, event)| event.content.message())
+        .map_err(|error| MediaError::Retry(error.to_string()))?
+        .as_ref()
+        .and_then(|event| event.content.message())
         .map(|message| message.body.to_plain())
         .ok_or(MediaError::Gone)?;
     let bytes = Bytes::from(text);

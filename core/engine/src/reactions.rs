@@ -1,14 +1,14 @@
 //! Remembering reactions, so that one taken back can be found again: networks name it by (message, person, emoji), the
 //! homeserver by the reaction's own event.
 
-use viaduct_model::{Content, DeliveryKey, Event, MessageId, MirrorName, Place, Reaction};
+use viaduct_model::{Content, DeliveryKey, Event, MessageId, Place, Reaction};
 use viaduct_store::{Op, Store, StoreError};
 
 /// The engine's own rows in the store's state table.
 pub(crate) const OWNER: &str = "engine";
 
 /// What is written with a reaction's acceptance.
-pub(crate) fn remember(_mirror: &MirrorName, event: &Event) -> Option<Op> {
+pub(crate) fn remember(event: &Event) -> Option<Op> {
     let Content::React { target, reaction } = &event.content else {
         return None;
     };

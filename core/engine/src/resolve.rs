@@ -1,6 +1,6 @@
 //! Finding what an event refers to, and where that is at its destination.
 
-use viaduct_model::{Content, Event, MessageId, Place};
+use viaduct_model::{Content, Event, MessageId, MirrorName, Place};
 use viaduct_store::{Located, Seq, Store, StoreError};
 
 use crate::plan::{Referred, Resolved};
@@ -44,6 +44,13 @@ pub(crate) async fn resolve(store: &dyn Store, event: &Event, to: &Place) -> Res
     Ok(resolved)
 }
 
+/// One entry of a mirror's journal, unless it was dropped as old.
+pub(crate) async fn entry(store: &dyn Store, mirror: &MirrorName, seq: Seq) -> Result<Option<Event>, StoreError> {
+    let before = Seq(seq.0.saturating_sub(1));
+    let found = store.journal(mirror, before, 1).await?;
+    Ok(found.into_iter().find(|(at, _)| *at == seq).map(|(_, event)| event))
+}
+
 struct Lookup<'a> {
     store: &'a dyn Store,
     event: &'a Event,
@@ -62,21 +69,12 @@ impl Lookup<'_> {
         }
     }
 
-    async fn entry(&self, at: &Located) -> Result<Option<Event>, StoreError> {
-        let before = Seq(at.seq.0.saturating_sub(1));
-        let found = self.store.journal(&at.mirror, before, 1).await?;
-        Ok(found
-            .into_iter()
-            .find(|(seq, _)| *seq == at.seq)
-            .map(|(_, event)| event))
-    }
-
     async fn referred(&self, id: &MessageId) -> Result<Option<Referred>, StoreError> {
         let Some(at) = self.located(id).await? else {
             return Ok(None);
         };
         let ids = self.store.copies(&at.mirror, at.seq, self.to).await?;
-        let original = self.entry(&at).await?;
+        let original = entry(self.store, &at.mirror, at.seq).await?;
         Ok(Some(Referred {
             ids,
             name: original.as_ref().map(|event| event.sender.name.clone()),
@@ -94,7 +92,7 @@ impl Lookup<'_> {
         let Some(at) = self.located(id).await? else {
             return Ok((None, Vec::new()));
         };
-        match self.entry(&at).await? {
+        match entry(self.store, &at.mirror, at.seq).await? {
             Some(Event {
                 content: Content::React { target, reaction },
                 ..
