@@ -131,13 +131,13 @@ impl Session for EchoSession {
     }
 
     /// Answers before it reports the delivery: a hub that is killed in between delivers again, under the same ids.
-    async fn deliver(&self, outbound: Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
+    async fn deliver(&self, outbound: &Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
         if !self.up.load(Ordering::Acquire) {
             return Err(DeliveryError::retry("echo is not running"));
         }
         let refused = |error: IdError| DeliveryError::permanent(error.to_string());
-        let id = delivered(&outbound).map_err(refused)?;
-        if let Some(event) = self.event(&outbound).map_err(refused)? {
+        let id = delivered(outbound).map_err(refused)?;
+        if let Some(event) = self.event(outbound).map_err(refused)? {
             let stopping = |_| DeliveryError::retry("the hub is stopping");
             self.context
                 .inbox

@@ -35,9 +35,10 @@ pub mod conformance;
 mod context;
 mod error;
 mod media;
+pub mod secret;
 mod session;
 
 pub use context::{Connection, Context, Inbox, InboxClosed, State, StateError, Ticket};
 pub use error::{DeliveryError, Failure, SessionError};
 pub use media::{Media, MediaError, MediaSource, MediaStream};
-pub use session::{Factory, Feedback, OpenError, Outcome, Probe, ProbeStatus, Session};
+pub use session::{AppFile, Factory, Feedback, OpenError, Outcome, Probe, ProbeStatus, Session};

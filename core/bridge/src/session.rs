@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use viaduct_compliance::Cleared;
-use viaduct_model::{Capabilities, ChannelId, DeliveryKey, MessageId, Outbound, PersonId, Place, Receipt};
+use viaduct_model::{Capabilities, ChannelId, DeliveryKey, MessageId, NetworkName, Outbound, PersonId, Place, Receipt};
 
 use crate::{Context, DeliveryError, Media, MediaError, SessionError};
 
@@ -28,8 +28,27 @@ pub trait Factory: Send + Sync {
     /// What channels of this kind can express as far as it is known without connecting, for the printed table.
     fn capabilities(&self) -> Capabilities;
 
+    /// The files with which a partner's administrator sets up the remote side for this configuration: an app manifest, an app
+    /// package. None where nothing has to be set up that way.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if the section does not say enough for it.
+    fn app(&self, _network: &NetworkName, _section: &serde_json::Value) -> Result<Vec<AppFile>, OpenError> {
+        Ok(Vec::new())
+    }
+
     /// Reads the section and its secrets and makes a session that is not yet connected.
     async fn open(&self, section: serde_json::Value, context: Context) -> Result<Arc<dyn Session>, OpenError>;
+}
+
+/// A file for the administrator of the remote side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppFile {
+    /// Its name: `acme-slack.manifest.json`.
+    pub name: String,
+    /// What is in it.
+    pub contents: Vec<u8>,
 }
 
 /// Why a session could not be made, in the operator's words.
@@ -53,7 +72,7 @@ pub trait Session: Send + Sync {
 
     /// Sends one event and waits until the network has accepted it. Called for one channel in order, one at a time; for
     /// several channels side by side. Also called while the session is down: then answer with a retry.
-    async fn deliver(&self, outbound: Cleared<Outbound>) -> Result<Receipt, DeliveryError>;
+    async fn deliver(&self, outbound: &Cleared<Outbound>) -> Result<Receipt, DeliveryError>;
 
     /// Asks the network whether a delivery arrived. Only called where [`Capabilities::lookup`] says it can be asked.
     async fn find_delivered(&self, _channel: &ChannelId, _key: &DeliveryKey) -> Result<Option<Receipt>, DeliveryError> {

@@ -37,13 +37,11 @@ impl<T> std::ops::Deref for Cleared<T> {
 }
 
 impl Cleared<viaduct_model::Outbound> {
-    /// The same event with another spelling of the same destination: the engine names a mirror's Matrix side by the mirror,
-    /// the homeserver wants the room. It must stay on the network it was cleared for; otherwise nothing is changed.
-    #[must_use]
-    pub fn map_destination(mut self, to: viaduct_model::Place) -> Self {
+    /// Gives the destination another spelling: the engine names a mirror's Matrix side by the mirror, the homeserver wants the
+    /// room. It must stay on the network it was cleared for; otherwise nothing is changed.
+    pub fn readdress(&mut self, to: viaduct_model::Place) {
         if to.network == self.inner.to.network {
             self.inner.to = to;
         }
-        self
     }
 }

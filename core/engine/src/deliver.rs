@@ -296,16 +296,16 @@ impl Delivering<'_> {
     }
 
     /// Sends until it is settled, one way or the other.
-    pub(crate) async fn deliver(&self, sending: Sending) -> End {
+    pub(crate) async fn deliver(&self, mut sending: Sending) -> End {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_mins(1));
         let mut panics = 0;
         let mut told = false;
         loop {
-            let Some(cleared) = self.addressed(&sending).await else {
+            if self.address(&mut sending).await.is_none() {
                 return End::stopped();
-            };
+            }
             faults::point("deliver-before");
-            let Some(result) = self.guarded(self.side.session.deliver(cleared)).await else {
+            let Some(result) = self.guarded(self.side.session.deliver(&sending.cleared)).await else {
                 return End::stopped();
             };
             faults::point("deliver-after");
@@ -401,15 +401,16 @@ impl Delivering<'_> {
         }
     }
 
-    /// The event with its actual address: a Matrix room may still have to be made. None if the hub is stopping.
-    async fn addressed(&self, sending: &Sending) -> Option<Cleared<Outbound>> {
+    /// Writes the actual address on the event: a Matrix room may still have to be made. None if the hub is stopping.
+    async fn address(&self, sending: &mut Sending) -> Option<()> {
         if !self.member.place.network.is_matrix() {
-            return Some(sending.cleared.clone());
+            return Some(());
         }
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_mins(1));
         loop {
             if let Some(place) = actual(self.core, &self.member.place) {
-                return Some(sending.cleared.clone().map_destination(place));
+                sending.cleared.readdress(place);
+                return Some(());
             }
             if let Err(error) = self.make_room(&sending.cleared.author.person).await {
                 tracing::warn!(mirror = %self.mirror.name, %error, "The mirror's room is not available yet.");

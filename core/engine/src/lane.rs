@@ -493,7 +493,7 @@ pub(crate) async fn pass_on(core: &Arc<Core>, mirror: &Arc<Mirror>, event: &Even
         };
         if let Prepared::Send(sending) = delivering.prepare(Seq(0), event.clone(), &resolved) {
             // Nobody misses a typing notification: errors end here.
-            side.session.deliver(sending.cleared).await.map(drop).ok();
+            side.session.deliver(&sending.cleared).await.map(drop).ok();
         }
     }
 }

@@ -251,7 +251,7 @@ impl Session for Homeserver {
     }
 
     #[instrument(name = "matrix.deliver", level = "debug", skip_all, fields(key = %outbound.key, room = %outbound.to.channel))]
-    async fn deliver(&self, outbound: Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
+    async fn deliver(&self, outbound: &Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
         let out = outbound.get();
         let result = self.send_outbound(out).await;
         match result {

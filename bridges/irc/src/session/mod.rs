@@ -284,7 +284,7 @@ impl Session for IrcSession {
         }
     }
 
-    async fn deliver(&self, outbound: Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
+    async fn deliver(&self, outbound: &Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
         deliver::deliver(&self.shared, outbound.get()).await
     }
 

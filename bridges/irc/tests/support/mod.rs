@@ -228,7 +228,7 @@ impl Hub {
 
     pub async fn deliver(&self, author: &str, channel: &str, content: Content) -> Result<Receipt, DeliveryError> {
         let outbound = self.outbound(author, channel, content);
-        tokio::time::timeout(PATIENCE, self.session.deliver(outbound))
+        tokio::time::timeout(PATIENCE, self.session.deliver(&outbound))
             .await
             .expect("a delivery took too long")
     }

@@ -314,7 +314,7 @@ impl Session for XmppSession {
         self.0.prepare_puppet(outbound.get()).await;
     }
 
-    async fn deliver(&self, outbound: Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
+    async fn deliver(&self, outbound: &Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
         self.0.deliver_cleared(outbound).await
     }
 

@@ -28,7 +28,7 @@ use crate::xep::xep0446_file_metadata::FileMetadata;
 
 impl Xmpp {
     #[tracing::instrument(skip_all, fields(channel = %outbound.get().to.channel, key = %outbound.get().key))]
-    pub(super) async fn deliver_cleared(&self, outbound: Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
+    pub(super) async fn deliver_cleared(&self, outbound: &Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
         let outbound = outbound.get();
         if let Some(pair) = Pair::read(&outbound.to.channel) {
             return self.deliver_direct(&pair, outbound).await;

@@ -284,7 +284,7 @@ impl Hub {
 
     pub async fn try_deliver(&self, outbound: Outbound) -> Result<Receipt, DeliveryError> {
         match Filter::new(Policy::default()).decide(outbound) {
-            Decision::Pass { outbound, .. } => self.session.deliver(*outbound).await,
+            Decision::Pass { outbound, .. } => self.session.deliver(&outbound).await,
             other => panic!("{other:?}"),
         }
     }

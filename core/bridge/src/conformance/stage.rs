@@ -250,7 +250,7 @@ impl<'a> Stage<'a> {
         let cleared = clear(outbound.clone())?;
         let work = async {
             session.prepare(&cleared).await;
-            session.deliver(cleared).await
+            session.deliver(&cleared).await
         };
         timeout(self.options.patience, work).await.map_err(|_| {
             fail(format!(

@@ -387,13 +387,13 @@ impl Session for Loop {
         self.capabilities.clone()
     }
 
-    async fn deliver(&self, outbound: Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
+    async fn deliver(&self, outbound: &Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
         if self.context.stop.is_cancelled() {
             return Err(DeliveryError::retry("the session has ended"));
         }
         let has = &self.capabilities;
         let unsupported = || DeliveryError::new(Failure::Unsupported, "the log has no such thing");
-        let author = self.author(&outbound);
+        let author = self.author(outbound);
         let needs = match &outbound.content {
             Content::Message(message) => return self.say(&author, outbound.key.as_str(), message).await,
             Content::Edit { .. } => has.edit,

@@ -174,7 +174,7 @@ impl Session for FakeSide {
         self.caps.clone()
     }
 
-    async fn deliver(&self, outbound: Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
+    async fn deliver(&self, outbound: &Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
         let script = self.script.lock().unwrap().pop_front().unwrap_or(Script::Accept);
         match script {
             Script::Fail(error) => return Err(error),
@@ -182,7 +182,7 @@ impl Session for FakeSide {
             Script::Hang => std::future::pending::<()>().await,
             Script::Accept | Script::TakeThenUnknown => {}
         }
-        let outbound = outbound.into_inner();
+        let outbound = outbound.get().clone();
         let id = MessageId::new(format!("{}-{}", self.name, outbound.key)).unwrap();
         self.delivered.lock().unwrap().push(outbound);
         if matches!(script, Script::TakeThenUnknown) {

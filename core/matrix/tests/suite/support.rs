@@ -455,7 +455,7 @@ impl World {
     }
 
     pub async fn deliver(&self, out: Outbound) -> Result<viaduct_model::Receipt, viaduct_bridge::DeliveryError> {
-        self.homeserver.deliver(cleared(out)).await
+        self.homeserver.deliver(&cleared(out)).await
     }
 
     pub fn contents(&self) -> Vec<Content> {

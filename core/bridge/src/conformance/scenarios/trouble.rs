@@ -199,7 +199,7 @@ pub(super) async fn stop(stage: &mut Stage<'_>) -> Step {
 
     let (_, outbound) = text_out(stage)?;
     let cleared = crate::conformance::stage::clear(outbound)?;
-    let answer = tokio::time::timeout(stage.options.patience, session.deliver(cleared)).await;
+    let answer = tokio::time::timeout(stage.options.patience, session.deliver(&cleared)).await;
     match answer.map_err(|_| fail("a delivery to a session that had ended got no answer"))? {
         Err(error) if matches!(error.failure, Failure::Retry(_)) => {}
         other => return Err(fail(format!("a delivery to a session that had ended gave {other:?}"))),
