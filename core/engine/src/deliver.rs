@@ -11,7 +11,7 @@ use viaduct_model::{
     Author, ChannelId, DeliveryKey, Event, EventKind, Lookup, MediaRef, Message, MessageId, NetworkName, Outbound,
     Person, Place, Receipt,
 };
-use viaduct_store::{DeliveryState, Seq};
+use viaduct_store::{Copied, DeliveryState, Seq};
 
 use crate::backoff::Backoff;
 use crate::core::{Core, Side};
@@ -52,7 +52,8 @@ pub(crate) struct Sending {
 /// How a delivery ended.
 #[derive(Debug)]
 pub(crate) struct End {
-    pub(crate) ids: Vec<MessageId>,
+    /// What arrived there.
+    pub(crate) copied: Option<Copied>,
     pub(crate) record: Option<(DeliveryState, String)>,
     kind: Kind,
 }
@@ -69,15 +70,20 @@ enum Kind {
 impl End {
     pub(crate) fn nothing() -> Self {
         Self {
-            ids: Vec::new(),
+            copied: None,
             record: None,
             kind: Kind::Nothing,
         }
     }
 
-    fn delivered(receipt: Receipt) -> Self {
-        Self {
+    fn delivered(sending: Sending, receipt: Receipt) -> Self {
+        let copied = Copied {
+            from: sending.source,
+            id: sending.id,
             ids: receipt.ids,
+        };
+        Self {
+            copied: (!copied.ids.is_empty()).then_some(copied),
             record: None,
             kind: Kind::Delivered,
         }
@@ -85,7 +91,7 @@ impl End {
 
     fn recorded(state: DeliveryState, reason: String) -> Self {
         Self {
-            ids: Vec::new(),
+            copied: None,
             record: Some((state, reason)),
             kind: Kind::Recorded,
         }
@@ -93,7 +99,7 @@ impl End {
 
     fn stopped() -> Self {
         Self {
-            ids: Vec::new(),
+            copied: None,
             record: None,
             kind: Kind::Stopped,
         }
@@ -263,7 +269,7 @@ impl Delivering<'_> {
         match self.side.session.capabilities(&self.member.place.channel).lookup {
             Lookup::Idempotent => self.deliver(sending).await,
             Lookup::Queryable => match self.look_up(&sending).await {
-                Some(Some(receipt)) => End::delivered(receipt),
+                Some(Some(receipt)) => End::delivered(sending, receipt),
                 Some(None) => self.deliver(sending).await,
                 None => End::stopped(),
             },
@@ -314,7 +320,7 @@ impl Delivering<'_> {
                     if told {
                         self.tell(&sending.source, &sending.id, Outcome::Delivered);
                     }
-                    return End::delivered(receipt);
+                    return End::delivered(sending, receipt);
                 }
                 Err(error) => error,
             };
@@ -331,7 +337,7 @@ impl Delivering<'_> {
                 Failure::UnknownOutcome => match self.side.session.capabilities(&self.member.place.channel).lookup {
                     Lookup::None => return self.unknown(&sending, &error.reason),
                     Lookup::Queryable => match self.look_up(&sending).await {
-                        Some(Some(receipt)) => return End::delivered(receipt),
+                        Some(Some(receipt)) => return End::delivered(sending, receipt),
                         Some(None) => {}
                         None => return End::stopped(),
                     },

@@ -4,28 +4,26 @@
 //! which reads entries after the position, delivers them one by one, and ends when there are none. The worker keeps what it
 //! settled in flight and waits for it only where an entry refers to an earlier one, or at its end.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use viaduct_bridge::Outcome;
 use viaduct_model::{DeliveryKey, Event, Lookup};
-use viaduct_store::{Batch, Commit, DeliveryState, Lane, LaneMark, Op, Seq, StoreError};
+use viaduct_store::{Batch, Copied, DeliveryState, Lane, LaneMark, Op, Seq, StoreError};
 
 use crate::EngineError;
 use crate::backoff::Backoff;
 use crate::core::{Core, Side};
 use crate::deliver::{Delivering, End, Prepared};
 use crate::routes::{Member, Mirror};
+use crate::settling::Settling;
 use crate::{faults, resolve, telemetry};
 
 /// How many journal entries a worker reads at once.
 const READ: usize = 64;
 /// How many deliveries are got ready side by side.
 const AHEAD: usize = 16;
-/// How many settled deliveries are being written at the same time.
-const IN_FLIGHT: usize = 256;
 
 /// A lane's place in memory: whether it has a worker, and how far it is.
 #[derive(Debug)]
@@ -123,12 +121,6 @@ async fn turn<'a>(
     }
 }
 
-/// A settled delivery on its way to the device.
-struct Settling {
-    commit: Commit,
-    op: Op,
-}
-
 struct Worker<'a> {
     core: &'a Arc<Core>,
     handle: &'a Arc<LaneHandle>,
@@ -138,10 +130,7 @@ struct Worker<'a> {
     position: Seq,
     /// The mark in the store is here, or about to be.
     noted: Seq,
-    /// Sending was begun, durably or about to be, up to here.
-    begun: Seq,
-    beginning: Option<Commit>,
-    settling: VecDeque<Settling>,
+    settling: Settling<'a>,
 }
 
 impl<'a> Worker<'a> {
@@ -169,9 +158,7 @@ impl<'a> Worker<'a> {
             side,
             position,
             noted: mark.settled,
-            begun: mark.begun,
-            beginning: None,
-            settling: VecDeque::new(),
+            settling: Settling::new(core, lane, mark.begun),
         };
         if fresh && mark.begun > mark.settled {
             worker.reconcile(mark).await?;
@@ -201,7 +188,7 @@ impl<'a> Worker<'a> {
                         Prepared::Elsewhere => continue,
                     };
                     let Some(end) = end.into_settled() else { return Ok(()) };
-                    self.settle(seq, end).await?;
+                    self.settle(seq, end, None).await?;
                 } else {
                     self.position = seq;
                 }
@@ -252,6 +239,9 @@ impl<'a> Worker<'a> {
                 }
             }
             self.get_ready(&ready).await;
+            // Where sending twice would show, it is noted that it begins.
+            let lookup = self.side.session.capabilities(&self.handle.lane.to.channel).lookup;
+            let notes = lookup != Lookup::Idempotent;
             let following: Vec<Seq> = ready.iter().skip(1).map(|(seq, ..)| *seq).collect();
             for (index, (seq, at, prepared)) in ready.into_iter().enumerate() {
                 let end = match prepared {
@@ -260,7 +250,9 @@ impl<'a> Worker<'a> {
                         continue;
                     }
                     Prepared::Send(sending) => {
-                        self.begin(seq, following.get(index).copied()).await?;
+                        if notes {
+                            self.settling.begin(seq, following.get(index).copied()).await?;
+                        }
                         let end = self.delivering().deliver(*sending).await;
                         let took = self.core.clock.now().as_millis().saturating_sub(at);
                         #[expect(clippy::cast_precision_loss, reason = "a histogram is of floats")]
@@ -270,7 +262,10 @@ impl<'a> Worker<'a> {
                     Prepared::End(end) => end,
                 };
                 match end.into_settled() {
-                    Some(end) => self.settle(seq, end).await?,
+                    Some(end) => {
+                        self.settle(seq, end, following.get(index + 1).copied().filter(|_| notes))
+                            .await?
+                    }
                     None => return Ok(false),
                 }
             }
@@ -312,106 +307,34 @@ impl<'a> Worker<'a> {
         Ok(self.delivering().prepare(seq, event, &resolved))
     }
 
-    /// Notes, where sending twice would show, that sending begins: what was begun and is not settled after a crash has an
-    /// unknown outcome. The note for the following entry is written while this one is being sent.
-    async fn begin(&mut self, seq: Seq, following: Option<Seq>) -> Result<(), StoreError> {
-        if self.side.session.capabilities(&self.handle.lane.to.channel).lookup == Lookup::Idempotent {
-            return Ok(());
-        }
-        if self.begun < seq {
-            self.submit_begin(seq).await?;
-        }
-        if let Some(commit) = self.beginning.take() {
-            commit.await?;
-        }
-        faults::point("begin-after");
-        if let Some(following) = following {
-            self.submit_begin(following).await?;
-        }
-        Ok(())
-    }
-
-    async fn submit_begin(&mut self, through: Seq) -> Result<(), StoreError> {
-        let op = Op::Begin {
-            lane: self.handle.lane.clone(),
-            through,
-        };
-        self.beginning = Some(self.core.store.submit(Batch::of(op)).await?);
-        self.begun = through;
-        Ok(())
-    }
-
     /// Writes down where the lane stands, and that nothing beyond it was begun.
     async fn finish(&mut self) -> Result<(), StoreError> {
         if self.position > self.noted {
-            self.settle(self.position, End::nothing()).await?;
+            self.settle(self.position, End::nothing(), None).await?;
         }
         self.settled_all().await?;
-        if self.begun > self.position {
-            self.submit_begin(self.position).await?;
-        }
-        if let Some(commit) = self.beginning.take() {
-            commit.await?;
-        }
-        Ok(())
+        self.settling.take_back(self.position).await
     }
 
-    async fn settle(&mut self, seq: Seq, end: End) -> Result<(), StoreError> {
+    /// Writes down how a delivery ended, and that sending up to `ahead` begins.
+    async fn settle(&mut self, seq: Seq, end: End, ahead: Option<Seq>) -> Result<(), StoreError> {
         faults::point("settle-before");
         self.side.meters.settled(end.name());
         let record = end.record.map(|(state, reason)| (state, reason, self.core.clock.now()));
         let op = Op::Settle {
             lane: self.handle.lane.clone(),
             seq,
-            ids: end.ids,
+            copied: end.copied,
             record,
         };
-        while self.settling.len() >= IN_FLIGHT {
-            self.settled_one().await?;
-        }
-        let commit = self.core.store.submit(Batch::of(op.clone())).await?;
-        self.settling.push_back(Settling { commit, op });
+        self.settling.settle(op, ahead).await?;
         self.position = seq;
         self.noted = seq;
         Ok(())
     }
 
-    async fn settled_one(&mut self) -> Result<(), StoreError> {
-        let Some(first) = self.settling.front_mut() else {
-            return Ok(());
-        };
-        let result = (&mut first.commit).await;
-        let Some(first) = self.settling.pop_front() else {
-            return Ok(());
-        };
-        if let Err(error) = result {
-            self.settle_again(first.op, error).await?;
-        }
-        faults::point("settle-after");
-        Ok(())
-    }
-
-    /// What was delivered has to be written down, whatever it takes: the disk may be full for a while.
-    async fn settle_again(&self, op: Op, error: StoreError) -> Result<(), StoreError> {
-        let mut error = error;
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
-        loop {
-            if error == StoreError::Closed {
-                return Err(error);
-            }
-            tracing::error!(lane = %self.handle.lane.to, %error, "A delivery could not be written down and is tried again.");
-            tokio::time::sleep(backoff.next(None, &*self.core.entropy)).await;
-            match self.core.commit(op.clone()).await {
-                Ok(()) => return Ok(()),
-                Err(next) => error = next,
-            }
-        }
-    }
-
     async fn settled_all(&mut self) -> Result<(), StoreError> {
-        while !self.settling.is_empty() {
-            self.settled_one().await?;
-        }
+        self.settling.all().await?;
         self.handle.state().settled = Some(self.position);
         telemetry::waiting(&self.handle.lane.mirror, &self.handle.lane.to.network, 0);
         Ok(())
@@ -452,11 +375,15 @@ async fn try_settle_echo(
             continue;
         };
         if DeliveryKey::derive(&source.place, &source.id, &event.place) == *key {
-            let ids = vec![event.id.clone()];
+            let copied = Copied {
+                from: source.place.clone(),
+                id: source.id.clone(),
+                ids: vec![event.id.clone()],
+            };
             let settle = Op::Settle {
                 lane: record.lane.clone(),
                 seq,
-                ids,
+                copied: Some(copied),
                 record: None,
             };
             let forget = Op::Forget {
@@ -536,7 +463,7 @@ pub(crate) async fn retry(core: &Arc<Core>, lane: &Lane, seq: Seq) -> Result<Str
     let settle = Op::Settle {
         lane: lane.clone(),
         seq,
-        ids: end.ids,
+        copied: end.copied,
         record,
     };
     core.store

@@ -49,6 +49,7 @@ mod resolve;
 mod roster;
 mod routes;
 mod settings;
+mod settling;
 mod state;
 mod status;
 mod supervise;

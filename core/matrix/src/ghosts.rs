@@ -54,6 +54,12 @@ impl Record {
         self.rooms.iter().any(|known| **known == *room)
     }
 
+    /// Whether nothing is left to do for a person who is called `name` here.
+    fn suits(&self, name: &str, person: &Person) -> bool {
+        let picture = person.avatar.as_ref().map(|picture| picture.locator.as_str());
+        self.made && self.name.as_deref() == Some(name) && (picture.is_none() || self.picture.as_deref() == picture)
+    }
+
     fn entered(&mut self, room: &str) {
         if !self.is_in(room) {
             if self.rooms.len() >= ROOM_BOUND {
@@ -105,22 +111,37 @@ impl Homeserver {
         let ghost = self.ghosts.get(&self.ghost_id(person));
         let mut guard = ghost.record.lock().await;
         let record = self.loaded(&ghost, &mut guard).await;
-        let before = record.clone();
-        let result = self.dress(&ghost, record, person).await;
-        if *record != before {
-            self.remember(&ghost, record);
+        let name = self.config.ghost_display_name(person);
+        let mut result = Ok(());
+        if !record.suits(&name, person) {
+            let before = record.clone();
+            result = self.dress(&ghost, record, name, person).await;
+            if *record != before {
+                self.remember(&ghost, record);
+            }
         }
         drop(guard);
         result.map(|()| ghost)
     }
 
-    async fn dress(&self, ghost: &Ghost, record: &mut Record, person: &Person) -> Result<(), ApiError> {
+    /// Whether a person's ghost is made, named as they are now and in the room, as far as known without waiting.
+    pub(crate) fn is_ready(&self, person: &Person, room: &str) -> bool {
+        let ghost = self.ghosts.get(&self.ghost_id(person));
+        let Ok(record) = ghost.record.try_lock() else {
+            return false;
+        };
+        let name = self.config.ghost_display_name(person);
+        record
+            .as_ref()
+            .is_some_and(|record| record.suits(&name, person) && record.is_in(room))
+    }
+
+    async fn dress(&self, ghost: &Ghost, record: &mut Record, name: String, person: &Person) -> Result<(), ApiError> {
         if !record.made {
             self.register(&ghost.mxid).await?;
             metric::ghost_made();
             record.made = true;
         }
-        let name = self.config.ghost_display_name(person);
         if record.name.as_deref() != Some(name.as_str()) {
             self.set_profile(&ghost.mxid, "displayname", &name).await?;
             record.name = Some(name.into());

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tracing::instrument;
 use viaduct_bridge::{
     Connection, Context, DeliveryError, Failure, Feedback, Media, MediaError, Probe, Session, SessionError,
@@ -35,6 +36,11 @@ const TEXT_LIMIT: u64 = 9_000;
 const CHECK: Duration = Duration::from_secs(30);
 /// How long at most between two attempts to reach one that does not.
 const RETRY: Duration = Duration::from_secs(5);
+/// How many ghosts are made ready at a time, ahead of their deliveries: enough to keep a homeserver busy, without hundreds of
+/// connections to it.
+const PREPARING: usize = 32;
+/// How long one waits for its turn.
+const PREPARING_PATIENCE: Duration = Duration::from_millis(500);
 /// How long the listener may take to end.
 const FAREWELL: Duration = Duration::from_secs(4);
 
@@ -48,6 +54,7 @@ pub struct Homeserver {
     pub(crate) ghosts: Ghosts,
     pub(crate) people: People,
     pub(crate) uploads: Uploads,
+    preparing: Semaphore,
     pub(crate) notebook: Notebook,
     pub(crate) intake: Intake,
     extra: Mutex<Option<Router>>,
@@ -104,6 +111,7 @@ impl Homeserver {
             ghosts: Ghosts::new(),
             people: People::new(),
             uploads: Uploads::new(),
+            preparing: Semaphore::new(PREPARING),
             intake: Intake::new(),
             extra: Mutex::new(extra),
             this: this.clone(),
@@ -234,6 +242,14 @@ impl Session for Homeserver {
     async fn prepare(&self, outbound: &Cleared<Outbound>) {
         let out = outbound.get();
         let room = out.to.channel.as_str();
+        let author = &out.author.person;
+        if author.network.is_matrix() || (out.content.message().is_some() && self.is_ready(author, room)) {
+            return;
+        }
+        // A delivery that finds no room here makes its ghost itself, so that slow joins of some delay no others for long.
+        let Ok(Ok(_permit)) = tokio::time::timeout(PREPARING_PATIENCE, self.preparing.acquire()).await else {
+            return;
+        };
         let result = match &out.content {
             Content::Message(_) | Content::Edit { .. } | Content::React { .. } | Content::Delete { .. } => {
                 self.speaker(out).await.map(drop)

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::time::Instant;
-use viaduct_store::suite::{accept, commit, event, id, lane, mirror};
-use viaduct_store::{Accepted, Batch, Op, Seq, SledStore, Store, StoreOptions};
+use viaduct_store::suite::{accept, commit, event, id, lane, mirror, place};
+use viaduct_store::{Accepted, Batch, Copied, Op, Seq, SledStore, Store, StoreOptions};
 
 const MIRRORS: u64 = 20;
 
@@ -36,7 +36,11 @@ fn settle(name: &str, seq: Seq, number: u64) -> Op {
     Op::Settle {
         lane: lane(name, "to"),
         seq,
-        ids: vec![there],
+        copied: Some(Copied {
+            from: place(name),
+            id: id(&format!("m{number}")),
+            ids: vec![there],
+        }),
         record: None,
     }
 }

@@ -83,11 +83,23 @@ pub struct Portal {
     pub direct_to: Option<String>,
 }
 
+/// What arrived of an event at one destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// Where the event came from.
+    pub from: Place,
+    /// Its id there. It is kept with the first copy, so that answers to a copy find their way back for longer than the journal
+    /// keeps the event.
+    pub id: MessageId,
+    /// Its ids at the destination.
+    pub ids: Vec<MessageId>,
+}
+
 /// One change. See the crate's page for the tables.
 #[derive(Debug, Clone)]
 pub enum Op {
     /// Appends an event to a mirror's journal, unless its (place, id) is already mapped: then nothing is changed but the
-    /// cursor. Also maps (place, id), notes it as a copy, and sets the place's cursor if the event carries one.
+    /// cursor. Also maps (place, id), and sets the place's cursor if the event carries one.
     Accept {
         /// The mirror.
         mirror: MirrorName,
@@ -102,15 +114,15 @@ pub enum Op {
         /// The last event concerned.
         through: Seq,
     },
-    /// Settles one event on one lane: moves the mark to `seq` (marks never move back), maps `ids` at the destination to the
-    /// event and notes them as its copies (after those it already has), and puts `record` in place, if any.
+    /// Settles one event on one lane: moves the mark to `seq` (marks never move back), maps what arrived at the destination to
+    /// the event and notes it among its copies (after those it already has), and puts `record` in place, if any.
     Settle {
         /// The lane.
         lane: Lane,
         /// The event.
         seq: Seq,
-        /// Its ids at the destination.
-        ids: Vec<MessageId>,
+        /// What arrived, if anything did.
+        copied: Option<Copied>,
         /// What to remember if it did not simply arrive.
         record: Option<(DeliveryState, String, Timestamp)>,
     },
@@ -146,7 +158,7 @@ pub enum Op {
         /// The value; none removes.
         value: Option<Vec<u8>>,
     },
-    /// Drops journal entries of a mirror up to and including `through` (their map and copies stay).
+    /// Drops journal entries of a mirror up to and including `through` (their map stays, and the copies of what arrived somewhere).
     Trim {
         /// The mirror.
         mirror: MirrorName,

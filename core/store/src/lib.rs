@@ -9,7 +9,7 @@
 //! |---|---|
 //! | journal | (mirror, seq) → the event as accepted |
 //! | map | (place, message id) → (mirror, seq); every copy of a message, and its source, leads to the one journal entry |
-//! | copies | (mirror, seq, place) → the ids it has there |
+//! | copies | (mirror, seq) → where it came from and arrived, with the ids it has there |
 //! | lane | (mirror, destination) → how far it is settled, and how far sending was begun |
 //! | delivery | (mirror, destination, seq) → why an event did not simply arrive: held, refused, failed, unknown |
 //! | cursor | place → resume position |
@@ -45,6 +45,6 @@ pub use memory::MemoryStore;
 pub use prepare::{BATCH_BOUND, KEY_BOUND, OWNER_BOUND, VALUE_BOUND};
 
 pub use api::{
-    Accepted, Applied, Batch, Commit, Delivery, DeliveryFilter, DeliveryState, Lane, LaneMark, Located, Op, Portal,
-    Seq, Store, StoreError,
+    Accepted, Applied, Batch, Commit, Copied, Delivery, DeliveryFilter, DeliveryState, Lane, LaneMark, Located, Op,
+    Portal, Seq, Store, StoreError,
 };

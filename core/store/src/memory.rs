@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use viaduct_model::{Cursor, Event, MessageId, MirrorName, Place};
 
 use crate::api::{
-    Accepted, Applied, Batch, Commit, Delivery, DeliveryFilter, Lane, LaneMark, Located, Op, Portal, Seq, Store,
-    StoreError,
+    Accepted, Applied, Batch, Commit, Copied, Delivery, DeliveryFilter, Lane, LaneMark, Located, Op, Portal, Seq,
+    Store, StoreError,
 };
 use crate::embedded::{list_limit, sort_deliveries};
 use crate::prepare::prepare;
@@ -24,7 +24,7 @@ struct Tables {
     journal: BTreeMap<(MirrorName, Seq), Event>,
     last: BTreeMap<MirrorName, Seq>,
     map: BTreeMap<(Place, MessageId), Located>,
-    copies: BTreeMap<(MirrorName, Seq, Place), Vec<MessageId>>,
+    copies: BTreeMap<(MirrorName, Seq), Vec<(Place, MessageId)>>,
     lanes: BTreeMap<Lane, LaneMark>,
     deliveries: BTreeMap<(Lane, Seq), Delivery>,
     cursors: BTreeMap<Place, Cursor>,
@@ -67,23 +67,17 @@ impl Tables {
                 let mark = self.lanes.entry(lane).or_default();
                 mark.begun = through.max(mark.settled);
             }
-            Op::Settle { lane, seq, ids, record } => {
+            Op::Settle {
+                lane,
+                seq,
+                copied,
+                record,
+            } => {
                 let mark = self.lanes.entry(lane.clone()).or_default();
                 mark.settled = mark.settled.max(seq);
                 mark.begun = mark.begun.max(mark.settled);
-                for id in ids {
-                    let located = Located {
-                        mirror: lane.mirror.clone(),
-                        seq,
-                    };
-                    self.map.insert((lane.to.clone(), id.clone()), located);
-                    let copies = self
-                        .copies
-                        .entry((lane.mirror.clone(), seq, lane.to.clone()))
-                        .or_default();
-                    if !copies.contains(&id) {
-                        copies.push(id);
-                    }
+                if let Some(copied) = copied {
+                    self.copied(&lane, seq, copied);
                 }
                 if let Some((state, reason, at)) = record {
                     self.deliveries.insert(
@@ -131,6 +125,24 @@ impl Tables {
         None
     }
 
+    fn copied(&mut self, lane: &Lane, seq: Seq, copied: Copied) {
+        let all = self
+            .copies
+            .entry((lane.mirror.clone(), seq))
+            .or_insert_with(|| vec![(copied.from, copied.id)]);
+        for id in copied.ids {
+            let located = Located {
+                mirror: lane.mirror.clone(),
+                seq,
+            };
+            let copy = (lane.to.clone(), id);
+            self.map.insert(copy.clone(), located);
+            if !all.contains(&copy) {
+                all.push(copy);
+            }
+        }
+    }
+
     fn accept(&mut self, mirror: MirrorName, event: Event) -> Accepted {
         if let Some(cursor) = event.cursor.clone() {
             self.cursors.insert(event.place.clone(), cursor);
@@ -142,8 +154,6 @@ impl Tables {
         let last = self.last.entry(mirror.clone()).or_default();
         last.0 = last.0.saturating_add(1);
         let seq = *last;
-        self.copies
-            .insert((mirror.clone(), seq, event.place.clone()), vec![event.id.clone()]);
         self.map.insert(
             key,
             Located {
@@ -197,11 +207,15 @@ impl Store for MemoryStore {
 
     async fn copies(&self, mirror: &MirrorName, seq: Seq, place: &Place) -> Result<Vec<MessageId>, StoreError> {
         self.read(|tables| {
-            tables
-                .copies
-                .get(&(mirror.clone(), seq, place.clone()))
-                .cloned()
-                .unwrap_or_default()
+            let key = (mirror.clone(), seq);
+            match (tables.copies.get(&key), tables.journal.get(&key)) {
+                (Some(copies), _) => copies
+                    .iter()
+                    .filter_map(|(at, id)| (at == place).then(|| id.clone()))
+                    .collect(),
+                (None, Some(event)) if event.place == *place => vec![event.id.clone()],
+                _ => Vec::new(),
+            }
         })
     }
 

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use viaduct_model::{Cursor, MessageId, MirrorName, Place, Timestamp};
 
-use crate::api::{Batch, DeliveryState, Lane, Op, Portal, Seq, StoreError};
+use crate::api::{Batch, Copied, DeliveryState, Lane, Op, Portal, Seq, StoreError};
 
 /// The largest value the store takes, in bytes: an event or portal as JSON, a session's value, a cursor, the ids of one
 /// event at one place together.
@@ -44,7 +44,7 @@ pub(crate) enum Change {
     Settle {
         lane: Lane,
         seq: Seq,
-        ids: Vec<MessageId>,
+        copied: Option<Copied>,
         record: Option<Vec<u8>>,
     },
     Forget {
@@ -119,11 +119,21 @@ fn change(op: Op) -> Result<Change, StoreError> {
             }
         }
         Op::Begin { lane, through } => Change::Begin { lane, through },
-        Op::Settle { lane, seq, ids, record } => {
+        Op::Settle {
+            lane,
+            seq,
+            copied,
+            record,
+        } => {
             let record = record
                 .map(|(state, reason, at)| json(&Record { state, reason, at }))
                 .transpose()?;
-            Change::Settle { lane, seq, ids, record }
+            Change::Settle {
+                lane,
+                seq,
+                copied,
+                record,
+            }
         }
         Op::Forget { lane, seq } => Change::Forget { lane, seq },
         Op::Open { lane } => Change::Open { lane },
@@ -152,8 +162,16 @@ fn change(op: Op) -> Result<Change, StoreError> {
 fn size(change: &Change) -> usize {
     match change {
         Change::Accept { event, cursor, .. } => event.len() + cursor.as_ref().map_or(0, String::len),
-        Change::Settle { ids, record, .. } => {
-            ids.iter().map(|id| OVERHEAD + 2 * id.as_str().len()).sum::<usize>() + record.as_ref().map_or(0, Vec::len)
+        Change::Settle { copied, record, .. } => {
+            let ids = |copied: &Copied| -> usize {
+                let at_destination = copied
+                    .ids
+                    .iter()
+                    .map(|id| OVERHEAD + 2 * id.as_str().len())
+                    .sum::<usize>();
+                copied.id.as_str().len() + at_destination
+            };
+            copied.as_ref().map_or(0, ids) + record.as_ref().map_or(0, Vec::len)
         }
         Change::Cursor { cursor, .. } => cursor.len(),
         Change::PutPortal { portal, .. } => portal.len(),

@@ -12,7 +12,7 @@ use viaduct_model::{
     ChannelId, Content, Event, Message, MessageId, MirrorName, NetworkName, Person, PersonId, Place, Timestamp,
 };
 
-use crate::api::{Applied, Batch, Lane, Op, Store, StoreError};
+use crate::api::{Applied, Batch, Copied, Lane, Op, Store, StoreError};
 
 pub use model::model;
 
@@ -35,6 +35,15 @@ pub fn place(channel: &str) -> Place {
 /// A message id.
 pub fn id(id: &str) -> MessageId {
     MessageId::new(id).unwrap()
+}
+
+/// What arrived of an event with this place and id.
+pub fn copied(from: &str, number: &str, ids: &[&str]) -> Option<Copied> {
+    Some(Copied {
+        from: place(from),
+        id: id(number),
+        ids: ids.iter().map(|text| id(text)).collect(),
+    })
 }
 
 /// A lane.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use viaduct_store::suite::{accept, commit, event, id, lane, mirror, place};
+use viaduct_store::suite::{accept, commit, copied, event, id, lane, mirror, place};
 use viaduct_store::{Op, Seq, SledStore, Store, StoreOptions};
 
 const FOLDER: &str = "VIADUCT_KILL_FOLDER";
@@ -46,7 +46,7 @@ fn batch(task: u64, number: u64) -> Vec<Op> {
         Op::Settle {
             lane: lane(&name, "to"),
             seq: Seq(number),
-            ids: vec![id(&format!("{task}/{number}"))],
+            copied: copied(&at, &format!("e{number}"), &[&format!("{task}/{number}")]),
             record: None,
         },
     ]

@@ -47,7 +47,7 @@ fn batch(task: u64, number: u64) -> Vec<Op> {
         Op::Settle {
             lane: lane(&name, "to"),
             seq: Seq(number),
-            ids: Vec::new(),
+            copied: None,
             record: None,
         },
     ]

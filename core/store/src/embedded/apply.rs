@@ -6,7 +6,7 @@ use super::large::{self, Get};
 use super::layout::{self, Extent, Number};
 use super::names::Names;
 use super::overlay::Overlay;
-use crate::api::{Accepted, Applied, Lane, LaneMark, Seq, StoreError};
+use crate::api::{Accepted, Applied, Copied, Lane, LaneMark, Seq, StoreError};
 use crate::prepare::{Change, value_bound};
 
 /// Applies batches to the overlay of one group.
@@ -55,7 +55,12 @@ impl<'a> Group<'a> {
                 let lane = self.lane(&lane)?;
                 self.mark(lane, |mark| mark.begun = through.max(mark.settled))
             }
-            Change::Settle { lane, seq, ids, record } => self.settle(&lane, seq, &ids, record.as_deref()),
+            Change::Settle {
+                lane,
+                seq,
+                copied,
+                record,
+            } => self.settle(&lane, seq, copied.as_ref(), record.as_deref()),
             Change::Forget { lane, seq } => {
                 let (mirror, place) = self.lane(&lane)?;
                 large::remove(&mut self.overlay, layout::delivery(mirror, place, seq))
@@ -121,8 +126,6 @@ impl<'a> Group<'a> {
         self.overlay.put(layout::mirror(mirror), extent.encode());
         self.overlay.put(map, layout::encode_located(mirror, seq));
         large::put_new(&mut self.overlay, layout::journal(mirror, seq), event)?;
-        let ids = layout::encode_ids(std::slice::from_ref(id));
-        large::put_new(&mut self.overlay, layout::copies(mirror, seq, place), &ids)?;
         Ok(Accepted::New(seq))
     }
 
@@ -141,33 +144,46 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    fn settle(&mut self, lane: &Lane, seq: Seq, ids: &[MessageId], record: Option<&[u8]>) -> Result<(), StoreError> {
+    fn settle(
+        &mut self,
+        lane: &Lane,
+        seq: Seq,
+        copied: Option<&Copied>,
+        record: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
         let (mirror, place) = self.lane(lane)?;
         self.mark((mirror, place), |mark| {
             mark.settled = mark.settled.max(seq);
             mark.begun = mark.begun.max(mark.settled);
         })?;
-        if !ids.is_empty() {
-            let key = layout::copies(mirror, seq, place);
-            let mut all = match large::get(&self.overlay, &key)? {
-                Some(bytes) => layout::decode_ids(&bytes)?,
-                None => Vec::new(),
-            };
-            for id in ids {
-                if !all.contains(id) {
-                    all.push(id.clone());
-                }
-                self.overlay
-                    .put(layout::map(place, id), layout::encode_located(mirror, seq));
-            }
-            let bytes = layout::encode_ids(&all);
-            value_bound(bytes.len())?;
-            large::put(&mut self.overlay, key, &bytes)?;
+        if let Some(copied) = copied {
+            self.copied(mirror, place, seq, copied)?;
         }
         match record {
             Some(record) => large::put(&mut self.overlay, layout::delivery(mirror, place, seq), record),
             None => Ok(()),
         }
+    }
+
+    fn copied(&mut self, mirror: Number, place: Number, seq: Seq, copied: &Copied) -> Result<(), StoreError> {
+        let key = layout::copies(mirror, seq);
+        let mut all = match large::get(&self.overlay, &key)? {
+            Some(bytes) => layout::decode_copies(&bytes)?,
+            None => vec![(
+                self.names.intern_place(&mut self.overlay, &copied.from)?,
+                copied.id.clone(),
+            )],
+        };
+        for id in &copied.ids {
+            if !all.iter().any(|(at, known)| *at == place && known == id) {
+                all.push((place, id.clone()));
+            }
+            self.overlay
+                .put(layout::map(place, id), layout::encode_located(mirror, seq));
+        }
+        let bytes = layout::encode_copies(&all);
+        value_bound(bytes.len())?;
+        large::put(&mut self.overlay, key, &bytes)
     }
 
     fn open(&mut self, lane: &Lane) -> Result<(), StoreError> {

@@ -23,7 +23,7 @@ pub(crate) mod table {
     pub(crate) const MAP: u8 = b'i';
     /// (mirror, seq) → event.
     pub(crate) const JOURNAL: u8 = b'j';
-    /// (mirror, seq, place) → ids.
+    /// (mirror, seq) → (place, id) of the source and of every copy.
     pub(crate) const COPIES: u8 = b'k';
     /// (mirror, place) → lane mark.
     pub(crate) const LANE: u8 = b'l';
@@ -80,11 +80,8 @@ pub(crate) fn map(place: Number, id: &MessageId) -> IVec {
     }
 }
 
-pub(crate) fn copies(mirror: Number, seq: Seq, place: Number) -> IVec {
-    key(
-        table::COPIES,
-        &[&mirror.to_be_bytes(), &seq.0.to_be_bytes(), &place.to_be_bytes()],
-    )
+pub(crate) fn copies(mirror: Number, seq: Seq) -> IVec {
+    key(table::COPIES, &[&mirror.to_be_bytes(), &seq.0.to_be_bytes()])
 }
 
 pub(crate) fn lane(mirror: Number, place: Number) -> IVec {
@@ -231,30 +228,38 @@ pub(crate) fn decode_number(bytes: &[u8]) -> Result<u64, StoreError> {
     Ok(number)
 }
 
-pub(crate) fn encode_ids(ids: &[MessageId]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for id in ids {
+pub(crate) fn encode_copies(copies: &[(Number, MessageId)]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(copies.iter().map(|(_, id)| 6 + id.as_str().len()).sum());
+    for (place, id) in copies {
         let bytes = id.as_str().as_bytes();
+        out.extend_from_slice(&place.to_be_bytes());
         out.extend_from_slice(&u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes());
         out.extend_from_slice(bytes);
     }
     out
 }
 
-pub(crate) fn decode_ids(mut bytes: &[u8]) -> Result<Vec<MessageId>, StoreError> {
-    let mut ids = Vec::new();
-    while let Some((length, rest)) = bytes.split_first_chunk::<2>() {
-        let (id, rest) = rest
-            .split_at_checked(usize::from(u16::from_be_bytes(*length)))
-            .ok_or_else(garbled)?;
-        let id = std::str::from_utf8(id)
-            .ok()
-            .and_then(|id| MessageId::new(id).ok())
-            .ok_or_else(garbled)?;
-        ids.push(id);
+pub(crate) fn decode_copies(mut bytes: &[u8]) -> Result<Vec<(Number, MessageId)>, StoreError> {
+    let mut copies = Vec::new();
+    while let Some((place, rest)) = bytes.split_first_chunk::<4>() {
+        let (id, rest) = decode_id(rest)?;
+        copies.push((Number::from_be_bytes(*place), id));
         bytes = rest;
     }
-    Ok(ids)
+    Ok(copies)
+}
+
+/// An id with its length before it, and what comes after it.
+pub(crate) fn decode_id(bytes: &[u8]) -> Result<(MessageId, &[u8]), StoreError> {
+    let (length, rest) = bytes.split_first_chunk::<2>().ok_or_else(garbled)?;
+    let (id, rest) = rest
+        .split_at_checked(usize::from(u16::from_be_bytes(*length)))
+        .ok_or_else(garbled)?;
+    let id = std::str::from_utf8(id)
+        .ok()
+        .and_then(|id| MessageId::new(id).ok())
+        .ok_or_else(garbled)?;
+    Ok((id, rest))
 }
 
 /// Numbers of one value, each with its significant bytes only: a length, then big-endian bytes.
@@ -307,15 +312,15 @@ mod tests {
         #[test]
         fn decoding_is_total(bytes: Vec<u8>) {
             Extent::decode(&bytes).ok();
-            decode_ids(&bytes).ok();
+            decode_copies(&bytes).ok();
             state_parts(&bytes);
             delivery_parts(&bytes);
         }
 
         #[test]
-        fn ids_come_back(ids in proptest::collection::vec("[a-zé]{1,300}", 0..6)) {
-            let ids: Vec<_> = ids.iter().map(|id| MessageId::new(id).unwrap()).collect();
-            prop_assert_eq!(decode_ids(&encode_ids(&ids)).unwrap(), ids);
+        fn copies_come_back(copies in proptest::collection::vec((any::<Number>(), "[a-zé]{1,300}"), 0..6)) {
+            let copies: Vec<_> = copies.iter().map(|(at, id)| (*at, MessageId::new(id).unwrap())).collect();
+            prop_assert_eq!(decode_copies(&encode_copies(&copies)).unwrap(), copies);
         }
 
         #[test]

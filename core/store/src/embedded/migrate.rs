@@ -3,21 +3,25 @@
 //! Each step changes what it must and the schema's number in one atomic batch, so that a step is done or not. To add one:
 //! raise [`SCHEMA`], append a function to [`STEPS`], and add a test that makes a store of the schema before it.
 
-use sled::{Batch, IVec};
-use tracing::info;
+use std::collections::BTreeMap;
 
-use super::large::Get;
-use super::layout::{self, Extent, garbled, table};
+use sled::IVec;
+use tracing::info;
+use viaduct_model::MessageId;
+
+use super::large::{self, Get};
+use super::layout::{self, Extent, Number, garbled, table};
+use super::overlay::Overlay;
 use super::{failure, layout::decode_number};
 use crate::api::{Seq, StoreError};
 
 /// The schema this version writes.
-pub(crate) const SCHEMA: u32 = 2;
+pub(crate) const SCHEMA: u32 = 3;
 
-type Step = fn(&sled::Tree, &mut Batch) -> Result<(), StoreError>;
+type Step = fn(&sled::Tree, &mut Overlay<'_>) -> Result<(), StoreError>;
 
 /// The step at index n leads from schema n + 1 to n + 2.
-const STEPS: [Step; SCHEMA as usize - 1] = [journal_extents];
+const STEPS: [Step; SCHEMA as usize - 1] = [journal_extents, copies_together];
 
 /// Runs the steps a store still needs; whether there were any.
 pub(crate) fn run(tree: &sled::Tree) -> Result<bool, StoreError> {
@@ -31,10 +35,10 @@ pub(crate) fn run(tree: &sled::Tree) -> Result<bool, StoreError> {
         if from < found {
             continue;
         }
-        let mut batch = Batch::default();
-        step(tree, &mut batch)?;
-        batch.insert(layout::SCHEMA, layout::encode_number(from + 1));
-        tree.apply_batch(batch).map_err(failure)?;
+        let mut overlay = Overlay::new(tree);
+        step(tree, &mut overlay)?;
+        overlay.put(IVec::from(layout::SCHEMA), layout::encode_number(from + 1));
+        tree.apply_batch(overlay.into_batch()).map_err(failure)?;
         info!(from, to = from + 1, "The store was migrated.");
         ran = true;
     }
@@ -42,11 +46,11 @@ pub(crate) fn run(tree: &sled::Tree) -> Result<bool, StoreError> {
 }
 
 /// Schema 1 knew of each mirror only its last entry, as eight big-endian bytes, and never dropped any.
-fn journal_extents(tree: &sled::Tree, batch: &mut Batch) -> Result<(), StoreError> {
+fn journal_extents(tree: &sled::Tree, overlay: &mut Overlay<'_>) -> Result<(), StoreError> {
     for entry in tree.scan_prefix([table::MIRROR]) {
         let (key, value) = entry.map_err(failure)?;
         let last = Seq(u64::from_be_bytes(value.as_ref().try_into().map_err(|_| garbled())?));
-        batch.insert::<IVec, IVec>(
+        overlay.put(
             key,
             Extent {
                 last,
@@ -54,6 +58,28 @@ fn journal_extents(tree: &sled::Tree, batch: &mut Batch) -> Result<(), StoreErro
             }
             .encode(),
         );
+    }
+    Ok(())
+}
+
+/// Schema 2 kept the ids of an entry under a key of their own for each place.
+fn copies_together(tree: &sled::Tree, overlay: &mut Overlay<'_>) -> Result<(), StoreError> {
+    let mut entries: BTreeMap<Vec<u8>, Vec<(Number, MessageId)>> = BTreeMap::new();
+    for found in tree.scan_prefix([table::COPIES]) {
+        let (key, _) = found.map_err(failure)?;
+        let (head, place) = key.split_last_chunk::<4>().ok_or_else(garbled)?;
+        let value = large::get(tree, &key)?.ok_or_else(garbled)?;
+        let copies = entries.entry(head.to_vec()).or_default();
+        let mut rest = value.as_slice();
+        while !rest.is_empty() {
+            let (id, after) = layout::decode_id(rest)?;
+            copies.push((Number::from_be_bytes(*place), id));
+            rest = after;
+        }
+        large::remove(overlay, key)?;
+    }
+    for (key, copies) in entries {
+        large::put_new(overlay, IVec::from(key), &layout::encode_copies(&copies))?;
     }
     Ok(())
 }

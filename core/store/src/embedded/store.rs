@@ -236,14 +236,29 @@ impl Store for SledStore {
 
     async fn copies(&self, mirror: &MirrorName, seq: Seq, place: &Place) -> Result<Vec<MessageId>, StoreError> {
         let tree = self.shared.db()?;
-        let mirror = self.shared.names.mirror(&tree, mirror)?;
-        let Some((mirror, place)) = mirror.zip(self.shared.names.place(&tree, place)?) else {
+        let Some((number, extent)) = self.mirror(&tree, mirror)? else {
             return Ok(Vec::new());
         };
-        match large::get(&*tree, &layout::copies(mirror, seq, place))? {
-            Some(bytes) => layout::decode_ids(&bytes),
-            None => Ok(Vec::new()),
+        if let Some(bytes) = large::get(&*tree, &layout::copies(number, seq))? {
+            let place = self.shared.names.place(&tree, place)?;
+            return Ok(layout::decode_copies(&bytes)?
+                .into_iter()
+                .filter_map(|(at, id)| (Some(at) == place).then_some(id))
+                .collect());
         }
+        // It has not arrived anywhere yet: there is only its source.
+        if seq <= extent.trimmed {
+            return Ok(Vec::new());
+        }
+        let Some(bytes) = large::get(&*tree, &layout::journal(number, seq))? else {
+            return Ok(Vec::new());
+        };
+        let event: Event = json(&bytes)?;
+        Ok(if event.place == *place {
+            vec![event.id]
+        } else {
+            Vec::new()
+        })
     }
 
     async fn delivery(&self, lane: &Lane, seq: Seq) -> Result<Option<Delivery>, StoreError> {

@@ -1,12 +1,13 @@
 //! Tests that need to see what lies inside.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::layout::{self, Extent, table};
 use super::marker::{self, Left, Mark, Marker, Watermark};
 use super::{SledStore, StoreOptions, migrate};
 use crate::api::{Op, Seq, Store};
-use crate::suite::{accept, commit, event, mirror};
+use crate::suite::{accept, commit, copied, event, id, lane, mirror, place};
 
 fn sled_at(path: &Path) -> sled::Db {
     // The store that was dropped just now may not have let go yet.
@@ -19,7 +20,7 @@ fn sled_at(path: &Path) -> sled::Db {
     panic!("sled cannot be opened at {}", path.display());
 }
 
-/// Makes a store of schema 1 out of one of schema 2.
+/// Makes a store of schema 1 out of one of this schema.
 async fn schema_one(path: &Path) {
     let store = SledStore::open(path, &StoreOptions::default()).unwrap();
     for n in 0..5 {
@@ -27,6 +28,15 @@ async fn schema_one(path: &Path) {
             .await
             .unwrap();
     }
+    let settle = |to, ids: &[&str]| Op::Settle {
+        lane: lane("a", to),
+        seq: Seq(3),
+        copied: copied("x", "m2", ids),
+        record: None,
+    };
+    commit(&store, vec![settle("y", &["p1", "p2"]), settle("z", &["q"])])
+        .await
+        .unwrap();
     store.close().await.unwrap();
     drop(store);
     let db = sled_at(path);
@@ -34,6 +44,20 @@ async fn schema_one(path: &Path) {
         let (key, value) = entry.unwrap();
         let last = Extent::decode(&value).unwrap().last;
         db.insert(key, &last.0.to_be_bytes()).unwrap();
+    }
+    for entry in db.scan_prefix([table::COPIES]) {
+        let (key, value) = entry.unwrap();
+        let mut places: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+        for (place, id) in layout::decode_copies(&value[1..]).unwrap() {
+            let ids = places.entry(place).or_insert_with(|| vec![value[0]]);
+            let id = id.as_str().as_bytes();
+            ids.extend_from_slice(&u16::try_from(id.len()).unwrap().to_be_bytes());
+            ids.extend_from_slice(id);
+        }
+        db.remove(&key).unwrap();
+        for (place, ids) in places {
+            db.insert([&key[..], &place.to_be_bytes()].concat(), ids).unwrap();
+        }
     }
     db.insert(layout::SCHEMA, layout::encode_number(1)).unwrap();
     db.flush().unwrap();
@@ -55,6 +79,13 @@ async fn an_older_store_is_migrated() {
     let store = SledStore::open(folder.path(), &StoreOptions::default()).unwrap();
     assert_eq!(store.last(&mirror("a")).await, Ok(Seq(5)));
     assert_eq!(store.journal(&mirror("a"), Seq(0), 10).await.unwrap().len(), 5);
+    for (at, ids) in [
+        ("x", vec![id("m2")]),
+        ("y", vec![id("p1"), id("p2")]),
+        ("z", vec![id("q")]),
+    ] {
+        assert_eq!(store.copies(&mirror("a"), Seq(3), &place(at)).await, Ok(ids));
+    }
     commit(
         &store,
         vec![Op::Trim {

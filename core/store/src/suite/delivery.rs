@@ -2,7 +2,7 @@
 
 use viaduct_model::Timestamp;
 
-use super::{accept, done, event, id, lane, mirror, place};
+use super::{accept, copied, done, event, id, lane, mirror, place};
 use crate::api::{Accepted, Delivery, DeliveryFilter, DeliveryState, LaneMark, Located, Op, Seq, Store};
 
 pub(super) async fn marks_never_move_back(store: &dyn Store) {
@@ -10,7 +10,7 @@ pub(super) async fn marks_never_move_back(store: &dyn Store) {
     let settle = |seq| Op::Settle {
         lane: lane("a", "y"),
         seq: Seq(seq),
-        ids: Vec::new(),
+        copied: None,
         record: None,
     };
     assert_eq!(store.lane(&way).await.unwrap(), None);
@@ -81,7 +81,7 @@ pub(super) async fn settling_maps_and_copies(store: &dyn Store) {
     let settle = |ids: &[&str]| Op::Settle {
         lane: lane("a", "y"),
         seq: Seq(1),
-        ids: ids.iter().map(|text| id(text)).collect(),
+        copied: copied("x", "m1", ids),
         record: None,
     };
     done(store, vec![settle(&["p1", "p2"])]).await;
@@ -120,7 +120,7 @@ pub(super) async fn records_are_kept_listed_and_forgotten(store: &dyn Store) {
     let settle = |name: &str, to: &str, seq, state, at| Op::Settle {
         lane: lane(name, to),
         seq: Seq(seq),
-        ids: Vec::new(),
+        copied: None,
         record: Some((state, format!("because {seq}"), Timestamp(at))),
     };
     done(
@@ -175,7 +175,7 @@ pub(super) async fn records_are_kept_listed_and_forgotten(store: &dyn Store) {
         vec![Op::Settle {
             lane: lane("a", "y"),
             seq: Seq(2),
-            ids: vec![id("q")],
+            copied: copied("x", "m2", &["q"]),
             record: None,
         }],
     )

@@ -1,6 +1,6 @@
 //! Accepting, numbering, trimming.
 
-use super::{accept, done, event, id, lane, mirror, place, state};
+use super::{accept, copied, done, event, id, lane, mirror, place, state};
 use crate::api::{Accepted, Located, Op, Seq, Store};
 
 pub(super) async fn journal_is_numbered_and_paged(store: &dyn Store) {
@@ -84,6 +84,13 @@ pub(super) async fn trimming_keeps_map_and_copies(store: &dyn Store) {
         .collect();
     done(store, events).await;
     done(store, vec![accept("b", event("y", "n1", "other"))]).await;
+    let arrived = Op::Settle {
+        lane: lane("a", "y"),
+        seq: Seq(3),
+        copied: copied("x", "m3", &["p3"]),
+        record: None,
+    };
+    done(store, vec![arrived]).await;
     let trim = |through| Op::Trim {
         mirror: mirror("a"),
         through: Seq(through),
@@ -111,6 +118,10 @@ pub(super) async fn trimming_keeps_map_and_copies(store: &dyn Store) {
         vec![id("m3")]
     );
     assert_eq!(
+        store.copies(&mirror("a"), Seq(3), &place("y")).await.unwrap(),
+        vec![id("p3")]
+    );
+    assert_eq!(
         done(store, vec![accept("a", event("x", "m3", "again"))]).await,
         vec![Accepted::Duplicate(Seq(3))]
     );
@@ -133,7 +144,7 @@ pub(super) async fn a_batch_sees_its_own_changes(store: &dyn Store) {
             Op::Settle {
                 lane: lane("a", "y"),
                 seq: Seq(1),
-                ids: vec![id("p1")],
+                copied: copied("x", "m1", &["p1"]),
                 record: None,
             },
             accept("a", event("y", "p1", "echo")),

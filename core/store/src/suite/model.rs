@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use viaduct_model::Timestamp;
 
-use super::{accept, event, id, lane, mirror, place};
+use super::{accept, copied, event, id, lane, mirror, place};
 use crate::api::{Batch, DeliveryFilter, DeliveryState, Op, Portal, Seq, Store};
 use crate::memory::MemoryStore;
 
@@ -54,7 +54,9 @@ fn op() -> impl Strategy<Value = Op> {
         }),
         2 => (name(), at(), seq()).prop_map(|(n, p, through)| Op::Begin { lane: lane(n, p), through }),
         5 => (name(), at(), seq(), proptest::collection::vec(number(), 0..3), outcome()).prop_map(|(n, p, seq, ids, record)| {
-            Op::Settle { lane: lane(n, p), seq, ids: ids.iter().map(|text| id(text)).collect(), record }
+            let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+            let copied = if ids.is_empty() { None } else { copied("x", "m0", &ids) };
+            Op::Settle { lane: lane(n, p), seq, copied, record }
         }),
         1 => (name(), at(), seq()).prop_map(|(n, p, seq)| Op::Forget { lane: lane(n, p), seq }),
         1 => (name(), at()).prop_map(|(n, p)| Op::Open { lane: lane(n, p) }),
