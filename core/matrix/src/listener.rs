@@ -1,6 +1,7 @@
 //! What the homeserver calls: transactions, pings, questions about users and aliases.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -15,6 +16,12 @@ use serde_json::json;
 
 use crate::intake::Rejected;
 use crate::{Homeserver, metric};
+
+/// How long a homeserver waits for its answer while the store cannot be written: shorter than what homeservers and proxies
+/// bear, so that it is told instead of left hanging.
+const PATIENCE: Duration = Duration::from_secs(25);
+/// How many transactions may wait for the store. A homeserver sends one at a time; the others are its repetitions.
+pub(crate) const TAKING: usize = 4;
 
 /// An error as Matrix words it.
 struct MatrixError(StatusCode, &'static str, &'static str);
@@ -36,6 +43,11 @@ const TOO_LARGE: MatrixError = MatrixError(
     "The transaction is too large",
 );
 const STOPPING: MatrixError = MatrixError(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", "The hub is stopping");
+const NOT_STORED: MatrixError = MatrixError(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "M_UNKNOWN",
+    "The transaction could not be stored yet; send it again",
+);
 const NOT_FOUND: MatrixError = MatrixError(StatusCode::NOT_FOUND, "M_NOT_FOUND", "Not known here");
 const UNRECOGNISED: MatrixError = MatrixError(StatusCode::NOT_FOUND, "M_UNRECOGNIZED", "No such endpoint");
 const WRONG_METHOD: MatrixError = MatrixError(StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED", "Not with this method");
@@ -106,8 +118,21 @@ async fn transaction(State(homeserver): State<Arc<Homeserver>>, Path(id): Path<S
             };
         }
     };
+    // One that waits for the store keeps its body in memory, and so do its repetitions.
+    let Ok(permit) = homeserver.taking.clone().try_acquire_owned() else {
+        metric::transaction("waiting");
+        return NOT_STORED.into_response();
+    };
     // In a task of its own: a homeserver that hangs up must not leave a transaction half taken in.
-    let taken = tokio::spawn(async move { homeserver.take_in(&id, &bytes).await }).await;
+    let taking = tokio::spawn(async move {
+        let taken = homeserver.take_in(&id, &bytes).await;
+        drop(permit);
+        taken
+    });
+    let Ok(taken) = tokio::time::timeout(PATIENCE, taking).await else {
+        metric::transaction("waiting");
+        return NOT_STORED.into_response();
+    };
     match taken {
         Ok(Ok(())) => axum::Json(json!({})).into_response(),
         Ok(Err(Rejected::NotJson)) => {

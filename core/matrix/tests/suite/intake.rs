@@ -76,6 +76,38 @@ async fn a_hub_that_cannot_store_does_not_acknowledge() {
 }
 
 #[tokio::test]
+async fn a_homeserver_is_told_when_its_transaction_cannot_be_stored_for_long() {
+    let world = World::start().await;
+    *world.hub.slow.lock().unwrap() = Some(Vec::new());
+    let body = json!({ "events": [said("!room1", "$1", "one")] });
+    let push = world.push("t1", body.clone());
+    tokio::pin!(push);
+    let waits = |world: &World| {
+        world
+            .hub
+            .slow
+            .lock()
+            .unwrap()
+            .as_ref()
+            .is_some_and(|waiting| !waiting.is_empty())
+    };
+    tokio::select! {
+        _ = &mut push => panic!("acknowledged before it was stored"),
+        () = world.until(waits) => {}
+    }
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(26)).await;
+    tokio::time::resume();
+    let (status, answer) = push.await;
+    assert_eq!((status, answer["errcode"].as_str()), (503, Some("M_UNKNOWN")));
+    // The disk has room again: what comes next is stored.
+    for ticket in world.hub.slow.lock().unwrap().take().unwrap() {
+        ticket.send(()).ok();
+    }
+    assert_eq!(world.push("t1", body).await.0, 200);
+}
+
+#[tokio::test]
 async fn wrong_requests_get_the_right_errors() {
     let world = World::start().await;
     let path = "/_matrix/app/v1/transactions/x";
