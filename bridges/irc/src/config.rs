@@ -79,6 +79,10 @@ pub struct Section {
     /// What a person is recognised by.
     #[serde(default)]
     pub identify: Identify,
+    /// How people of this network are called elsewhere: `{nick}`, `{realname}` and `{account}` are replaced. Whoever has
+    /// not told one of them is called by the nick.
+    #[serde(default = "defaults::display")]
+    pub display: String,
 }
 
 /// Where the server is.
@@ -127,7 +131,7 @@ pub struct Sasl {
     /// How.
     #[serde(default)]
     pub mechanism: Mechanism,
-    /// The account's name.
+    /// The account's name. Not needed with `external`, where the certificate says whose it is.
     #[serde(default)]
     pub account: String,
     /// The password itself; better `password_file`.
@@ -180,7 +184,8 @@ pub struct WebIrc {
     /// The gateway's name, as agreed with the server's administrator.
     #[serde(default = "defaults::gateway")]
     pub gateway: String,
-    /// The host name shown for everybody; `{localpart}` and `{domain}` are replaced.
+    /// The host name shown for everybody; `{localpart}` and `{domain}` are replaced. Some servers, such as `InspIRCd`, show
+    /// the address instead.
     pub hostname: String,
     /// The address shown for everybody.
     #[serde(default = "defaults::webirc_address")]
@@ -380,6 +385,9 @@ mod defaults {
     }
     pub(super) fn realname() -> String {
         "Bridge to Matrix".to_owned()
+    }
+    pub(super) fn display() -> String {
+        "{nick}".to_owned()
     }
     pub(super) fn encoding() -> String {
         "windows-1252".to_owned()

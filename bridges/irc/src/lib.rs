@@ -14,8 +14,8 @@
 //! # What counts as delivered
 //!
 //! A line is delivered when the server has echoed or acknowledged it (`echo-message`, `labeled-response`), or, without
-//! those, when it has answered a PING that was sent behind the line: servers handle a connection's lines in order and
-//! refusals come before that answer. A connection that ends between writing and answer leaves the outcome unknown, for IRC
+//! those, when the reader sees a puppet's line in the channel, or when the server has answered a PING that was sent behind
+//! the line: servers handle a connection's lines in order and refusals come before that answer. A connection that ends between writing and answer leaves the outcome unknown, for IRC
 //! cannot be asked; see [`client::confirm`].
 //!
 //! # Extending

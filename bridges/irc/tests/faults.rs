@@ -18,13 +18,7 @@ use viaduct_bridge::{Connection, Failure};
 use viaduct_model::{ChannelId, Content, Membership};
 
 fn section(port: u16, puppets: bool) -> Value {
-    json!({
-        "server": {"host": "127.0.0.1", "port": port},
-        "tls": {"enabled": false},
-        "pacing": "off",
-        "puppets": {"enabled": puppets},
-        "connect": {"retry": 1, "timeout": 5},
-    })
+    support::section(port, &json!({"puppets": {"enabled": puppets}}))
 }
 
 #[tokio::test]
@@ -149,82 +143,6 @@ async fn a_netsplit_is_an_absence_and_the_return_is_silent() {
         )
     };
     assert_eq!(hub.inbox.events().iter().filter(joins).count(), 1);
-    hub.stop().await;
-}
-
-#[tokio::test]
-async fn what_was_missed_is_fetched_before_what_is_live() {
-    let history = (0..3).map(|number| {
-        format!("time=2026-01-01T00:00:0{number}.000Z;msgid=h{number} :ann!a@b PRIVMSG #one :missed {number}")
-    });
-    let key = "0123456789abcdef0123456789abcdef";
-    let own = format!("time=2026-01-01T00:00:04.000Z;msgid=h4;+viaduct/key={key} :viaduct!a@b PRIVMSG #one :ours");
-    let forged = format!("time=2026-01-01T00:00:05.000Z;msgid=h5;+viaduct/key={key} :eve!a@b PRIVMSG #one :forged");
-    let script = Script {
-        capabilities: "message-tags server-time batch draft/chathistory",
-        history: history.chain([own, forged]).collect(),
-        ..Script::default()
-    };
-    let fake = Fake::start(script).await;
-    let hub = Hub::start_at(section(fake.port, false), &["#one"], Some("2026-01-01T00:00:00.000Z")).await;
-    hub.joined("#one").await;
-    fake.tell(":ann!a@b PRIVMSG #one :live");
-    hub.heard("live").await;
-    let events = hub.inbox.events();
-    let said: Vec<_> = events
-        .iter()
-        .filter(|event| event.content.message().is_some())
-        .collect();
-    let texts: Vec<String> = said
-        .iter()
-        .map(|event| event.content.message().unwrap().body.to_plain())
-        .collect();
-    assert_eq!(texts, ["missed 0", "missed 1", "missed 2", "ours", "forged", "live"]);
-    let echoes: Vec<_> = said
-        .iter()
-        .map(|event| event.echo_of.as_ref().map(viaduct_model::DeliveryKey::as_str))
-        .collect();
-    assert_eq!(echoes, [None, None, None, Some(key), None, None]);
-    assert_eq!(
-        said.first().unwrap().cursor.as_deref(),
-        Some("2026-01-01T00:00:00.000Z")
-    );
-    assert_eq!(
-        fake.count("CHATHISTORY AFTER #one timestamp=2025-12-31T23:59:59.999Z 100"),
-        1
-    );
-    hub.stop().await;
-}
-
-#[tokio::test]
-async fn lines_that_belong_together_stay_together() {
-    let capabilities = "message-tags server-time batch draft/multiline=max-bytes=4096,max-lines=10";
-    let fake = Fake::start(Script {
-        capabilities,
-        ..Script::default()
-    })
-    .await;
-    let hub = Hub::start(section(fake.port, false), &["#one"]).await;
-    hub.joined("#one").await;
-    let lines = [
-        "@msgid=m1 :ann!a@b BATCH +x draft/multiline #one",
-        "@batch=x :ann!a@b PRIVMSG #one :first ",
-        "@batch=x;draft/multiline-concat :ann!a@b PRIVMSG #one :line",
-        "@batch=x :ann!a@b PRIVMSG #one :second",
-        ":ann!a@b BATCH -x",
-    ];
-    fake.tell(&lines.join("\r\n"));
-    let heard = hub.heard("first line\nsecond").await;
-    assert_eq!(heard.id.as_str(), "m1");
-    let receipt = hub.say("Bob", "#one", "one\ntwo").await;
-    assert_eq!(receipt.ids.len(), 1);
-    let said = fake.said.lock().unwrap().clone();
-    let sent: Vec<&String> = said.iter().skip_while(|line| !line.contains("BATCH")).take(4).collect();
-    let expected = ["BATCH +m0 draft/multiline #one", "<B", "<B", "BATCH -m0"];
-    assert!(
-        sent.iter().zip(expected).all(|(line, part)| line.contains(part)),
-        "{sent:?}"
-    );
     hub.stop().await;
 }
 
@@ -384,5 +302,47 @@ async fn hostile_lines_are_only_lines() {
     tokio::time::timeout(Duration::from_secs(1), hub.session.probe())
         .await
         .unwrap();
+    hub.stop().await;
+}
+
+/// Questions the hub asked about what became of its lines.
+fn questions(fake: &Fake) -> usize {
+    fake.count("PING vd") + fake.count("PING :vd")
+}
+
+#[tokio::test]
+async fn what_the_reader_sees_of_a_puppet_need_not_be_asked_for() {
+    let fake = Fake::start(Script {
+        relays: true,
+        ..Script::default()
+    })
+    .await;
+    let hub = Hub::start(section(fake.port, true), &["#one"]).await;
+    hub.joined("#one").await;
+    for number in 0..50 {
+        hub.say("Bob", "#one", &format!("line {number}")).await;
+    }
+    hub.deliver("Bob", "#one", message("of two\nlines")).await.unwrap();
+    assert_eq!(questions(&fake), 0);
+    // In a conversation of two the reader sees nothing.
+    hub.say("Bob", "ann:@bob:example.org", "between us").await;
+    assert_eq!(questions(&fake), 1);
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn what_nobody_sees_is_asked_for() {
+    let fake = Fake::start(Script::default()).await;
+    let hub = Hub::start(section(fake.port, true), &["#one"]).await;
+    hub.joined("#one").await;
+    hub.say("Bob", "#one", "unseen").await;
+    assert_eq!(questions(&fake), 1);
+    // From now on without waiting.
+    let since = tokio::time::Instant::now();
+    for _ in 0..5 {
+        hub.say("Bob", "#one", "unseen").await;
+    }
+    assert_eq!(questions(&fake), 6);
+    assert!(since.elapsed() < Duration::from_secs(4), "each was waited for");
     hub.stop().await;
 }

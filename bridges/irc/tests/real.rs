@@ -11,17 +11,14 @@ mod support;
 
 use serde_json::json;
 use support::person::Ircer;
-use support::{Hub, irc_person, message, section, server};
+use support::{Hub, irc_person, message, scene, section, server};
 use viaduct_bridge::{Connection, Failure};
 use viaduct_model::{Content, Membership, MessageStyle, Role};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ngircd_carries_both_ways() {
     let Some(server) = server::ngircd("").await else { return };
-    let mut ann = Ircer::connect(server.port, "ann").await;
-    ann.join("#one").await;
-    let hub = Hub::start(section(server.port, &json!({})), &["#one"]).await;
-    hub.joined("#one").await;
+    let (mut ann, hub) = scene(&server, "#one", &json!({})).await;
 
     ann.send("PRIVMSG #one :hello \u{2}there").await;
     let heard = hub.heard("hello there").await;
@@ -149,15 +146,7 @@ async fn ngircd_people_come_change_and_go() {
 
     // The hub is put out of a channel: it says so, and comes back by itself.
     ann.send("KICK #one viaduct :spam").await;
-    let id = viaduct_model::ChannelId::new("#one").unwrap();
-    hub.inbox
-        .until("the report", |_, reports| {
-            let down = |(channel, standing): &(Option<_>, Connection)| {
-                channel.as_ref() == Some(&id) && matches!(standing, Connection::Down(reason) if reason.contains("spam"))
-            };
-            reports.iter().any(down).then_some(())
-        })
-        .await;
+    hub.kept_out("#one", "spam").await;
     let waiting = hub.deliver("Bob", "#one", message("not yet")).await.unwrap_err();
     assert!(matches!(waiting.failure, Failure::Retry(_)), "{waiting}");
     hub.joined("#one").await;
@@ -223,10 +212,7 @@ async fn ngircd_direct_words_and_relayed_ones() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ngircd_forms_of_what_irc_cannot_say() {
     let Some(server) = server::ngircd("").await else { return };
-    let mut ann = Ircer::connect(server.port, "ann").await;
-    ann.join("#one").await;
-    let hub = Hub::start(section(server.port, &json!({})), &["#one"]).await;
-    hub.joined("#one").await;
+    let (mut ann, hub) = scene(&server, "#one", &json!({})).await;
     ann.send("PRIVMSG #one :shall we meet?").await;
     let asked = hub.heard("shall we meet?").await;
     let answer = viaduct_model::Message {
@@ -360,15 +346,7 @@ async fn inspircd_with_atheme_takes_the_account() {
     hub.joined("#one").await;
     hub.stop().await;
     let refused = Hub::start(section(server.port, &sasl("wrong")), &["#one"]).await;
-    refused
-        .inbox
-        .until("the refusal", |_, reports| {
-            reports
-                .iter()
-                .any(|(_, standing)| matches!(standing, Connection::AuthLost(_)))
-                .then_some(())
-        })
-        .await;
+    refused.refused().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

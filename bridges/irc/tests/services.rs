@@ -13,8 +13,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use support::person::Ircer;
-use support::{Hub, section, server};
-use viaduct_bridge::Connection;
+use support::{Hub, scene, section, server};
+use viaduct_bridge::{Connection, ProbeStatus};
 use viaduct_model::ChannelId;
 
 /// A section's keys for the TLS port of a server.
@@ -23,17 +23,6 @@ fn sealed(port: u16, authority: &Path) -> Value {
         "server": {"host": "127.0.0.1", "port": port},
         "tls": {"ca_file": authority, "server_name": "irc.test.local"},
     })
-}
-
-/// Waits until a channel is reported down for a reason with these words.
-async fn kept_out(hub: &Hub, channel: &str, words: &str) {
-    let id = ChannelId::new(channel).unwrap();
-    let so = |(channel, standing): &(Option<_>, Connection)| {
-        channel.as_ref() == Some(&id) && matches!(standing, Connection::Down(reason) if reason.contains(words))
-    };
-    hub.inbox
-        .until(words, |_, reports| reports.iter().any(so).then_some(()))
-        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,11 +63,7 @@ async fn a_certificate_is_enough_to_log_in() {
     ann.send(&format!("PRIVMSG NickServ :CERT DEL {fingerprint}")).await;
     ann.until(&fingerprint).await;
     let refused = Hub::start(section(port, &keys), &["#one"]).await;
-    let lost = |(_, standing): &(_, Connection)| matches!(standing, Connection::AuthLost(_));
-    refused
-        .inbox
-        .until("the refusal", |_, reports| reports.iter().any(lost).then_some(()))
-        .await;
+    refused.refused().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,8 +87,24 @@ async fn a_message_to_nickserv_opens_what_is_for_accounts_only() {
         })
     };
     let stranger = Hub::start(section(server.port, &keys("wrong")), &["#one"]).await;
-    kept_out(&stranger, "#one", "").await;
-    stranger.stop().await;
+    let reason = stranger.refused().await;
+    assert!(
+        reason.contains("NickServ") && reason.contains("Invalid password"),
+        "{reason}"
+    );
+    let probes = stranger.session.probe().await;
+    let login = probes.first().unwrap();
+    assert_eq!(login.status, ProbeStatus::Error, "{probes:?}");
+    assert!(
+        login.finding.contains("Invalid password") && !login.finding.contains("wrong"),
+        "{probes:?}"
+    );
+    let joined = |(channel, _): &(Option<ChannelId>, Connection)| channel.is_some();
+    let tried = stranger
+        .inbox
+        .until("the reports", |_, reports| Some(reports.iter().any(joined)))
+        .await;
+    assert!(!tried, "a channel was tried without the account");
 
     let hub = Hub::start(section(server.port, &keys("secret")), &["#one"]).await;
     hub.joined("#one").await;
@@ -112,8 +113,32 @@ async fn a_message_to_nickserv_opens_what_is_for_accounts_only() {
         logged_in.as_ref().is_some_and(|line| line.contains(" relay hub ")),
         "{logged_in:?}"
     );
+    let turned_away = |(_, standing): &(Option<ChannelId>, Connection)| matches!(standing, Connection::Down(_));
+    let patient = hub
+        .inbox
+        .until("the reports", |_, reports| Some(!reports.iter().any(turned_away)))
+        .await;
+    assert!(
+        patient,
+        "the first attempt to join came before the answer of the service"
+    );
     hub.say("Bob", "#one", "let in").await;
     ann.until("let in").await;
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_that_are_away_are_told_of_and_hold_nothing_up() {
+    let Some(server) = server::inspircd().await else {
+        return;
+    };
+    let keys = json!({"nickserv": {"password": "secret"}, "puppets": {"enabled": false}});
+    let hub = Hub::start(section(server.port, &keys), &["#one"]).await;
+    hub.joined("#one").await;
+    let probes = hub.session.probe().await;
+    let account = probes.iter().find(|probe| probe.subject == "account").unwrap();
+    assert_eq!(account.status, ProbeStatus::Warning);
+    assert!(account.finding.contains("NickServ"), "{account}");
     hub.stop().await;
 }
 
@@ -130,10 +155,7 @@ async fn a_gateway_tells_the_host_of_each_puppet() {
     let Some(server) = server::ngircd("DNS = yes\nWebircPassword = gate").await else {
         return;
     };
-    let mut ann = Ircer::connect(server.port, "ann").await;
-    ann.join("#one").await;
-    let hub = Hub::start(section(server.port, &webirc()), &["#one"]).await;
-    hub.joined("#one").await;
+    let (mut ann, hub) = scene(&server, "#one", &webirc()).await;
     hub.say("Bob", "#one", "from afar").await;
     let line = ann.until("from afar").await;
     assert!(line.contains("@bob.example.org.matrix.test PRIVMSG"), "{line}");
@@ -149,10 +171,7 @@ async fn a_gateway_tells_the_address_of_each_connection() {
     let Some(server) = server::inspircd_with("", gateway).await else {
         return;
     };
-    let mut ann = Ircer::connect(server.port, "ann").await;
-    ann.join("#one").await;
-    let hub = Hub::start(section(server.port, &webirc()), &["#one"]).await;
-    hub.joined("#one").await;
+    let (mut ann, hub) = scene(&server, "#one", &webirc()).await;
     hub.say("Bob", "#one", "from afar").await;
     let line = ann.until("from afar").await;
     assert!(line.contains("@192.0.2.7 PRIVMSG"), "{line}");
@@ -205,7 +224,7 @@ async fn a_channel_that_forwards_elsewhere_is_not_followed() {
     ann.send("MODE #full +lL 1 #other").await;
     ann.until("MODE #full").await;
     let hub = Hub::start(section(server.port, &json!({})), &["#full"]).await;
-    kept_out(&hub, "#full", "it forwards to #other").await;
+    hub.kept_out("#full", "it forwards to #other").await;
     let left = ann.until("PART #other").await;
     assert!(left.starts_with(":viaduct!"), "{left}");
     // There is room for one more: the reader. Its people are forwarded, so it speaks for them.

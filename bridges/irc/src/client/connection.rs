@@ -1,33 +1,31 @@
 //! One connection: a task that reads and writes, and the handle to it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use encoding_rs::Encoding;
 use irc_proto::Message;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::codec::Lines;
 use super::confirm::{Awaiting, Confirmation};
 use super::dial::{Dialer, Ports, Wire};
 use super::isupport::Isupport;
-use super::line::{Fields, message, parse, write};
+use super::line::{Fields, Glance, message, parse, write};
 use super::pacing::Pacer;
+use super::reading::read_all;
 use super::register::{Identity, Register, RegisterError, Step};
-use super::writer::write_all;
-use crate::metrics;
+use super::writing::write_all;
 
 /// Lines that may wait to be sent.
 const QUEUE: usize = 512;
 /// Batches of messages that may wait to be handled.
 const BATCHES: usize = 8;
-/// Messages of one batch.
-const BATCH: usize = 256;
 
 /// How to make a connection.
 #[derive(Clone)]
@@ -44,10 +42,24 @@ pub struct Settings {
     pub timeout: Duration,
     /// After so long without a word the server is asked.
     pub ping: Duration,
-    /// Whether to hand on only what concerns this connection's own nick.
-    pub own_only: bool,
+    /// Which lines of others can be dropped at a glance.
+    pub unheard: Unheard,
+    /// Whether somebody else of ours sees what this connection says in channels, and tells it by [`Connection::seen`].
+    pub witnessed: bool,
     /// Called with the two ports before anything is sent, for ident.
     pub on_ports: Arc<dyn Fn(Ports) + Send + Sync>,
+}
+
+/// Whether a line, which comes from somebody else, can be dropped at a glance. Whoever answers may take note of it.
+pub type Unheard = Arc<dyn Fn(&Glance<'_>, &Isupport) -> bool + Send + Sync>;
+
+/// Drops the channel talk of others, for connections that only care for what concerns themselves.
+pub fn talk_of_others() -> Unheard {
+    Arc::new(|seen, isupport| match seen.command {
+        "PRIVMSG" | "NOTICE" | "TAGMSG" | "MODE" | "TOPIC" => isupport.is_channel(seen.rest),
+        "JOIN" | "PART" | "QUIT" | "AWAY" | "ACCOUNT" | "CHGHOST" | "SETNAME" | "353" | "366" => true,
+        _ => false,
+    })
 }
 
 /// Why there is no connection.
@@ -64,7 +76,25 @@ pub enum ConnectError {
 /// A line to be sent, and who waits for the answer to it.
 pub(super) struct Outgoing {
     pub(super) message: Message,
+    /// What must follow it with nothing in between.
+    pub(super) rest: Vec<Message>,
     pub(super) done: Option<oneshot::Sender<Confirmation>>,
+}
+
+impl Outgoing {
+    fn one(message: Message, done: Option<oneshot::Sender<Confirmation>>) -> Self {
+        Self {
+            message,
+            rest: Vec::new(),
+            done,
+        }
+    }
+
+    /// The bytes of what each line says.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = usize> {
+        let all = std::iter::once(&self.message).chain(&self.rest);
+        all.map(|message| message.parameters().iter().map(String::len).sum())
+    }
 }
 
 /// The handle to a connection that is logged in. Dropping the last one ends it.
@@ -77,26 +107,32 @@ pub struct Connection {
 /// What the handle, the reading and the writing half share.
 pub(super) struct Shared {
     nick: Mutex<String>,
-    granted: BTreeMap<String, String>,
-    isupport: Isupport,
+    pub(super) granted: BTreeMap<String, String>,
+    pub(super) isupport: Isupport,
     pub(super) awaiting: Mutex<Awaiting>,
     pub(super) labels: bool,
-    own_only: bool,
-    /// Bytes of `nick!user@host` as others see it.
-    mask: AtomicUsize,
-    lag: AtomicU64,
-    stop: CancellationToken,
+    pub(super) unheard: Unheard,
+    /// Whether words in channels are confirmed by whoever sees them there.
+    witnessed: AtomicBool,
+    /// Bytes of the own user and host as others see them.
+    user: AtomicUsize,
+    pub(super) host: AtomicUsize,
+    pub(super) lag: AtomicU64,
+    pub(super) stop: CancellationToken,
     closed: CancellationToken,
-    reason: Mutex<String>,
-    dropped: AtomicU64,
+    pub(super) reason: Mutex<String>,
+    pub(super) dropped: AtomicU64,
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What others see at most, while the own mask is not known.
-const LONGEST_USER_AND_HOST: usize = 1 + 11 + 1 + 63;
+/// Words that nobody saw for so long are asked for.
+const UNSEEN: Duration = Duration::from_secs(2);
+/// What others see at most, while the own user and host are not known.
+const LONGEST_USER: usize = 11;
+const LONGEST_HOST: usize = 63;
 
 impl Connection {
     /// Connects and logs in. The receiver gives what the server says, in batches of what had arrived together.
@@ -110,15 +146,19 @@ impl Connection {
         let (wire, register, lines) = tokio::time::timeout(timeout, login(&settings))
             .await
             .map_err(|_| failed())??;
-        let mask = register.nick.len() + LONGEST_USER_AND_HOST;
+        let granted = |name: &str| register.granted.contains_key(name);
+        // Answers of the server's own tell more.
+        let answers = granted("labeled-response") || granted("echo-message");
         let shared = Arc::new(Shared {
             labels: register.granted.contains_key("labeled-response"),
             nick: Mutex::new(register.nick),
             granted: register.granted,
             isupport: register.isupport,
             awaiting: Mutex::default(),
-            own_only: settings.own_only,
-            mask: AtomicUsize::new(mask),
+            unheard: Arc::clone(&settings.unheard),
+            witnessed: AtomicBool::new(settings.witnessed && !answers),
+            user: AtomicUsize::new(LONGEST_USER),
+            host: AtomicUsize::new(LONGEST_HOST),
             lag: AtomicU64::new(0),
             stop: CancellationToken::new(),
             closed: CancellationToken::new(),
@@ -140,7 +180,12 @@ impl Connection {
 
     /// Sends a line, waiting for room in the queue. False if the connection has ended.
     pub async fn send(&self, message: Message) -> bool {
-        self.queue.send(Outgoing { message, done: None }).await.is_ok()
+        self.queue.send(Outgoing::one(message, None)).await.is_ok()
+    }
+
+    /// Sends a line if there is room in the queue; for what is tried again later anyway.
+    pub fn offer(&self, message: Message) {
+        self.queue.try_send(Outgoing::one(message, None)).ok();
     }
 
     /// Sends lines and waits until the server has answered each.
@@ -149,24 +194,40 @@ impl Connection {
         for message in messages {
             let (done, receiver) = oneshot::channel();
             // A refused line drops its sender, which reads as "never written" below.
-            drop(
-                self.queue
-                    .send(Outgoing {
-                        message,
-                        done: Some(done),
-                    })
-                    .await,
-            );
+            drop(self.queue.send(Outgoing::one(message, Some(done))).await);
             waiting.push(receiver);
         }
-        let mut out = Vec::with_capacity(waiting.len());
-        for receiver in waiting {
-            out.push(receiver.await.unwrap_or(Confirmation::Unwritten));
+        let mut answered = pin!(async {
+            let mut out = Vec::with_capacity(waiting.len());
+            for receiver in waiting {
+                out.push(receiver.await.unwrap_or(Confirmation::Unwritten));
+            }
+            out
+        });
+        while self.shared.witnessed.load(Ordering::Relaxed) {
+            if let Ok(all) = tokio::time::timeout(UNSEEN, answered.as_mut()).await {
+                return all;
+            }
+            let last = locked(&self.shared.awaiting).last();
+            // What is not written yet cannot have been seen.
+            if last > 0 {
+                // The channel changes words, or the witness is away: from now on the server is asked.
+                self.shared.witnessed.store(false, Ordering::Relaxed);
+                self.send(message("PING", &[&format!("vd{last}")])).await;
+            }
         }
-        out
+        answered.await
     }
 
-    /// Sends lines as one message (`draft/multiline`) and waits until the server has answered it.
+    /// Somebody else of ours saw words of this connection in a channel.
+    pub fn seen(&self, target: &str, text: &str) {
+        if self.shared.witnessed.load(Ordering::Relaxed) {
+            locked(&self.shared.awaiting).seen(target, text, self.shared.isupport.casemapping);
+        }
+    }
+
+    /// Sends lines as one message (`draft/multiline`) and waits until the server has answered it. Nothing else goes out
+    /// while it is open.
     pub async fn confirm_together(&self, target: &str, mut lines: Vec<Message>) -> Confirmation {
         let name = format!("m{}", self.batches.fetch_add(1, Ordering::Relaxed));
         let mut opening = message("BATCH", &[&format!("+{name}"), "draft/multiline", target]);
@@ -178,28 +239,17 @@ impl Connection {
             line.tags = None;
             line.set_tag("batch", &name);
         }
-        let closing = message("BATCH", &[&format!("-{name}")]);
+        lines.push(message("BATCH", &[&format!("-{name}")]));
         let (done, receiver) = oneshot::channel();
-        let mut done = Some(done);
-        // A label belongs to the opening; without labels the question behind the closing answers for all.
-        let first = if self.shared.labels { done.take() } else { None };
-        let mut all = vec![Outgoing {
+        let outgoing = Outgoing {
             message: opening,
-            done: first,
-        }];
-        all.extend(lines.into_iter().map(|message| Outgoing { message, done: None }));
-        all.push(Outgoing { message: closing, done });
-        for outgoing in all {
-            if self.queue.send(outgoing).await.is_err() {
-                // Some of it may have gone out.
-                return if self.ended().is_some() {
-                    Confirmation::Lost
-                } else {
-                    Confirmation::Unwritten
-                };
-            }
+            rest: lines,
+            done: Some(done),
+        };
+        if self.queue.send(outgoing).await.is_err() {
+            return Confirmation::Unwritten;
         }
-        receiver.await.unwrap_or(Confirmation::Lost)
+        receiver.await.unwrap_or(Confirmation::Unwritten)
     }
 
     /// The nick we have now.
@@ -229,8 +279,7 @@ impl Connection {
 
     /// How many bytes of text fit into one line to this target, as others get it.
     pub fn room(&self, command: &str, target: &str) -> usize {
-        let frame =
-            ": ".len() + self.shared.mask.load(Ordering::Relaxed) + command.len() + target.len() + "  :\r\n".len();
+        let frame = ":!@ ".len() + self.shared.mask() + command.len() + target.len() + "  :\r\n".len();
         self.shared.isupport.line_length.saturating_sub(frame)
     }
 
@@ -275,8 +324,39 @@ impl Drop for Connection {
 }
 
 impl Shared {
-    fn is_own(&self, nick: &str) -> bool {
+    pub(super) fn is_own(&self, nick: &str) -> bool {
         self.isupport.casemapping.same(&locked(&self.nick), nick)
+    }
+
+    /// Bytes of the own nick, user and host as others see them.
+    fn mask(&self) -> usize {
+        locked(&self.nick).len() + self.user.load(Ordering::Relaxed) + self.host.load(Ordering::Relaxed)
+    }
+
+    /// Whether the server has to be asked what became of a line.
+    pub(super) fn must_ask(&self, message: &Message) -> bool {
+        let spoken = matches!(message.name(), "PRIVMSG" | "NOTICE") && self.isupport.is_channel(message.parameter(0));
+        let seen = spoken && self.witnessed.load(Ordering::Relaxed);
+        !self.labels && !seen
+    }
+
+    fn shown_as(&self, user: &str, host: &str) {
+        self.user.store(user.len(), Ordering::Relaxed);
+        self.host.store(host.len(), Ordering::Relaxed);
+    }
+
+    /// Notes what a line of our own tells about how others see us.
+    pub(super) fn note_own(&self, line: &Message) {
+        if let Some(irc_proto::Prefix::Nickname(_, user, host)) = &line.prefix
+            && !host.is_empty()
+        {
+            self.shown_as(user, host);
+        }
+        match line.name() {
+            "NICK" => line.parameter(0).clone_into(&mut locked(&self.nick)),
+            "CHGHOST" => self.shown_as(line.parameter(0), line.parameter(1)),
+            _ => {}
+        }
     }
 }
 
@@ -340,113 +420,4 @@ async fn run(
     drop(said);
     locked(&shared.awaiting).lose();
     shared.closed.cancel();
-}
-
-/// Reads until the connection ends; says why it did.
-async fn read_all(
-    mut wire: ReadHalf<Box<dyn Wire>>,
-    mut lines: Lines,
-    shared: &Shared,
-    urgent: mpsc::Sender<Message>,
-    batches: mpsc::Sender<Vec<Message>>,
-    ping: Duration,
-) -> String {
-    let mut asked: Option<Instant> = None;
-    loop {
-        loop {
-            let mut batch = Vec::new();
-            while batch.len() < BATCH {
-                let Some(line) = lines.next_line() else { break };
-                if let Some(line) = taken(&line, shared, &urgent, &mut asked) {
-                    batch.push(line);
-                }
-            }
-            if batch.is_empty() {
-                break;
-            }
-            if batches.send(batch).await.is_err() {
-                return "nobody listens any more".to_owned();
-            }
-        }
-        if lines.dropped > shared.dropped.swap(lines.dropped, Ordering::Relaxed) {
-            metrics::dropped("too_long");
-        }
-        match tokio::time::timeout(ping, wire.read_buf(lines.buffer())).await {
-            Ok(Ok(0)) => return "the server closed the connection".to_owned(),
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return format!("the connection was lost: {error}"),
-            Err(_) if asked.is_some() => return "the server does not answer".to_owned(),
-            Err(_) => {
-                asked = Some(Instant::now());
-                let last = locked(&shared.awaiting).last();
-                urgent.try_send(message("PING", &[&format!("vd{last}")])).ok();
-            }
-        }
-    }
-}
-
-/// Handles what concerns the connection itself; gives what is for the session.
-fn taken(text: &str, shared: &Shared, urgent: &mpsc::Sender<Message>, asked: &mut Option<Instant>) -> Option<Message> {
-    if shared.own_only && is_of_others(text, shared) {
-        return None;
-    }
-    let line = parse(text)?;
-    match line.name() {
-        "PING" => {
-            urgent.try_send(message("PONG", &[line.last()])).ok();
-            return None;
-        }
-        "PONG" => {
-            if let Some(since) = asked.take() {
-                let lag = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-                shared.lag.store(lag, Ordering::Relaxed);
-            }
-            if let Some(number) = line.last().strip_prefix("vd").and_then(|number| number.parse().ok()) {
-                locked(&shared.awaiting).barrier(number);
-            }
-            return None;
-        }
-        "ERROR" => {
-            *locked(&shared.reason) = format!("the server says: {}", line.last());
-            return None;
-        }
-        _ => {}
-    }
-    let own = !line.source().is_empty() && shared.is_own(line.source());
-    if own {
-        if let Some(irc_proto::Prefix::Nickname(nick, user, host)) = &line.prefix
-            && !host.is_empty()
-        {
-            shared
-                .mask
-                .store(nick.len() + 1 + user.len() + 1 + host.len(), Ordering::Relaxed);
-        }
-        if line.name() == "NICK" {
-            line.parameter(0).clone_into(&mut locked(&shared.nick));
-        }
-    }
-    let answered = locked(&shared.awaiting).answer(&line, own, shared.isupport.casemapping);
-    (!answered).then_some(line)
-}
-
-/// Whether a line is channel talk of others, which only the reader looks at; told without reading it whole.
-fn is_of_others(text: &str, shared: &Shared) -> bool {
-    let bare = if text.starts_with('@') {
-        text.split_once(' ').map_or("", |(_, rest)| rest)
-    } else {
-        text
-    };
-    let Some((source, rest)) = bare.strip_prefix(':').and_then(|rest| rest.split_once(' ')) else {
-        return false;
-    };
-    let (command, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-    let silent = match command {
-        "PRIVMSG" | "NOTICE" | "TAGMSG" | "MODE" | "TOPIC" => shared.isupport.is_channel(rest),
-        "JOIN" | "PART" | "QUIT" | "AWAY" | "ACCOUNT" | "CHGHOST" | "SETNAME" | "353" | "366" => true,
-        _ => false,
-    };
-    silent && {
-        let nick = source.split(['!', '@']).next().unwrap_or_default();
-        !shared.is_own(nick)
-    }
 }

@@ -18,8 +18,12 @@ pub struct Isupport {
     pub channel_types: String,
     /// Whether WHO can be asked for accounts.
     pub whox: bool,
+    /// The flag of automata in answers to WHO.
+    pub bot: Option<char>,
     /// The most messages CHATHISTORY gives at once; 0 for no bound.
     pub history_limit: u32,
+    /// Whether CHATHISTORY can begin behind a message's id.
+    pub history_by_id: bool,
     /// The longest line without tags and with its end, in bytes.
     pub line_length: usize,
 }
@@ -33,7 +37,9 @@ impl Default for Isupport {
             topic_length: 390,
             channel_types: "#&".to_owned(),
             whox: false,
+            bot: None,
             history_limit: 100,
+            history_by_id: true,
             line_length: 512,
         }
     }
@@ -53,9 +59,11 @@ impl Isupport {
                 "TOPICLEN" => self.topic_length = number.unwrap_or(self.topic_length).clamp(40, 4096),
                 "CHANTYPES" => value.clone_into(&mut self.channel_types),
                 "WHOX" => self.whox = true,
+                "BOT" => self.bot = value.chars().next(),
                 "CHATHISTORY" => {
                     self.history_limit = number.and_then(|number| u32::try_from(number).ok()).unwrap_or(100);
                 }
+                "MSGREFTYPES" => self.history_by_id = value.split(',').any(|kind| kind == "msgid"),
                 "LINELEN" => self.line_length = number.unwrap_or(512).clamp(512, 8192),
                 _ => {}
             }

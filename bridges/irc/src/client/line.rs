@@ -116,18 +116,98 @@ pub fn message(command: &str, parameters: &[&str]) -> Message {
     }
 }
 
+/// A line of words at a target; the text is taken as it is.
+pub fn spoken(command: &str, target: &str, text: String) -> Message {
+    let mut message = message(command, &[target, ""]);
+    if let Command::Raw(_, parameters) = &mut message.command
+        && let Some(last) = parameters.last_mut()
+    {
+        *last = text;
+    }
+    message
+}
+
 /// Writes a message as one line with its end. Whatever could end a line inside it becomes a blank.
 pub fn write(message: &Message) -> Vec<u8> {
-    let mut text = message.to_string();
-    text.truncate(text.trim_end_matches(['\r', '\n']).len());
-    let mut bytes = text.into_bytes();
-    for byte in &mut bytes {
+    let mut bytes = Vec::with_capacity(128);
+    write_into(message, &mut bytes);
+    bytes
+}
+
+/// The same as [`write`], behind what is there already. The library's own way takes four strings for each line.
+pub fn write_into(message: &Message, out: &mut Vec<u8>) {
+    let start = out.len();
+    for (number, Tag(key, value)) in message.tags.iter().flatten().enumerate() {
+        out.push(if number == 0 { b'@' } else { b';' });
+        out.extend_from_slice(key.as_bytes());
+        if let Some(value) = value {
+            out.push(b'=');
+            escape(value, out);
+        }
+    }
+    if message.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
+        out.push(b' ');
+    }
+    out.extend_from_slice(message.name().as_bytes());
+    if let Some((last, others)) = message.parameters().split_last() {
+        for parameter in others {
+            out.push(b' ');
+            out.extend_from_slice(parameter.as_bytes());
+        }
+        out.push(b' ');
+        if last.is_empty() || last.contains(' ') || last.starts_with(':') {
+            out.push(b':');
+        }
+        out.extend_from_slice(last.as_bytes());
+    }
+    for byte in out.iter_mut().skip(start) {
         if matches!(*byte, b'\r' | b'\n' | 0) {
             *byte = b' ';
         }
     }
-    bytes.extend_from_slice(b"\r\n");
-    bytes
+    out.extend_from_slice(b"\r\n");
+}
+
+fn escape(value: &str, out: &mut Vec<u8>) {
+    for byte in value.bytes() {
+        match byte {
+            b';' => out.extend_from_slice(b"\\:"),
+            b' ' => out.extend_from_slice(b"\\s"),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            other => out.push(other),
+        }
+    }
+}
+
+/// What a glance at a line tells, without reading it whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glance<'a> {
+    /// The nick (or server) it comes from.
+    pub source: &'a str,
+    /// Its command or number, as written.
+    pub command: &'a str,
+    /// What begins with its first parameter.
+    pub rest: &'a str,
+    /// Whether it belongs to a batch.
+    pub batched: bool,
+}
+
+/// Glances at a line; none if it does not say where it comes from.
+pub fn glance(line: &str) -> Option<Glance<'_>> {
+    let (tags, bare) = match line.strip_prefix('@') {
+        Some(tagged) => tagged.split_once(' ')?,
+        None => ("", line),
+    };
+    let (source, rest) = bare.strip_prefix(':')?.split_once(' ')?;
+    let (command, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+    Some(Glance {
+        source: source.split(['!', '@']).next().unwrap_or_default(),
+        command,
+        rest,
+        batched: tags.split(';').any(|tag| tag.starts_with("batch=")),
+    })
 }
 
 /// Reading a message without caring about its shape.
@@ -206,6 +286,12 @@ mod tests {
         assert_eq!(found.parameters(), ["#a", "b", "c :d"]);
         assert_eq!(parse("AUTHENTICATE :+").unwrap().parameter(0), "+");
         assert_eq!(parse(":a.b.c 001 me :Hello").unwrap().source(), "a.b.c");
+        let seen = glance("@a=b;batch=7 :ann!u@h PRIVMSG #a :b").unwrap();
+        assert_eq!(
+            (seen.source, seen.command, seen.rest, seen.batched),
+            ("ann", "PRIVMSG", "#a :b", true)
+        );
+        assert!(!glance("@x=batch=7 :ann!u@h QUIT").unwrap().batched);
         assert!(parse("@only-tags").is_none());
         assert!(parse(":only-prefix").is_none());
         assert!(parse("").is_none());
@@ -215,6 +301,27 @@ mod tests {
         #[test]
         fn any_line_is_read(line in any::<String>()) {
             drop(parse(&line));
+            glance(&line);
+        }
+
+        #[test]
+        fn lines_are_written_as_the_library_writes_them(
+            words in proptest::collection::vec("[!-9;-~]{1,6}", 0..3), last in any::<String>(), value in any::<String>(),
+        ) {
+            let mut sent = message("X", &[]);
+            sent.command = Command::Raw("X".to_owned(), words.into_iter().chain([last]).collect());
+            sent.set_tag("key", &value);
+            let library = sent.to_string();
+            let expected: Vec<u8> = library
+                .trim_end_matches(['\r', '\n'])
+                .bytes()
+                .map(|byte| if matches!(byte, b'\r' | b'\n' | 0) { b' ' } else { byte })
+                .collect();
+            let found = write(&sent);
+            let found = found.strip_suffix(b"\r\n").unwrap();
+            // The library's line ends cannot be told from those at the end of the text.
+            let found = found.get(..expected.len()).unwrap();
+            prop_assert_eq!(found, expected.as_slice());
         }
 
         #[test]

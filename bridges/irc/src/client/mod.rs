@@ -10,7 +10,7 @@
 //! | [`pacing`] | how fast lines may be sent |
 //! | [`confirm`] | which sent lines the server has accepted or refused |
 //! | [`connection`] | the task that runs all of it, and the handle to it |
-//! | `writer` | its writing half |
+//! | `reading`, `writing` | its two halves |
 
 pub mod codec;
 pub mod confirm;
@@ -19,8 +19,9 @@ pub mod dial;
 pub mod isupport;
 pub mod line;
 pub mod pacing;
+mod reading;
 pub mod register;
-mod writer;
+mod writing;
 
 pub use confirm::Confirmation;
-pub use connection::{ConnectError, Connection, Settings};
+pub use connection::{ConnectError, Connection, Settings, Unheard, talk_of_others};

@@ -31,14 +31,14 @@ impl Pacer {
         self.rate.is_none()
     }
 
-    /// How long to wait before a line of so many bytes may be sent; none if now, and then it counts as sent.
-    pub fn take(&mut self, bytes: usize, now: Instant) -> Option<Duration> {
+    /// How long to wait before lines of so many bytes each may be sent together; none if now, and then they count as sent.
+    pub fn take(&mut self, sizes: impl Iterator<Item = usize>, now: Instant) -> Option<Duration> {
         let (burst, rate) = self.rate?;
         self.owed = (self.owed - now.saturating_duration_since(self.at).as_secs_f64() * rate).max(0.0);
         self.at = now;
-        // No line costs more than the burst, or it could never be sent.
-        let cost = if bytes > SHORT { 1.5_f64.min(burst) } else { 1.0 };
-        let too_much = self.owed + cost - burst;
+        let cost: f64 = sizes.map(|bytes| if bytes > SHORT { 1.5 } else { 1.0 }).sum();
+        // What costs more than the burst goes out when nothing is owed, or it could never be sent.
+        let too_much = self.owed + cost.min(burst) - burst;
         if too_much > 1e-9 {
             return Some(Duration::from_secs_f64((too_much / rate).max(0.001)));
         }
@@ -57,7 +57,7 @@ mod tests {
         let start = Instant::now();
         let mut sent = Vec::new();
         while sent.len() < 11 {
-            match pacer.take(10, Instant::now()) {
+            match pacer.take([10].into_iter(), Instant::now()) {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => sent.push(start.elapsed().as_secs_f64()),
             }
@@ -69,9 +69,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn off_is_off_and_a_burst_of_one_still_sends() {
         let mut off = Pacer::new(None);
-        assert!((0..10_000).all(|_| off.take(500, Instant::now()).is_none()));
+        assert!((0..10_000).all(|_| off.take([500].into_iter(), Instant::now()).is_none()));
         let mut one = Pacer::new(Some((1, 1.0)));
-        assert!(one.take(512, Instant::now()).is_none());
-        assert!(one.take(512, Instant::now()).is_some());
+        assert!(one.take([512].into_iter(), Instant::now()).is_none());
+        assert!(one.take([512].into_iter(), Instant::now()).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_that_belong_together_are_all_paid_for() {
+        let mut pacer = Pacer::new(Some((4, 2.0)));
+        assert!(pacer.take([10; 10].into_iter(), Instant::now()).is_none());
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert!(pacer.take([10].into_iter(), Instant::now()).is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(pacer.take([10].into_iter(), Instant::now()).is_none());
     }
 }

@@ -49,6 +49,15 @@ pub fn check(section: &Section) -> Vec<(String, String)> {
             "without {name} or {localpart} all puppets would have one nick".to_owned(),
         );
     }
+    if !["{nick}", "{realname}", "{account}"]
+        .iter()
+        .any(|key| section.display.contains(key))
+    {
+        complain(
+            "display",
+            "without {nick}, {realname} or {account} everybody would have one name".to_owned(),
+        );
+    }
     if section.line_limit == 0 {
         complain("line_limit", "it must be at least 1".to_owned());
     }
@@ -125,6 +134,7 @@ mod tests {
             "pacing": {"burst": 0},
             "sasl": {"mechanism": "external"},
             "puppets": {"nick": "all"},
+            "display": "somebody",
             "channels": {"nohash": {}},
             "webirc": {"hostname": "x"},
         }))
@@ -138,6 +148,7 @@ mod tests {
                 "encoding",
                 "pacing",
                 "puppets.nick",
+                "display",
                 "tls.client_cert_file",
                 "channels.nohash",
                 "webirc.password_file"

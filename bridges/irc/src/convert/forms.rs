@@ -16,15 +16,20 @@ pub struct Values<'a> {
 
 /// Fills a template; placeholders it does not know stay as they are. Values are not searched for placeholders.
 pub fn fill(template: &str, values: Values<'_>) -> String {
+    let known = [
+        ("name}", values.name),
+        ("quote}", values.quote),
+        ("reaction}", values.reaction),
+    ];
+    fill_in(template, &known)
+}
+
+/// The same with placeholders of the caller's, each without its opening brace.
+pub fn fill_in(template: &str, known: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(template.len() + 32);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         out.push_str(before);
-        let known = [
-            ("name}", values.name),
-            ("quote}", values.quote),
-            ("reaction}", values.reaction),
-        ];
         let found = known
             .iter()
             .find_map(|(key, value)| after.strip_prefix(key).map(|after| (after, *value)));

@@ -10,18 +10,19 @@ pub struct Addressee {
     pub network: NetworkName,
     /// Their id there.
     pub id: PersonId,
-    /// Whether their nick means them wherever it stands. Otherwise it must open the line (`nick:`) or follow an `@`, for
-    /// many nicks are ordinary words.
-    pub anywhere: bool,
 }
+
+/// Answers for one nick whom it means; told is also whether it is marked as one: it opens the line (`nick:`) or follows
+/// an `@`.
+pub type Known<'a> = dyn Fn(&str, bool) -> Option<Addressee> + 'a;
 
 /// Whether a character can be part of a nick.
 pub fn in_nick(character: char) -> bool {
     character.is_alphanumeric() || "-_[]{}\\|^`".contains(character)
 }
 
-/// Makes nicks that address somebody mentions. `known` answers for one nick.
-pub fn find(mut document: Document, known: &dyn Fn(&str) -> Option<Addressee>) -> Document {
+/// Makes nicks that address somebody mentions.
+pub fn find(mut document: Document, known: &Known<'_>) -> Document {
     for (number, block) in document.blocks.iter_mut().enumerate() {
         if let Block::Paragraph(content) = block {
             *content = inlines(std::mem::take(content), number == 0, known);
@@ -30,7 +31,7 @@ pub fn find(mut document: Document, known: &dyn Fn(&str) -> Option<Addressee>) -
     document
 }
 
-fn inlines(content: Vec<Inline>, opening: bool, known: &dyn Fn(&str) -> Option<Addressee>) -> Vec<Inline> {
+fn inlines(content: Vec<Inline>, opening: bool, known: &Known<'_>) -> Vec<Inline> {
     let mut out = Vec::with_capacity(content.len());
     for (number, inline) in content.into_iter().enumerate() {
         let opening = opening && number == 0;
@@ -45,7 +46,7 @@ fn inlines(content: Vec<Inline>, opening: bool, known: &dyn Fn(&str) -> Option<A
     out
 }
 
-fn in_text(text: String, opening: bool, known: &dyn Fn(&str) -> Option<Addressee>, out: &mut Vec<Inline>) {
+fn in_text(text: String, opening: bool, known: &Known<'_>, out: &mut Vec<Inline>) {
     let mut plain_from = 0;
     let mut at = 0;
     let mut before: Option<char> = None;
@@ -66,9 +67,8 @@ fn in_text(text: String, opening: bool, known: &dyn Fn(&str) -> Option<Addressee
         let apart = !matches!(before, Some('/' | '.' | ':' | '#')) && !matches!(next, Some('/' | '@' | '('));
         let marked = before == Some('@') || (opening && at == 0 && matches!(next, Some(':' | ',')));
         let found = (apart && (marked || word.chars().count() > 2))
-            .then(|| known(word))
-            .flatten()
-            .filter(|addressee| marked || addressee.anywhere);
+            .then(|| known(word, marked))
+            .flatten();
         if let Some(addressee) = found {
             if let Some(plain) = text.get(plain_from..at).filter(|plain| !plain.is_empty()) {
                 out.push(Inline::Text(plain.to_owned()));
@@ -98,16 +98,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn known(nick: &str) -> Option<Addressee> {
-        let anywhere = match nick {
-            "ann[m]" | "bo" => true,
-            "the" => false,
-            _ => return None,
-        };
-        Some(Addressee {
+    fn known(nick: &str, marked: bool) -> Option<Addressee> {
+        let there = matches!(nick, "ann[m]" | "bo") || (nick == "the" && marked);
+        there.then(|| Addressee {
             network: NetworkName::matrix(),
             id: PersonId::new(nick).unwrap(),
-            anywhere,
         })
     }
 

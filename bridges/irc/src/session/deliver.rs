@@ -1,26 +1,19 @@
-//! Events to lines, and what the server made of them.
+//! Events to the connection that is to say them, and what the server made of it.
 
 use std::sync::Arc;
 
 use irc_proto::Message as Line;
 use tokio::time::Instant;
 use viaduct_bridge::{DeliveryError, Failure};
-use viaduct_model::document::{Block, Mention, MentionTarget};
-use viaduct_model::{
-    Attachment, ChannelId, Content, Document, Inline, Message, MessageId, MessageStyle, Outbound, PersonId, Receipt,
-};
+use viaduct_model::{ChannelId, Content, MessageId, MessageStyle, Outbound, Receipt};
 
 use super::incoming::KEY_TAG;
+use super::phrase::{self, Lines, Words};
 use super::recent::{QUOTE, Said};
-use super::{Shared, direct_parts, is_ours, locked, moderate, time};
+use super::{Shared, direct_parts, locked, moderate, time};
 use crate::client::line::{Fields, message};
 use crate::client::{Confirmation, Connection};
-use crate::convert::ctcp;
-use crate::convert::forms::{self, Values, quote, unpinged};
-use crate::convert::mirc::Run;
-use crate::convert::render::{clean, render};
-use crate::convert::split::split;
-use crate::metrics;
+use crate::convert::forms::quote;
 
 /// Where words go.
 struct Goal<'a> {
@@ -53,54 +46,26 @@ pub(super) async fn deliver(shared: &Arc<Shared>, outbound: &Outbound) -> Result
     let forms = &shared.section.forms;
     match &outbound.content {
         Content::Message(message) => {
-            let (document, losses) = worded(shared, channel, message);
-            let reply = message.reply_to.as_ref();
-            say(
-                shared,
-                &reader,
-                outbound,
-                &goal,
-                Words {
-                    document,
-                    style: message.style,
-                    reply,
-                    losses,
-                },
-            )
-            .await
+            let words = phrase::message(shared, channel, message);
+            say(shared, &reader, outbound, &goal, words).await
         }
         Content::Edit { target, message } => {
-            let (document, losses) = worded(shared, channel, message);
-            let (name, said) = meant(shared, channel, target);
-            let document = forms::wrap(
-                &forms.edit,
-                Values {
-                    name: &name,
-                    quote: &said,
-                    reaction: "",
-                },
-                document,
-            );
-            say(
-                shared,
-                &reader,
-                outbound,
-                &goal,
-                Words {
-                    document,
-                    style: message.style,
-                    reply: None,
-                    losses,
-                },
-            )
-            .await
+            let words = phrase::edit(shared, channel, target, message);
+            say(shared, &reader, outbound, &goal, words).await
         }
-        Content::Delete { target, .. } => template(shared, &reader, outbound, &goal, &forms.delete, target, "").await,
+        Content::Delete { target, .. } => match phrase::form(shared, channel, &forms.delete, target, "") {
+            Some(words) => say(shared, &reader, outbound, &goal, words).await,
+            None => Ok(Receipt::default()),
+        },
         Content::React { target, reaction } => {
-            template(shared, &reader, outbound, &goal, &forms.reaction, target, &reaction.key).await
+            let words = phrase::form(shared, channel, &forms.reaction, target, &reaction.key);
+            let tag = ("+draft/react", reaction.key.as_str());
+            react(shared, &reader, outbound, &goal, words, target, tag).await
         }
         Content::Unreact { target, reaction } => {
-            template(shared, &reader, outbound, &goal, &forms.unreact, target, &reaction.key).await
+            let words = phrase::form(shared, channel, &forms.unreact, target, &reaction.key);
+            let tag = ("+draft/unreact", reaction.key.as_str());
+            react(shared, &reader, outbound, &goal, words, target, tag).await
         }
         Content::Typing { active } if shared.shows_typing(&reader) => {
             typing(shared, outbound, &goal, *active).await;
@@ -133,109 +98,47 @@ fn entered(shared: &Shared, channel: &ChannelId) -> Result<(), DeliveryError> {
     }
 }
 
-/// The author and the beginning of a message that is acted upon, as far as remembered.
-fn meant(shared: &Shared, channel: &ChannelId, target: &MessageId) -> (String, String) {
-    let recent = locked(&shared.recent);
-    match recent.get(channel, target) {
-        Some(said) => (unpinged(&said.name), said.quote.clone()),
-        None => (String::new(), "an earlier message".to_owned()),
-    }
-}
-
-/// A message's text with the form of a reply and links to its files; and what is lost.
-fn worded(shared: &Shared, channel: &ChannelId, message: &Message) -> (Document, Vec<String>) {
-    let mut document = message.body.clone();
-    let mut losses = Vec::new();
-    for attachment in &message.attachments {
-        match linked(shared, attachment) {
-            Some(block) => document.blocks.push(block),
-            None => losses.push(format!("the file {} could not be offered as a link", attachment.name)),
-        }
-    }
-    if let Some(target) = message.reply_to.as_ref().or(message.thread.as_ref()) {
-        let found = locked(&shared.recent).get(channel, target).cloned();
-        let forms = &shared.section.forms;
-        let (template, said) = match found {
-            Some(said) => (&forms.reply, said),
-            None => (
-                &forms.reply_unknown,
-                Said {
-                    name: String::new(),
-                    quote: String::new(),
-                },
-            ),
-        };
-        // Somebody of this network who is answered may be alerted; others only look the same.
-        let here = locked(&shared.roster).user(&said.name).is_some();
-        let name = if here { said.name } else { unpinged(&said.name) };
-        document = forms::wrap(
-            template,
-            Values {
-                name: &name,
-                quote: &said.quote,
-                reaction: "",
-            },
-            document,
-        );
-    }
-    (document, losses)
-}
-
-fn linked(shared: &Shared, attachment: &Attachment) -> Option<Block> {
-    let link = shared.context.media.link(&attachment.media, &attachment.name)?;
-    Some(Block::Paragraph(vec![Inline::Text(format!(
-        "{}: {link}",
-        attachment.name
-    ))]))
-}
-
-/// What is to be said, and how.
-struct Words<'a> {
-    document: Document,
-    style: MessageStyle,
-    reply: Option<&'a MessageId>,
-    losses: Vec<String>,
-}
-
 /// Marks lines with their delivery's key, where the server keeps them for later.
-fn keyed(mut lines: Vec<Line>, connection: &Connection, outbound: &Outbound) -> Vec<Line> {
+fn keyed(mut lines: Lines, connection: &Connection, outbound: &Outbound) -> Lines {
     if connection.has("message-tags") && connection.has("draft/chathistory") {
-        for line in &mut lines {
+        for line in &mut lines.lines {
             line.set_tag(KEY_TAG, outbound.key.as_str());
         }
     }
     lines
 }
 
-async fn template(
+/// Reacts: in words if the operator wants any, and with tags where the server passes them on.
+async fn react(
     shared: &Arc<Shared>,
     reader: &Arc<Connection>,
     outbound: &Outbound,
     goal: &Goal<'_>,
-    template: &str,
+    words: Option<Words<'_>>,
     target: &MessageId,
-    reaction: &str,
+    tag: (&'static str, &str),
 ) -> Result<Receipt, DeliveryError> {
-    if template.is_empty() {
-        return Ok(Receipt::default());
+    let reply = phrase::reply_tag(shared, target);
+    if let Some(mut words) = words {
+        if let Some(reply) = reply {
+            words.tags.extend([reply, tag]);
+        }
+        return say(shared, reader, outbound, goal, words).await;
     }
-    let (name, said) = meant(shared, goal.channel, target);
-    let text = forms::fill(
-        template,
-        Values {
-            name: &name,
-            quote: &said,
-            reaction,
-        },
-    );
-    let document = Document::paragraph(vec![Inline::Text(text)]);
-    let words = Words {
-        document,
-        style: MessageStyle::Text,
-        reply: None,
-        losses: Vec::new(),
+    let Some(reply) = reply.filter(|_| reader.has("message-tags")) else {
+        return Ok(Receipt::default());
     };
-    say(shared, reader, outbound, goal, words).await
+    let author = &outbound.author;
+    let channel = (!goal.direct).then_some(goal.channel);
+    // Said by the hub itself it would be the hub's own reaction.
+    let Some(puppet) = shared.puppet(&author.person, &author.display, channel).await else {
+        return Ok(Receipt::default());
+    };
+    let mut line = message("TAGMSG", &[&goal.target]);
+    for (key, value) in [reply, tag] {
+        line.set_tag(key, value);
+    }
+    settled(puppet.confirm(vec![line]).await).map(|_| Receipt::default())
 }
 
 async fn say(
@@ -248,95 +151,22 @@ async fn say(
     let author = &outbound.author;
     let channel = (!goal.direct).then_some(goal.channel);
     if let Some(puppet) = shared.puppet(&author.person, &author.display, channel).await {
-        let lines = keyed(lines(shared, &puppet, goal, &words, ""), &puppet, outbound);
+        let lines = phrase::lines(shared, &puppet, &goal.target, &words, "");
+        let lines = keyed(lines, &puppet, outbound);
         match sent(shared, &puppet, goal, &words, lines, &puppet.nick()).await {
             // The channel may listen to the hub where it does not to a newcomer.
             Err(error) if error.failure == Failure::Permanent && !goal.direct => {}
             outcome => {
-                metrics::sent("puppet");
+                shared.meters.by_puppet.increment(1);
                 return outcome;
             }
         }
     }
-    let prefix = forms::fill(
-        &shared.section.forms.relay,
-        Values {
-            name: &unpinged(&shown(&author.display)),
-            ..Values::default()
-        },
-    );
-    let lines = keyed(lines(shared, reader, goal, &words, &prefix), reader, outbound);
-    metrics::sent("reader");
+    let prefix = phrase::relayed(shared, &author.display);
+    let lines = phrase::lines(shared, reader, &goal.target, &words, &prefix);
+    let lines = keyed(lines, reader, outbound);
+    shared.meters.by_reader.increment(1);
     sent(shared, reader, goal, &words, lines, &author.display).await
-}
-
-/// A display name as it is put in front of relayed lines: short enough to leave room for words.
-fn shown(display: &str) -> String {
-    clean(display).chars().take(40).collect()
-}
-
-/// The lines of a message. `prefix` is put in front of each, where the hub speaks for somebody.
-fn lines(shared: &Shared, connection: &Connection, goal: &Goal<'_>, words: &Words<'_>, prefix: &str) -> Vec<Line> {
-    let command = if words.style == MessageStyle::Notice {
-        "NOTICE"
-    } else {
-        "PRIVMSG"
-    };
-    let action = words.style == MessageStyle::Action;
-    let prefix = if action {
-        prefix.trim_matches(|mark: char| "<> ".contains(mark))
-    } else {
-        prefix
-    };
-    let prefix = if action && !prefix.is_empty() {
-        format!("{prefix} ")
-    } else {
-        prefix.to_owned()
-    };
-    let overhead = if action { ctcp::ACTION_OVERHEAD } else { 0 };
-    let room = connection
-        .room(command, &goal.target)
-        .saturating_sub(overhead + prefix.len());
-    let named = |mention: &Mention| addressed(shared, mention);
-    let mut out: Vec<Line> = render(&words.document, &named)
-        .iter()
-        .flat_map(|line: &Vec<Run>| split(line, room))
-        .map(|text| {
-            let text = format!("{prefix}{text}");
-            let text = if action { ctcp::write("ACTION", &text) } else { text };
-            message(command, &[&goal.target, &text])
-        })
-        .collect();
-    if let (Some(reply), Some(first), true) = (words.reply, out.first_mut(), connection.has("message-tags")) {
-        // Ids that were made here mean nothing to the server.
-        if !reply.as_str().contains(shared.nonce.as_str()) && reply.as_str().len() < 200 {
-            first.set_tag("+draft/reply", reply.as_str());
-        }
-    }
-    out
-}
-
-/// How a person who is addressed is written: by the nick they have here, else by name, so that nobody else is alerted.
-fn addressed(shared: &Shared, mention: &Mention) -> String {
-    match &mention.target {
-        MentionTarget::Person { network, id } if is_ours(shared, network) => locked(&shared.roster).nick_of(id),
-        MentionTarget::Person { network, id } => {
-            puppet_nick(shared, network.as_str(), id).unwrap_or_else(|| unpinged(&mention.label))
-        }
-        _ => unpinged(&mention.label),
-    }
-}
-
-fn puppet_nick(shared: &Shared, network: &str, id: &PersonId) -> Option<String> {
-    let person = viaduct_model::Person {
-        network: viaduct_model::NetworkName::new(network).ok()?,
-        id: id.clone(),
-        name: String::new(),
-        avatar: None,
-        organisation: None,
-        bot: false,
-    };
-    shared.existing(&person).map(|connection| connection.nick())
 }
 
 /// Sends lines and makes the receipt of what the server said.
@@ -345,10 +175,10 @@ async fn sent(
     connection: &Connection,
     goal: &Goal<'_>,
     words: &Words<'_>,
-    lines: Vec<Line>,
+    lines: Lines,
     name: &str,
 ) -> Result<Receipt, DeliveryError> {
-    if lines.is_empty() {
+    if lines.lines.is_empty() {
         if words.losses.is_empty() {
             return Ok(Receipt {
                 losses: vec!["there was nothing to read in it".to_owned()],
@@ -359,11 +189,11 @@ async fn sent(
     }
     let since = Instant::now();
     let outcomes = if together(connection, words, &lines) {
-        vec![connection.confirm_together(&goal.target, lines).await]
+        vec![connection.confirm_together(&goal.target, lines.lines).await]
     } else {
-        connection.confirm(lines).await
+        connection.confirm(lines.lines).await
     };
-    metrics::confirmed(since.elapsed().as_secs_f64());
+    shared.meters.confirmed.record(since.elapsed().as_secs_f64());
     let mut receipt = Receipt {
         losses: words.losses.clone(),
         ..Receipt::default()
@@ -387,27 +217,31 @@ async fn sent(
     Ok(receipt)
 }
 
-/// Whether the server takes these lines as one message: only whole lines, within its bounds.
-fn together(connection: &Connection, words: &Words<'_>, lines: &[Line]) -> bool {
-    let Some(bounds) = connection.capability("draft/multiline") else {
+/// Whether the server takes these lines as one message: whole lines of words, within its bounds. Lines that had to be cut
+/// each carry their own formatting codes, which would not survive being joined.
+fn together(connection: &Connection, words: &Words<'_>, lines: &Lines) -> bool {
+    let Some(bounds) = connection
+        .capability("draft/multiline")
+        .filter(|_| connection.has("batch"))
+    else {
         return false;
     };
-    let bound = |key: &str, otherwise: usize| {
-        let value = bounds
-            .split(',')
-            .find_map(|part| part.strip_prefix(key)?.strip_prefix('='));
-        value.and_then(|value| value.parse().ok()).unwrap_or(otherwise)
-    };
-    let bytes: usize = lines.iter().map(|line| line.last().len() + 1).sum();
-    lines.len() > 1
-        && words.style != MessageStyle::Action
-        && lines.len() <= bound("max-lines", 100)
-        && bytes <= bound("max-bytes", 4096)
-        && lines.iter().all(|line| line.last().len() < SURELY_WHOLE)
+    lines.whole && words.style == MessageStyle::Text && fits(bounds, &lines.lines)
 }
 
-/// A line of fewer bytes was not cut.
-const SURELY_WHOLE: usize = 300;
+/// Whether lines are within the bounds a server announces: `max-bytes`, without which it takes none, counts the line feeds
+/// between them; `max-lines` may be missing.
+fn fits(bounds: &str, lines: &[Line]) -> bool {
+    let bound = |key: &str| {
+        let mut values = bounds.split(',').filter_map(|part| part.split_once('='));
+        let (_, value) = values.find(|(name, _)| *name == key)?;
+        value.parse::<usize>().ok()
+    };
+    let bytes: usize = lines.iter().map(|line| line.last().len()).sum();
+    lines.len() > 1
+        && lines.len() <= bound("max-lines").unwrap_or(usize::MAX)
+        && bound("max-bytes").is_some_and(|most| bytes + lines.len() - 1 <= most)
+}
 
 type Settled = (Vec<Option<String>>, Option<String>);
 
@@ -490,5 +324,23 @@ mod tests {
             Failure::UnknownOutcome
         );
         assert_eq!(class(vec![refused()]), Failure::Permanent);
+    }
+
+    #[test]
+    fn bounds_of_a_message_of_many_lines() {
+        let lines = [message("PRIVMSG", &["#a", "12345"]), message("PRIVMSG", &["#a", "123"])];
+        for (bounds, taken) in [
+            ("max-bytes=9", true),
+            ("max-bytes=8", false),
+            ("max-bytes=9,max-lines=2", true),
+            ("max-bytes=9,max-lines=1", false),
+            ("unheard=1,max-lines=2,max-bytes=100", true),
+            ("max-lines=2", false),
+            ("", false),
+            ("max-bytes=x", false),
+        ] {
+            assert_eq!(fits(bounds, &lines), taken, "{bounds}");
+        }
+        assert!(!fits("max-bytes=100", lines.get(..1).unwrap()));
     }
 }

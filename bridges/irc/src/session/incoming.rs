@@ -3,6 +3,7 @@
 mod history;
 mod multiline;
 mod people;
+mod who;
 mod words;
 
 use std::collections::HashMap;
@@ -31,6 +32,11 @@ const CTCP_PAUSE: Duration = Duration::from_secs(2);
 const SPLIT_PATIENCE: Duration = Duration::from_mins(30);
 /// Open batches remembered.
 const BATCHES: usize = 64;
+
+/// Answers to a JOIN that say that a channel does not let somebody in.
+pub(super) const KEPT_OUT: [&str; 11] = [
+    "403", "405", "437", "471", "473", "474", "475", "476", "477", "489", "520",
+];
 
 /// Said on leaving a channel that another one forwarded to.
 pub(super) const NOT_ASKED_FOR: &str = "not the channel that was asked for";
@@ -138,6 +144,9 @@ pub(super) struct Incoming {
     catching_up: HashMap<ChannelId, history::CatchUp>,
     next_pages: Vec<ChannelId>,
     multilines: HashMap<String, multiline::Multiline>,
+    who: who::Who,
+    /// Messages that were read since they were last counted.
+    read: u64,
 }
 
 impl Incoming {
@@ -154,6 +163,8 @@ impl Incoming {
             catching_up: HashMap::new(),
             next_pages: Vec::new(),
             multilines: HashMap::new(),
+            who: who::Who::default(),
+            read: 0,
         }
     }
 
@@ -166,6 +177,8 @@ impl Incoming {
         }
         self.ask_history().await?;
         self.ask_pages().await;
+        self.ask_next_who().await;
+        self.shared.meters.received.increment(std::mem::take(&mut self.read));
         self.push().await
     }
 
@@ -173,7 +186,18 @@ impl Incoming {
     pub(super) async fn tick(&mut self) -> Result<(), InboxClosed> {
         self.expire_splits();
         self.expire_history();
+        self.ask_next_who().await;
         self.push().await
+    }
+
+    async fn ask_next_who(&mut self) {
+        let (question, late) = self.next_who();
+        if let Some(channel) = late {
+            self.tell_listed(&channel, &message("WHO", &[]));
+        }
+        if let Some(question) = question {
+            self.connection.send(question).await;
+        }
     }
 
     async fn push(&mut self) -> Result<(), InboxClosed> {
@@ -222,13 +246,16 @@ impl Incoming {
     fn anyone(&self, nick: &str, account: Option<&str>) -> Option<Person> {
         let folded = self.connection.isupport().casemapping.fold(nick);
         self.shared.pool.owner(&folded).or_else(|| {
-            let user = locked(&self.shared.roster).person(nick, account);
-            self.shared.person(&user)
+            let user = locked(&self.shared.roster).person(nick, account)?;
+            Some(self.shared.person(&user))
         })
     }
 
     /// Handles one line; gives what to answer.
     fn line(&mut self, line: &Line) -> Option<Line> {
+        if !self.catching_up.is_empty() {
+            self.note_history(line);
+        }
         match line.name() {
             "PRIVMSG" | "NOTICE" => return self.said(line),
             // What else is played back has long had its effect.
@@ -241,10 +268,14 @@ impl Incoming {
             "NICK" => return self.renamed(line),
             "MODE" => self.modes(line),
             "TOPIC" => self.topic(line),
-            "ACCOUNT" => {
-                let account = Some(line.parameter(0)).filter(|account| *account != "*");
-                locked(&self.shared.roster).set_account(line.source(), account);
-            }
+            "ACCOUNT" => self.account(line),
+            "SETNAME" => self.redescribed(line),
+            "CHGHOST" => self.moved(line),
+            "AWAY" => self.away(line),
+            "354" => self.who_answer(line),
+            "352" => self.plain_who_answer(line),
+            "315" => self.who_ended(line.parameter(1), line),
+            "263" if line.parameter(1) == "WHO" => self.who_refused(),
             "BATCH" => self.batch(line),
             "INVITE" => {
                 let channel = self.channel(line.last())?;
@@ -266,10 +297,8 @@ impl Incoming {
                 locked(&self.shared.roster).list(line.parameter(2), line.last(), table);
             }
             "366" => self.listed(line.parameter(1), line),
-            "403" | "405" | "437" | "471" | "473" | "474" | "475" | "476" | "477" | "489" | "520" => {
-                self.problem(line.parameter(1), line.last().to_owned());
-            }
-            "FAIL" if line.parameter(0) == "CHATHISTORY" => self.history_failed(),
+            name if KEPT_OUT.contains(&name) => self.problem(line.parameter(1), line.last().to_owned()),
+            "FAIL" if line.parameter(0) == "CHATHISTORY" => self.history_failed(line),
             "470" => {
                 self.problem(line.parameter(1), format!("it forwards to {}", line.parameter(2)));
                 if self.channel(line.parameter(2)).is_none() {
@@ -327,8 +356,9 @@ impl Incoming {
         self.shared.context.inbox.report(Some(&channel), Standing::Up);
     }
 
-    /// The reader's wanted nick may have become free.
+    /// A nick became free, which the reader or a puppet may want.
     fn reclaim(&self, freed: &str) -> Option<Line> {
+        self.shared.keep_nicks(Some(freed));
         let wanted = &self.shared.section.nick;
         let same = self.connection.isupport().casemapping.same(freed, wanted);
         (same && !self.connection.is_own(wanted)).then(|| message("NICK", &[wanted]))

@@ -10,21 +10,33 @@
 //! | [`factory`] | the kind, its schema, opening a session |
 //! | `reader` | connects, joins, rejoins, reconnects |
 //! | `incoming` | lines of the server to events |
-//! | `puppets` | makes, finds and retires puppets; conversations with them |
+//! | `identify` | logs in by a message to a service |
+//! | `pool` | which puppets there are, and whose each nick is |
+//! | `puppets` | makes puppets and brings them into channels |
+//! | `watch` | what the server says to puppets |
 //! | `deliver` | events to lines, and what the server made of them |
+//! | `phrase` | what an event says, in IRC's words |
+//! | `moderate` | memberships, roles and topics on their way out |
+//! | `probe` | what `doctor` should know |
 //! | [`roster`] | who is where |
+//! | [`user`] | somebody, and what is known of them |
 //! | [`recent`] | what was said lately |
 
 mod deliver;
 pub mod factory;
+mod identify;
 mod incoming;
 mod moderate;
+mod phrase;
+mod pool;
 mod probe;
 mod puppets;
 mod reader;
 pub mod recent;
 pub mod roster;
 pub mod time;
+pub mod user;
+mod watch;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,14 +51,15 @@ use viaduct_model::{
     Capabilities, ChannelId, Lookup, MessageId, NetworkName, Outbound, Person, PersonId, Receipt, Support, Timestamp,
 };
 
-use crate::client::Connection;
-use crate::client::Settings;
 use crate::client::dial::{Dialer, Ports};
 use crate::client::register::{Identity, Login, READER_CAPABILITIES};
+use crate::client::{Connection, Settings, Unheard};
 use crate::config::{Identify, Off, Pacing, Secret, Section};
-use puppets::Pool;
+use crate::metrics::Meters;
+use pool::Pool;
 use recent::Recent;
 use roster::Roster;
+use user::User;
 
 /// A session of one IRC network.
 #[derive(Clone)]
@@ -78,7 +91,10 @@ pub(crate) struct Shared {
     problems: Mutex<HashMap<String, String>>,
     /// Why the reader is not connected.
     down: Mutex<String>,
-    pool: Pool,
+    /// What is wrong with the login at the service; empty if nothing.
+    account: Mutex<String>,
+    pool: Arc<Pool>,
+    meters: Meters,
     /// Folded nicks that puppets of earlier runs had.
     former: Mutex<HashSet<String>>,
     ident: Arc<crate::ident::Table>,
@@ -113,7 +129,9 @@ impl Shared {
             recent: Mutex::default(),
             problems: Mutex::default(),
             down: Mutex::new("not connected yet".to_owned()),
-            pool: Pool::default(),
+            account: Mutex::default(),
+            pool: Arc::default(),
+            meters: Meters::new(),
             former: Mutex::default(),
             ident: Arc::default(),
             nonce,
@@ -141,19 +159,36 @@ impl Shared {
     }
 
     /// A person of this network.
-    fn person(&self, user: &roster::User) -> Option<Person> {
-        Some(Person {
+    fn person(&self, user: &User) -> Person {
+        Person {
             network: self.context.network.clone(),
-            id: PersonId::new(&user.id).ok()?,
-            name: user.nick.clone(),
+            id: user.id.clone(),
+            name: self.display(user),
             avatar: None,
             organisation: None,
-            bot: false,
+            bot: user.details.bot,
+        }
+    }
+
+    /// Whether people must not be told of before it is known who they are beside their nicks.
+    fn needs_details(&self) -> bool {
+        self.section.identify == Identify::Account || self.section.display != "{nick}"
+    }
+
+    /// Drops the words of puppets, for everybody else knows them already, and tells the puppets that they were seen.
+    /// History is for reading whole.
+    fn words_of_puppets(&self) -> Unheard {
+        let pool = Arc::clone(&self.pool);
+        Arc::new(move |seen, isupport| {
+            matches!(seen.command, "PRIVMSG" | "NOTICE")
+                && !seen.batched
+                && isupport.is_channel(seen.rest)
+                && pool.spoke(&isupport.casemapping.fold(seen.source), seen.rest)
         })
     }
 
     /// How connections of this network are made, apart from who they are for.
-    fn settings(&self, identity: Identity, own_only: bool) -> Settings {
+    fn settings(&self, identity: Identity, unheard: Unheard) -> Settings {
         let ident = Arc::clone(&self.ident);
         let user = identity.user.clone();
         Settings {
@@ -166,7 +201,8 @@ impl Shared {
             },
             timeout: self.section.timeout(),
             ping: Duration::from_secs(self.section.connect.ping.max(1)),
-            own_only,
+            unheard,
+            witnessed: false,
             on_ports: Arc::new(move |ports: Ports| ident.add(ports, &user)),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tracing::warn;
 use viaduct_bridge::{DeliveryError, Failure};
 use viaduct_model::{ChannelId, Membership, Person, Receipt, Role};
 
@@ -33,7 +34,12 @@ pub(super) async fn membership(
     let present = locked(&shared.roster).modes(channel.as_str(), &nick).is_some();
     let name = channel.as_str();
     let mut lines = Vec::new();
-    let mask = format!("{nick}!*@*");
+    let mask = match change {
+        Membership::Unban => banned_as(shared, channel, person)
+            .await
+            .unwrap_or_else(|| mask(shared, &nick)),
+        _ => mask(shared, &nick),
+    };
     match change {
         Membership::Ban => lines.push(message("MODE", &[name, "+b", &mask])),
         Membership::Unban => lines.push(message("MODE", &[name, "-b", &mask])),
@@ -52,7 +58,47 @@ pub(super) async fn membership(
     if lines.is_empty() {
         return Ok(Receipt::default());
     }
-    settled(reader.confirm(lines).await).map(|_| Receipt::default())
+    settled(reader.confirm(lines).await)?;
+    match change {
+        Membership::Ban => note_ban(shared, channel, person, Some(&mask)).await,
+        Membership::Unban => note_ban(shared, channel, person, None).await,
+        _ => {}
+    }
+    Ok(Receipt::default())
+}
+
+/// The mask that bans somebody: by host, which outlives a change of nick, unless others are known to share it.
+fn mask(shared: &Shared, nick: &str) -> String {
+    let roster = locked(&shared.roster);
+    let host = roster.user(nick).and_then(|user| user.details.host.as_deref());
+    let shared_with = |host: &str| {
+        roster
+            .users()
+            .filter(|user| user.details.host.as_deref() == Some(host))
+            .count()
+    };
+    match host.filter(|host| shared_with(host) == 1 && !host.contains(['*', '?', ' '])) {
+        Some(host) => format!("*!*@{host}"),
+        None => format!("{nick}!*@*"),
+    }
+}
+
+/// Where the session's memory has the mask of a ban.
+fn ban_key(channel: &ChannelId, person: &Person) -> String {
+    format!("ban.{channel} {}", person.id)
+}
+
+async fn banned_as(shared: &Shared, channel: &ChannelId, person: &Person) -> Option<String> {
+    let kept = shared.context.state.get(&ban_key(channel, person)).await.ok()??;
+    String::from_utf8(kept).ok()
+}
+
+/// Remembers by which mask somebody was banned, for later they may be gone or have another host.
+async fn note_ban(shared: &Shared, channel: &ChannelId, person: &Person, mask: Option<&str>) {
+    let change = (ban_key(channel, person), mask.map(|mask| mask.as_bytes().to_vec()));
+    if let Err(error) = shared.context.state.put(vec![change]).await {
+        warn!(%error, "The mask of a ban could not be noted.");
+    }
 }
 
 /// Gives somebody a role.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use viaduct_bridge::Probe;
 
+use super::identify::{self, Verdict};
 use super::{Shared, locked};
-use crate::client::{ConnectError, Connection};
+use crate::client::{ConnectError, Connection, talk_of_others};
 
 /// Looks at the login and each channel. Where the session is not running, it logs in and out once.
 pub(super) async fn probe(shared: &Arc<Shared>) -> Vec<Probe> {
@@ -28,6 +29,10 @@ pub(super) async fn probe(shared: &Arc<Shared>) -> Vec<Probe> {
             fix,
         )
     }];
+    let account = locked(&shared.account).clone();
+    if !account.is_empty() {
+        out.push(Probe::warning("account", account, SERVICE_FIX));
+    }
     let roster = locked(&shared.roster);
     let problems = locked(&shared.problems);
     for channel in &shared.context.channels {
@@ -61,12 +66,28 @@ pub(super) async fn probe(shared: &Arc<Shared>) -> Vec<Probe> {
     out
 }
 
+/// What to do about a service that cannot be asked.
+const SERVICE_FIX: &str = "check nickserv.service, and whether the network's services are up; it is tried again";
+
 async fn login(shared: &Arc<Shared>) -> Probe {
-    match Connection::open(shared.settings(shared.reader_identity(), true)).await {
-        Ok((connection, _lines)) => {
+    match Connection::open(shared.settings(shared.reader_identity(), talk_of_others())).await {
+        Ok((connection, mut lines)) => {
             let nick = connection.nick();
+            let verdict = identify::log_in(shared, &connection, &mut lines, None).await;
             connection.quit("that was a test", Duration::from_secs(2)).await;
-            Probe::ok("login", format!("logged in as {nick}"))
+            match verdict.unwrap_or(None) {
+                Some(Verdict::Refused(words)) => Probe::error(
+                    "login",
+                    format!("the service refused the login: {words}"),
+                    "correct nickserv.account and its password",
+                ),
+                Some(Verdict::Silent(why)) => Probe::warning(
+                    "login",
+                    format!("logged in as {nick}, but the service could not be asked: {why}"),
+                    SERVICE_FIX,
+                ),
+                _ => Probe::ok("login", format!("logged in as {nick}")),
+            }
         }
         Err(ConnectError::Auth(reason)) => {
             Probe::error("login", reason, "correct the password, account or certificate")

@@ -1,29 +1,23 @@
-//! Puppets: connections of their own for people of other sides.
+//! Making puppets, connections of their own for people of other sides, and bringing them into channels.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use irc_proto::Message as Line;
-use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, info, instrument, warn};
-use viaduct_model::{ChannelId, Content, Event, Message, MessageStyle, NetworkName, Person, PersonId};
+use viaduct_model::{ChannelId, Person};
 
-use super::{Shared, direct_id, incoming, locked};
-use crate::client::Connection;
-use crate::client::line::{Fields, message};
+use super::pool::{Place, Puppet};
+use super::watch::Watched;
+use super::{Shared, locked};
+use crate::client::line::message;
 use crate::client::register::{Identity, PUPPET_CAPABILITIES};
-use crate::convert::ctcp::{self, Payload};
+use crate::client::{Connection, Settings, talk_of_others};
 use crate::convert::nick::{self, Names};
-use crate::convert::{Folded, mirc};
 use crate::metrics;
 
 /// After a failure to connect, the hub speaks for the person for so long before it tries again.
 const AFTER_FAILURE: Duration = Duration::from_mins(1);
-/// A nick that a puppet gave up is taken for the puppet's for so long, unless the reader sees it go.
-const AFTER_GIVING_UP: Duration = Duration::from_mins(10);
 /// How long joining a channel may take.
 const JOINING: Duration = Duration::from_secs(20);
 /// Under this key the session's memory holds nicks of puppets.
@@ -32,123 +26,6 @@ const NICK_KEY: &str = "nick.";
 const FORMER: usize = 20_000;
 /// Longest user name servers take.
 const USER_LENGTH: usize = 10;
-
-/// Who a puppet stands for.
-pub(super) type Key = (NetworkName, PersonId);
-
-/// How a puppet stands with a channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
-    In,
-    Refused(String),
-}
-
-/// One person's puppet.
-pub(super) struct Puppet {
-    key: Key,
-    /// Held while connecting or joining, so that two deliveries do not do it twice.
-    preparing: tokio::sync::Mutex<()>,
-    live: Mutex<Option<Arc<Connection>>>,
-    places: Mutex<HashMap<Folded, Place>>,
-    changed: watch::Sender<()>,
-    used: AtomicU64,
-    retry_at: Mutex<Option<Instant>>,
-}
-
-/// All puppets.
-#[derive(Default)]
-pub(super) struct Pool {
-    puppets: Mutex<HashMap<Key, Arc<Puppet>>>,
-    /// Whose each nick is. A nick stays until the reader sees it go, for its lines may still be on their way.
-    nicks: Mutex<HashMap<Folded, Person>>,
-    /// Nicks that puppets gave up, and when: where the reader does not see them go they are forgotten later.
-    given_up: Mutex<HashMap<Folded, Instant>>,
-}
-
-impl Pool {
-    /// The person a nick stands for.
-    pub(super) fn owner(&self, nick: &Folded) -> Option<Person> {
-        locked(&self.nicks).get(nick).cloned()
-    }
-
-    /// Whether a nick is a puppet's.
-    pub(super) fn has(&self, nick: &Folded) -> bool {
-        locked(&self.nicks).contains_key(nick)
-    }
-
-    /// A puppet changed its nick.
-    pub(super) fn rename(&self, from: &Folded, to: Folded) {
-        let mut nicks = locked(&self.nicks);
-        if let Some(person) = nicks.remove(from) {
-            nicks.insert(to, person);
-        }
-    }
-
-    /// The reader saw a puppet's nick go.
-    pub(super) fn gone(&self, nick: &Folded) {
-        locked(&self.nicks).remove(nick);
-    }
-
-    /// A puppet gave its nick up. The reader may be behind and still have to read lines of it, so it is kept for a while.
-    fn give_up(&self, nick: Folded) {
-        locked(&self.given_up).insert(nick, Instant::now());
-    }
-
-    /// A puppet took a nick.
-    fn take(&self, nick: Folded, person: Person) {
-        locked(&self.given_up).remove(&nick);
-        locked(&self.nicks).insert(nick, person);
-    }
-
-    /// Forgets nicks that were given up long ago.
-    pub(super) fn expire(&self) {
-        let late = |at: &Instant| at.elapsed() >= AFTER_GIVING_UP;
-        let gone: Vec<Folded> = locked(&self.given_up)
-            .extract_if(|_, at| late(at))
-            .map(|(nick, _)| nick)
-            .collect();
-        for nick in gone {
-            self.gone(&nick);
-        }
-    }
-
-    /// How many are connected.
-    pub(super) fn count(&self) -> usize {
-        locked(&self.puppets)
-            .values()
-            .filter(|puppet| puppet.connection().is_some())
-            .count()
-    }
-
-    fn get(&self, person: &Person) -> Option<Arc<Puppet>> {
-        locked(&self.puppets)
-            .get(&(person.network.clone(), person.id.clone()))
-            .cloned()
-    }
-}
-
-impl Puppet {
-    /// Its connection, while it lives.
-    pub(super) fn connection(&self) -> Option<Arc<Connection>> {
-        locked(&self.live)
-            .clone()
-            .filter(|connection| connection.ended().is_none())
-    }
-
-    fn place(&self, channel: &Folded) -> Option<Place> {
-        locked(&self.places).get(channel).cloned()
-    }
-
-    fn set_place(&self, channel: Folded, place: Option<Place>) {
-        let mut places = locked(&self.places);
-        match place {
-            Some(place) => places.insert(channel, place),
-            None => places.remove(&channel),
-        };
-        drop(places);
-        self.changed.send_replace(());
-    }
-}
 
 impl Shared {
     /// The author's puppet, connected and in the channel; none if the hub has to speak for them.
@@ -162,10 +39,8 @@ impl Shared {
             return None;
         }
         let reader = self.reader()?;
-        let puppet = self.slot(person)?;
-        puppet
-            .used
-            .store(self.context.clock.now().as_millis(), Ordering::Relaxed);
+        let now = self.context.clock.now().as_millis();
+        let puppet = self.pool.slot(person, &self.section.puppets, now)?;
         let preparing = puppet.preparing.lock().await;
         let connection = match puppet.connection() {
             Some(connection) => connection,
@@ -187,57 +62,11 @@ impl Shared {
         self.pool.get(person)?.connection()
     }
 
-    fn slot(&self, person: &Person) -> Option<Arc<Puppet>> {
-        if let Some(puppet) = self.pool.get(person) {
-            return Some(puppet);
-        }
-        let now = self.context.clock.now().as_millis();
-        let mut puppets = locked(&self.pool.puppets);
-        let max = usize::try_from(self.section.puppets.max).unwrap_or(usize::MAX);
-        if puppets.len() >= max {
-            let rest = self.section.puppets.evict_after_seconds.saturating_mul(1000);
-            let used = |puppet: &Puppet| puppet.used.load(Ordering::Relaxed);
-            let oldest = puppets.values().min_by_key(|puppet| used(puppet)).cloned()?;
-            if now.saturating_sub(used(&oldest)) < rest {
-                return None;
-            }
-            puppets.remove(&oldest.key);
-            retire(&oldest);
-        }
-        let key = (person.network.clone(), person.id.clone());
-        let puppet = Arc::new(Puppet {
-            key: key.clone(),
-            preparing: tokio::sync::Mutex::default(),
-            live: Mutex::default(),
-            places: Mutex::default(),
-            changed: watch::Sender::new(()),
-            used: AtomicU64::new(now),
-            retry_at: Mutex::default(),
-        });
-        puppets.insert(key, Arc::clone(&puppet));
-        Some(puppet)
-    }
-
-    /// Takes off those that were silent too long.
-    pub(super) fn retire_idle(&self) {
-        let bound = self.section.puppets.idle_seconds.saturating_mul(1000);
-        if bound == 0 {
-            return;
-        }
-        let now = self.context.clock.now().as_millis();
-        let idle: Vec<Arc<Puppet>> = locked(&self.pool.puppets)
-            .extract_if(|_, puppet| now.saturating_sub(puppet.used.load(Ordering::Relaxed)) >= bound)
-            .map(|(_, puppet)| puppet)
-            .collect();
-        for puppet in &idle {
-            retire(puppet);
-        }
-    }
-
     /// Says goodbye for all, side by side.
     pub(super) async fn retire_all(&self, patience: Duration) {
-        let all: Vec<Arc<Puppet>> = locked(&self.pool.puppets).drain().map(|(_, puppet)| puppet).collect();
-        let leaving = all
+        let leaving = self
+            .pool
+            .drain()
             .into_iter()
             .filter_map(|puppet| locked(&puppet.live).take())
             .map(|connection| async move {
@@ -258,7 +87,12 @@ impl Shared {
             return None;
         }
         let identity = self.puppet_identity(person, display, limit);
-        match Connection::open(self.settings(identity, true)).await {
+        (identity.nick)(0).clone_into(&mut locked(&puppet.wanted));
+        let settings = Settings {
+            witnessed: true,
+            ..self.settings(identity, talk_of_others())
+        };
+        match Connection::open(settings).await {
             Ok((connection, lines)) => {
                 metrics::connected("puppet", "ok");
                 let connection = Arc::new(connection);
@@ -281,7 +115,7 @@ impl Shared {
                     connection: Arc::clone(&connection),
                     owner,
                 };
-                tokio::spawn(watch_puppet(Arc::clone(self), watched, lines));
+                tokio::spawn(watched.watch(Arc::clone(self), lines));
                 metrics::puppets(self.context.network.as_str(), self.pool.count());
                 Some(connection)
             }
@@ -317,13 +151,15 @@ impl Shared {
         }
     }
 
-    /// Forgets nicks of puppets that are gone; for the reader's return, as it did not see them go.
-    pub(super) fn prune_nicks(&self) {
-        let live: Vec<Arc<Connection>> = locked(&self.pool.puppets)
-            .values()
-            .filter_map(|puppet| puppet.connection())
-            .collect();
-        locked(&self.pool.nicks).retain(|nick, _| live.iter().any(|connection| connection.is_own(nick.as_str())));
+    /// Lets puppets ask for the nicks they should have, while they have others; told is a nick that has become free, or
+    /// none to try all.
+    pub(super) fn keep_nicks(&self, freed: Option<&str>) {
+        for (connection, wanted) in self.pool.live() {
+            let same = |nick: &str| connection.isupport().casemapping.same(nick, &wanted);
+            if !wanted.is_empty() && freed.is_none_or(same) && !connection.is_own(&wanted) {
+                connection.offer(message("NICK", &[&wanted]));
+            }
+        }
     }
 
     fn puppet_identity(&self, person: &Person, display: &str, limit: usize) -> Identity {
@@ -351,10 +187,10 @@ impl Shared {
 
     async fn join(&self, puppet: &Puppet, connection: &Connection, channel: &ChannelId) -> bool {
         let folded = connection.isupport().casemapping.fold(channel.as_str());
-        let mut changed = puppet.changed.subscribe();
         if puppet.place(&folded) == Some(Place::In) {
             return true;
         }
+        let mut changed = puppet.changed.subscribe();
         puppet.set_place(folded.clone(), None);
         changed.borrow_and_update();
         let sent = match self.secrets.keys.get(&channel.as_str().to_lowercase()) {
@@ -397,21 +233,15 @@ impl Shared {
 
     /// A person of another side changed their name: their puppet asks for the nick that goes with it.
     pub(super) async fn rename_puppet(&self, person: &Person) {
-        if let Some(connection) = self.existing(person) {
+        let Some(puppet) = self.pool.get(person) else { return };
+        if let Some(connection) = puppet.connection() {
             let names = Names::of(&person.name, person.id.as_str());
             let wanted = nick::nick(&self.section.puppets.nick, names, connection.isupport().nick_length, 0);
+            wanted.clone_into(&mut locked(&puppet.wanted));
             if !connection.is_own(&wanted) {
                 connection.send(message("NICK", &[&wanted])).await;
             }
         }
-    }
-}
-
-/// Says goodbye for a puppet, in the background.
-fn retire(puppet: &Puppet) {
-    if let Some(connection) = locked(&puppet.live).take() {
-        let goodbye = "silent for a while".to_owned();
-        tokio::spawn(async move { connection.quit(&goodbye, Duration::from_secs(5)).await });
     }
 }
 
@@ -422,93 +252,4 @@ impl Identity {
         }
         self
     }
-}
-
-/// A puppet and what is needed to watch it.
-struct Watched {
-    puppet: Arc<Puppet>,
-    connection: Arc<Connection>,
-    owner: Person,
-}
-
-/// Handles what the server says to a puppet, until its connection ends.
-async fn watch_puppet(shared: Arc<Shared>, watched: Watched, mut lines: mpsc::Receiver<Vec<Line>>) {
-    let Watched {
-        puppet,
-        connection,
-        owner,
-    } = watched;
-    let mut answers = incoming::Ctcp::default();
-    let fold = |name: &str| connection.isupport().casemapping.fold(name);
-    while let Some(batch) = lines.recv().await {
-        for line in batch {
-            let own = connection.is_own(line.source());
-            match line.name() {
-                "JOIN" if own => puppet.set_place(fold(line.parameter(0)), Some(Place::In)),
-                "PART" if own => puppet.set_place(fold(line.parameter(0)), None),
-                "KICK" if connection.is_own(line.parameter(1)) => puppet.set_place(fold(line.parameter(0)), None),
-                // The connection knows its new nick already.
-                "NICK" if connection.is_own(line.parameter(0)) => {
-                    shared.pool.take(fold(line.parameter(0)), owner.clone());
-                    // Some servers tell the nick that was given at login this way, from itself.
-                    if !connection.is_own(line.source()) {
-                        shared.pool.give_up(fold(line.source()));
-                    }
-                }
-                "403" | "405" | "437" | "471" | "473" | "474" | "475" | "476" | "477" | "489" | "520" => {
-                    let refused = Place::Refused(line.last().to_owned());
-                    puppet.set_place(fold(line.parameter(1)), Some(refused));
-                }
-                "470" => {
-                    let (asked, given) = (line.parameter(1), line.parameter(2));
-                    puppet.set_place(fold(asked), Some(Place::Refused(format!("it forwards to {given}"))));
-                    if locked(&shared.roster).channel_ref(given).is_none() {
-                        connection
-                            .send(message("PART", &[given, incoming::NOT_ASKED_FOR]))
-                            .await;
-                    }
-                }
-                "PRIVMSG" | "NOTICE" if !own && connection.is_own(line.parameter(0)) => {
-                    if let Some(answer) = answers.answer(&shared, &line) {
-                        connection.send(answer).await;
-                    } else if let Some(event) = direct(&shared, &owner, &line) {
-                        drop(shared.context.inbox.push(vec![event]).await);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    shared.pool.give_up(fold(&connection.nick()));
-    locked(&puppet.places).clear();
-    locked(&puppet.live).take_if(|live| Arc::ptr_eq(live, &connection));
-    puppet.changed.send_replace(());
-    metrics::puppets(shared.context.network.as_str(), shared.pool.count());
-    debug!(person = %owner.id, reason = connection.ended(), "A puppet's connection ended.");
-}
-
-/// Words said to a puppet alone, as an event; only Matrix people have direct conversations.
-fn direct(shared: &Shared, owner: &Person, line: &Line) -> Option<Event> {
-    if !owner.network.is_matrix() || matches!(line.prefix, Some(irc_proto::Prefix::ServerName(_)) | None) {
-        return None;
-    }
-    let (text, mut style) = match ctcp::read(line.last()) {
-        Payload::Text(text) => (text, MessageStyle::Text),
-        Payload::Action(text) => (text, MessageStyle::Action),
-        Payload::Ctcp { .. } => return None,
-    };
-    if line.name() == "NOTICE" {
-        style = MessageStyle::Notice;
-    }
-    let user = locked(&shared.roster).person(line.source(), line.tag("account"));
-    let body = mirc::parse(text);
-    let message = Message {
-        style,
-        body,
-        ..Message::default()
-    };
-    let channel = direct_id(&user.id, owner.id.as_str())?;
-    let mut event = incoming::event(shared, &channel, line, shared.person(&user)?, Content::Message(message))?;
-    event.direct_to = Some(owner.id.as_str().to_owned());
-    Some(event)
 }

@@ -11,6 +11,7 @@ use tracing::{info, instrument, warn};
 use viaduct_bridge::{Connection as Standing, InboxClosed, SessionError};
 use viaduct_model::ChannelId;
 
+use super::identify::{self, Verdict};
 use super::{Shared, incoming, locked};
 use crate::client::line::message;
 use crate::client::{ConnectError, Connection};
@@ -46,6 +47,13 @@ impl Rejoin {
         self.due.remove(channel);
     }
 
+    /// Something changed that may open closed doors: all are tried at once.
+    fn all_now(&mut self) {
+        for (at, _) in self.due.values_mut() {
+            *at = Instant::now();
+        }
+    }
+
     fn take_due(&mut self) -> Vec<ChannelId> {
         let now = Instant::now();
         let due = self.due.iter_mut().filter(|(_, (at, _))| *at <= now);
@@ -71,7 +79,7 @@ pub(super) async fn run(shared: &Arc<Shared>) -> Result<(), SessionError> {
     let mut failures = 0_u32;
     let outcome = loop {
         report(shared, Standing::Connecting);
-        let settings = shared.settings(shared.reader_identity(), false);
+        let settings = shared.settings(shared.reader_identity(), shared.words_of_puppets());
         let opened = tokio::select! {
             () = stop.cancelled() => break Ok(()),
             opened = Connection::open(settings) => opened,
@@ -81,8 +89,12 @@ pub(super) async fn run(shared: &Arc<Shared>) -> Result<(), SessionError> {
                 metrics::connected("reader", "ok");
                 let since = Instant::now();
                 let reason = match work(shared, connection, lines).await {
-                    Ok(Some(reason)) => reason,
-                    Ok(None) => break Ok(()),
+                    Ok(End::Lost(reason)) => reason,
+                    Ok(End::Refused(reason)) => {
+                        report(shared, Standing::AuthLost(reason.clone()));
+                        break Err(SessionError::Auth(reason));
+                    }
+                    Ok(End::Stopped) => break Ok(()),
                     Err(InboxClosed) => break Err(SessionError::Stopping),
                 };
                 if since.elapsed() >= STABLE {
@@ -129,24 +141,34 @@ fn pause(shared: &Shared, failures: u32) -> Duration {
     Duration::from_millis(millis / 2 + shared.context.entropy.below(millis / 2 + 1))
 }
 
-/// Works until the connection ends, and says why; none if the session is to end.
+/// How work on a connection ended.
+enum End {
+    /// The connection was lost.
+    Lost(String),
+    /// The service refused our password.
+    Refused(String),
+    /// The session is to end.
+    Stopped,
+}
+
+/// Works until the connection ends, and says why.
 async fn work(
     shared: &Arc<Shared>,
     connection: Connection,
     mut lines: mpsc::Receiver<Vec<Message>>,
-) -> Result<Option<String>, InboxClosed> {
+) -> Result<End, InboxClosed> {
     let connection = Arc::new(connection);
     locked(&shared.roster).set_casemapping(connection.isupport().casemapping);
     locked(&shared.roster).leave_all();
-    shared.prune_nicks();
+    shared.pool.prune_nicks();
     *locked(&shared.reader) = Some(Arc::clone(&connection));
     info!(nick = connection.nick(), "Connected to the IRC server.");
     // Whatever is being waited for, be it room in the inbox, the session ends when it is asked to.
     let outcome = tokio::select! {
-        () = shared.context.stop.cancelled() => Ok(None),
-        attended = attend(shared, &connection, &mut lines) => attended.map(Some),
+        () = shared.context.stop.cancelled() => Ok(End::Stopped),
+        attended = attend(shared, &connection, &mut lines) => attended,
     };
-    if !matches!(outcome, Ok(Some(_))) {
+    if !matches!(outcome, Ok(End::Lost(_))) {
         connection.quit(&shared.section.quit_message, PATIENCE).await;
     }
     *locked(&shared.reader) = None;
@@ -154,47 +176,113 @@ async fn work(
     outcome
 }
 
-/// Joins, listens and looks after what time changes until the connection ends; says why it did.
+/// Logs in at the service, joins, listens and looks after what time changes until the connection ends.
 async fn attend(
     shared: &Arc<Shared>,
     connection: &Arc<Connection>,
     lines: &mut mpsc::Receiver<Vec<Message>>,
-) -> Result<String, InboxClosed> {
-    identify(shared, connection).await;
+) -> Result<End, InboxClosed> {
+    let mut handler = incoming::Incoming::new(Arc::clone(shared), Arc::clone(connection));
+    let verdict = identify::log_in(shared, connection, lines, Some(&mut handler)).await?;
+    let mut login = Login::default();
+    if let Some(reason) = verdict.and_then(|verdict| login.judge(shared, verdict)) {
+        return Ok(End::Refused(reason));
+    }
     report(shared, Standing::Up);
     join(shared, connection, &shared.context.channels).await;
-    let mut handler = incoming::Incoming::new(Arc::clone(shared), Arc::clone(connection));
     let mut tick = tokio::time::interval(TICK);
     let mut ticks = 0_u64;
     loop {
         tokio::select! {
-            batch = lines.recv() => match batch {
-                Some(batch) => handler.take(batch).await?,
-                None => return Ok(connection.ended().unwrap_or_else(|| "the connection ended".to_owned())),
-            },
+            batch = lines.recv() => {
+                let Some(batch) = batch else {
+                    let reason = connection.ended().unwrap_or_else(|| "the connection ended".to_owned());
+                    return Ok(End::Lost(reason));
+                };
+                let reason = login.listen(shared, connection, &mut handler.rejoin, &batch);
+                handler.take(batch).await?;
+                if let Some(reason) = reason {
+                    return Ok(End::Refused(reason));
+                }
+            }
             _ = tick.tick() => {
                 ticks += 1;
                 let due = handler.rejoin.take_due();
                 join(shared, connection, &due).await;
                 handler.tick().await?;
-                shared.retire_idle();
+                shared.pool.retire_idle(&shared.section.puppets, shared.context.clock.now().as_millis());
                 shared.pool.expire();
+                login.ask_again(shared, connection).await;
                 if ticks.is_multiple_of(60) {
                     keep_nick(shared, connection).await;
+                    shared.keep_nicks(None);
                 }
             }
         }
     }
 }
 
-/// Logs in by a message to the service, where there is no SASL.
-async fn identify(shared: &Shared, connection: &Connection) {
-    if let (Some(nickserv), Some(secret)) = (&shared.section.nickserv, &shared.secrets.nickserv) {
-        let text = match &nickserv.account {
-            Some(account) => format!("IDENTIFY {account} {}", secret.reveal()),
-            None => format!("IDENTIFY {}", secret.reveal()),
+/// How the reader stands with the service, once it has been asked.
+#[derive(Default)]
+struct Login {
+    ask_at: Option<Instant>,
+}
+
+impl Login {
+    /// Takes what the service said; the reason if nothing can go on.
+    fn judge(&mut self, shared: &Shared, verdict: Verdict) -> Option<String> {
+        let service = shared
+            .section
+            .nickserv
+            .as_ref()
+            .map_or("", |nickserv| &nickserv.service);
+        let trouble = match verdict {
+            Verdict::Accepted => {
+                info!("Logged in at the service.");
+                String::new()
+            }
+            Verdict::Refused(words) => return Some(format!("{service} refused the login: {words}")),
+            Verdict::Silent(why) => format!("{service} could not be asked to log in: {why}"),
+            Verdict::LoggedOut => format!("{service} logged the hub out"),
         };
-        connection.send(message("PRIVMSG", &[&nickserv.service, &text])).await;
+        self.ask_at = (!trouble.is_empty()).then(|| Instant::now() + identify::AGAIN);
+        if !trouble.is_empty() {
+            warn!(reason = trouble, "The hub is not logged in; it will be tried again.");
+        }
+        *locked(&shared.account) = trouble;
+        None
+    }
+
+    /// Looks for what the service says later; the reason if nothing can go on.
+    fn listen(
+        &mut self,
+        shared: &Shared,
+        connection: &Connection,
+        rejoin: &mut Rejoin,
+        batch: &[Message],
+    ) -> Option<String> {
+        let nickserv = shared.section.nickserv.as_ref()?;
+        let told = |line| identify::verdict(&nickserv.service, connection, line);
+        for verdict in batch.iter().filter_map(told) {
+            match verdict {
+                Verdict::Accepted if self.ask_at.is_some() => rejoin.all_now(),
+                Verdict::Accepted => continue,
+                _ => {}
+            }
+            if let Some(reason) = self.judge(shared, verdict) {
+                return Some(reason);
+            }
+        }
+        None
+    }
+
+    async fn ask_again(&mut self, shared: &Shared, connection: &Connection) {
+        if self.ask_at.is_some_and(|at| at <= Instant::now())
+            && let Some(introduction) = identify::introduction(shared, connection)
+        {
+            self.ask_at = Some(Instant::now() + identify::AGAIN);
+            connection.send(introduction).await;
+        }
     }
 }
 

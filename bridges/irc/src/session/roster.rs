@@ -4,26 +4,16 @@
 //! a nick change still from the same ghost.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use viaduct_model::{ChannelId, PersonId, Role};
 
+use super::user::{Details, User};
 use crate::convert::modes::ModeTable;
 use crate::convert::{Casemapping, Folded};
 
 /// People remembered at most; those beyond are not listed, but can still speak.
 pub const PEOPLE: usize = 100_000;
-
-/// Somebody the reader sees.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
-    /// Their nick, in their spelling.
-    pub nick: String,
-    /// Their id for the hub.
-    pub id: String,
-    /// Their account.
-    pub account: Option<String>,
-    channels: usize,
-}
 
 /// One of the mirrored channels.
 #[derive(Debug)]
@@ -34,8 +24,9 @@ pub struct Channel {
     pub joined: bool,
     /// Its members (folded nicks) with their modes.
     pub members: HashMap<Folded, String>,
-    /// Members of a list that is arriving.
+    /// Members of a list that is arriving, and what is known about them.
     arriving: Vec<(String, String)>,
+    described: HashMap<Folded, Details>,
     /// Its topic, once known.
     pub topic: Option<String>,
 }
@@ -43,10 +34,10 @@ pub struct Channel {
 /// What changed when a list of members was complete.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Listed {
-    /// Ids and nicks of those who were not known to be there, with their role.
-    pub came: Vec<(User, Role)>,
+    /// Those who were not known to be there, with their role.
+    pub came: Vec<(Arc<User>, Role)>,
     /// Those who are no longer there.
-    pub left: Vec<User>,
+    pub left: Vec<Arc<User>>,
 }
 
 /// Who is where.
@@ -56,8 +47,8 @@ pub struct Roster {
     pub casemapping: Casemapping,
     /// Whether an account, where known, is what a person is recognised by.
     by_account: bool,
-    users: HashMap<Folded, User>,
-    ids: HashMap<String, Folded>,
+    users: HashMap<Folded, Arc<User>>,
+    ids: HashMap<PersonId, Folded>,
     channels: HashMap<Folded, Channel>,
 }
 
@@ -78,6 +69,7 @@ impl Roster {
             joined: false,
             members: HashMap::new(),
             arriving: Vec::new(),
+            described: HashMap::new(),
             topic: None,
         });
     }
@@ -111,70 +103,129 @@ impl Roster {
     }
 
     /// Somebody by their nick.
-    pub fn user(&self, nick: &str) -> Option<&User> {
+    pub fn user(&self, nick: &str) -> Option<&Arc<User>> {
         self.users.get(&self.casemapping.fold(nick))
+    }
+
+    /// Everybody.
+    pub fn users(&self) -> impl Iterator<Item = &User> {
+        self.users.values().map(Arc::as_ref)
+    }
+
+    /// The channels somebody is in.
+    pub fn places(&self, nick: &str) -> Vec<ChannelId> {
+        let folded = self.casemapping.fold(nick);
+        let inside = self
+            .channels
+            .values()
+            .filter(|channel| channel.members.contains_key(&folded));
+        inside.map(|channel| channel.id.clone()).collect()
     }
 
     /// The nick of the person with this id; the id itself if they are not here, for that is the nick they had.
     pub fn nick_of(&self, id: &PersonId) -> String {
-        let folded = self.ids.get(id.as_str()).and_then(|folded| self.users.get(folded));
+        let folded = self.ids.get(id).and_then(|folded| self.users.get(folded));
         folded.map_or_else(|| id.as_str().to_owned(), |user| user.nick.clone())
     }
 
-    /// Somebody, perhaps never seen before: with the id that is theirs or would be.
-    pub fn person(&self, nick: &str, account: Option<&str>) -> User {
-        match self.user(nick) {
-            Some(user) if !self.by_account || account.is_none() || user.account.as_deref() == account => user.clone(),
-            _ => User {
-                nick: nick.to_owned(),
-                id: self.fresh_id(nick, account),
-                account: account.map(str::to_owned),
-                channels: 0,
-            },
+    /// Somebody, perhaps never seen before: with the id that is theirs or would be. Whoever is here keeps their id, whatever
+    /// account they log in to. None if the nick cannot be one.
+    pub fn person(&self, nick: &str, account: Option<&str>) -> Option<Arc<User>> {
+        if let Some(user) = self.user(nick) {
+            return Some(Arc::clone(user));
         }
+        let details = Details {
+            account: account.map(str::to_owned),
+            ..Details::default()
+        };
+        self.fresh(nick, details).map(Arc::new)
     }
 
-    fn fresh_id(&self, nick: &str, account: Option<&str>) -> String {
+    fn fresh(&self, nick: &str, details: Details) -> Option<User> {
+        Some(User {
+            nick: nick.to_owned(),
+            id: self.fresh_id(nick, details.account.as_deref())?,
+            details,
+            channels: 0,
+        })
+    }
+
+    fn fresh_id(&self, nick: &str, account: Option<&str>) -> Option<PersonId> {
         if let Some(account) = account.filter(|_| self.by_account) {
-            return format!("${account}");
+            return PersonId::new(format!("${account}")).ok();
         }
         let folded = self.casemapping.fold(nick);
-        let free = |id: &str| self.ids.get(id).is_none_or(|holder| *holder == folded);
-        let mut id = folded.as_str().to_owned();
+        let free = |id: &PersonId| self.ids.get(id).is_none_or(|holder| *holder == folded);
+        let mut id = PersonId::new(folded.as_str()).ok()?;
         let mut number = 1_u32;
         // Somebody who came with this nick has another by now and keeps the id.
         while !free(&id) && number < 1000 {
             number += 1;
-            id = format!("{folded}/{number}");
+            id = PersonId::new(format!("{folded}/{number}")).ok()?;
         }
-        id
+        Some(id)
     }
 
     /// Somebody is in a channel. Gives who, and whether that is news.
-    pub fn join(&mut self, channel: &str, nick: &str, account: Option<&str>, modes: &str) -> Option<(User, bool)> {
+    pub fn join(&mut self, channel: &str, nick: &str, details: Details, modes: &str) -> Option<(Arc<User>, bool)> {
         let folded = self.casemapping.fold(nick);
-        let known = self.users.contains_key(&folded);
-        let user = self.person(nick, account);
-        let channel = self.channels.get_mut(&self.casemapping.fold(channel))?;
-        if !known && self.users.len() >= PEOPLE {
-            return None;
+        let channel = self.casemapping.fold(channel);
+        if !self.users.contains_key(&folded) {
+            if !self.channels.contains_key(&channel) || self.users.len() >= PEOPLE {
+                return None;
+            }
+            let user = self.fresh(nick, details)?;
+            self.ids.insert(user.id.clone(), folded.clone());
+            self.users.insert(folded.clone(), Arc::new(user));
+        }
+        let channel = self.channels.get_mut(&channel)?;
+        if !channel.arriving.is_empty() {
+            channel.arriving.push((nick.to_owned(), modes.to_owned()));
         }
         let news = channel.members.insert(folded.clone(), modes.to_owned()).is_none();
-        self.ids.insert(user.id.clone(), folded.clone());
-        let entry = self.users.entry(folded).or_insert_with(|| user.clone());
-        entry.channels += usize::from(news);
-        Some((user, news))
+        let user = self.users.get_mut(&folded)?;
+        if news {
+            Arc::make_mut(user).channels += 1;
+        }
+        Some((Arc::clone(user), news))
+    }
+
+    /// The server told something about somebody. Gives them as they were and as they are, if that is known already and
+    /// differs.
+    pub fn learn(&mut self, nick: &str, change: impl FnOnce(&mut Details)) -> Option<(Arc<User>, Arc<User>)> {
+        let user = self.users.get_mut(&self.casemapping.fold(nick))?;
+        let mut details = user.details.clone();
+        change(&mut details);
+        if details == user.details {
+            return None;
+        }
+        let before = Arc::clone(user);
+        Arc::make_mut(user).details = details;
+        Some((before, Arc::clone(user)))
+    }
+
+    /// Somebody of a list that is arriving is described.
+    pub fn describe(&mut self, channel: &str, nick: &str, details: Details) {
+        let folded = self.casemapping.fold(nick);
+        if let Some(channel) = self.channel(channel)
+            && channel.described.len() < PEOPLE
+        {
+            channel.described.insert(folded, details);
+        }
     }
 
     /// Somebody left a channel. Gives who, if they were there.
-    pub fn part(&mut self, channel: &str, nick: &str) -> Option<User> {
+    pub fn part(&mut self, channel: &str, nick: &str) -> Option<Arc<User>> {
         let folded = self.casemapping.fold(nick);
-        let channel = self.channels.get_mut(&self.casemapping.fold(channel))?;
+        let casemapping = self.casemapping;
+        let channel = self.channels.get_mut(&casemapping.fold(channel))?;
+        channel.arriving.retain(|(there, _)| !casemapping.same(there, nick));
         channel.members.remove(&folded)?;
         let user = self.users.get_mut(&folded)?;
-        user.channels = user.channels.saturating_sub(1);
-        let user = user.clone();
-        if user.channels == 0 {
+        let left = user.channels.saturating_sub(1);
+        Arc::make_mut(user).channels = left;
+        let user = Arc::clone(user);
+        if left == 0 {
             self.forget(&folded);
         }
         Some(user)
@@ -189,24 +240,32 @@ impl Roster {
     }
 
     /// Somebody left the network. Gives who, and the channels they were in.
-    pub fn quit(&mut self, nick: &str) -> Option<(User, Vec<ChannelId>)> {
-        let folded = self.casemapping.fold(nick);
-        let user = self.users.get(&folded)?.clone();
+    pub fn quit(&mut self, nick: &str) -> Option<(Arc<User>, Vec<ChannelId>)> {
+        let casemapping = self.casemapping;
+        let folded = casemapping.fold(nick);
         let mut left = Vec::new();
         for channel in self.channels.values_mut() {
+            channel.arriving.retain(|(there, _)| !casemapping.same(there, nick));
             if channel.members.remove(&folded).is_some() {
                 left.push(channel.id.clone());
             }
         }
+        let user = Arc::clone(self.users.get(&folded)?);
         self.forget(&folded);
         Some((user, left))
     }
 
     /// Somebody changed their nick. Gives who they are now, and the channels they are in.
-    pub fn rename(&mut self, from: &str, to: &str) -> Option<(User, Vec<ChannelId>)> {
-        let (old, new) = (self.casemapping.fold(from), self.casemapping.fold(to));
+    pub fn rename(&mut self, from: &str, to: &str) -> Option<(Arc<User>, Vec<ChannelId>)> {
+        let casemapping = self.casemapping;
+        let (old, new) = (casemapping.fold(from), casemapping.fold(to));
+        for (there, _) in self.channels.values_mut().flat_map(|channel| &mut channel.arriving) {
+            if casemapping.same(there, from) {
+                to.clone_into(there);
+            }
+        }
         let mut user = self.users.remove(&old)?;
-        to.clone_into(&mut user.nick);
+        to.clone_into(&mut Arc::make_mut(&mut user).nick);
         self.ids.insert(user.id.clone(), new.clone());
         self.users.insert(new.clone(), user.clone());
         let mut places = Vec::new();
@@ -219,15 +278,8 @@ impl Roster {
         Some((user, places))
     }
 
-    /// Somebody logged in to or out of an account.
-    pub fn set_account(&mut self, nick: &str, account: Option<&str>) {
-        if let Some(user) = self.users.get_mut(&self.casemapping.fold(nick)) {
-            user.account = account.map(str::to_owned);
-        }
-    }
-
     /// A mode of a member changed. Gives who, and all their modes.
-    pub fn mode(&mut self, channel: &str, nick: &str, mode: char, set: bool) -> Option<(User, String)> {
+    pub fn mode(&mut self, channel: &str, nick: &str, mode: char, set: bool) -> Option<(Arc<User>, String)> {
         let folded = self.casemapping.fold(nick);
         let modes = self
             .channels
@@ -255,11 +307,25 @@ impl Roster {
         };
         for name in names.split(' ').filter(|name| !name.is_empty()) {
             let (name, modes) = table.strip(name);
-            let nick = name.split('!').next().unwrap_or(name);
-            if channel.arriving.len() < PEOPLE {
-                channel.arriving.push((nick.to_owned(), modes));
+            let (nick, origin) = name.split_once('!').unwrap_or((name, ""));
+            if channel.arriving.len() >= PEOPLE {
+                continue;
             }
+            if let Some((user, host)) = origin.split_once('@') {
+                let details = Details {
+                    user: Some(user.to_owned()),
+                    host: Some(host.to_owned()),
+                    ..Details::default()
+                };
+                channel.described.entry(self.casemapping.fold(nick)).or_insert(details);
+            }
+            channel.arriving.push((nick.to_owned(), modes));
         }
+    }
+
+    /// How many members have arrived so far of a list.
+    pub fn arrived(&self, channel: &str) -> usize {
+        self.channel_ref(channel).map_or(0, |channel| channel.arriving.len())
     }
 
     /// The list of members is complete: what differs from what was known. People that `skip` names are noted, not told.
@@ -270,6 +336,7 @@ impl Roster {
             return out;
         };
         let arrived = std::mem::take(&mut found.arriving);
+        let mut described = std::mem::take(&mut found.described);
         let here: std::collections::HashSet<Folded> =
             arrived.iter().map(|(nick, _)| self.casemapping.fold(nick)).collect();
         let gone: Vec<Folded> = found
@@ -284,7 +351,8 @@ impl Roster {
             }
         }
         for (nick, modes) in arrived {
-            if let Some((user, true)) = self.join(channel, &nick, None, &modes)
+            let details = described.remove(&self.casemapping.fold(&nick)).unwrap_or_default();
+            if let Some((user, true)) = self.join(channel, &nick, details, &modes)
                 && !skip(&nick)
             {
                 out.came.push((user, table.role(&modes)));
@@ -298,6 +366,7 @@ impl Roster {
         if let Some(channel) = self.channel(channel) {
             channel.joined = false;
             channel.arriving.clear();
+            channel.described.clear();
         }
     }
 
@@ -306,6 +375,7 @@ impl Roster {
         for channel in self.channels.values_mut() {
             channel.joined = false;
             channel.arriving.clear();
+            channel.described.clear();
         }
     }
 }
@@ -324,14 +394,14 @@ mod tests {
     #[test]
     fn an_id_outlives_a_nick_and_is_not_given_twice() {
         let mut roster = roster();
-        roster.join("#a", "Ann", None, "").unwrap();
+        roster.join("#a", "Ann", Details::default(), "").unwrap();
         let (ann, places) = roster.rename("ann", "Ann|away").unwrap();
         assert_eq!(
             (ann.id.as_str(), ann.nick.as_str(), places.len()),
             ("ann", "Ann|away", 1)
         );
-        let (other, _) = roster.join("#a", "ANN", None, "").unwrap();
-        assert_eq!(other.id, "ann/2");
+        let (other, _) = roster.join("#a", "ANN", Details::default(), "").unwrap();
+        assert_eq!(other.id.as_str(), "ann/2");
         assert_eq!(roster.nick_of(&PersonId::new("ann").unwrap()), "Ann|away");
         roster.quit("ann|away").unwrap();
         assert_eq!(roster.nick_of(&PersonId::new("ann").unwrap()), "ann");
@@ -347,10 +417,13 @@ mod tests {
             let mut came: Vec<_> = listed
                 .came
                 .iter()
-                .map(|(user, role)| (user.id.clone(), *role))
+                .map(|(user, role)| (user.id.to_string(), *role))
                 .collect();
             came.sort();
-            (came, listed.left.iter().map(|user| user.id.clone()).collect::<Vec<_>>())
+            (
+                came,
+                listed.left.iter().map(|user| user.id.to_string()).collect::<Vec<_>>(),
+            )
         };
         assert_eq!(
             shown(&first),
@@ -366,11 +439,53 @@ mod tests {
         assert_eq!(roster.quit("ann").unwrap().1, [ChannelId::new("#A").unwrap()]);
     }
 
+    fn of_account(account: &str) -> Details {
+        Details {
+            account: Some(account.to_owned()),
+            ..Details::default()
+        }
+    }
+
     #[test]
     fn accounts_when_asked_for() {
         let mut roster = roster();
         roster.by_account = true;
-        assert_eq!(roster.join("#a", "Ann", Some("acc"), "").unwrap().0.id, "$acc");
-        assert_eq!(roster.join("#b", "Bo", None, "").unwrap().0.id, "bo");
+        let id = |joined: Option<(Arc<User>, bool)>| joined.unwrap().0.id.to_string();
+        assert_eq!(id(roster.join("#a", "Ann", of_account("acc"), "")), "$acc");
+        assert_eq!(id(roster.join("#b", "Bo", Details::default(), "")), "bo");
+        roster.list("#b", "Bo cy", &ModeTable::default());
+        roster.describe("#b", "CY", of_account("cyril"));
+        let listed = roster.listed("#b", &ModeTable::default(), &|_| false);
+        assert_eq!(listed.came.first().unwrap().0.id.as_str(), "$cyril");
+    }
+
+    #[test]
+    fn whoever_logs_in_or_out_stays_the_same_person() {
+        for by_account in [false, true] {
+            let mut roster = roster();
+            roster.by_account = by_account;
+            let (ann, _) = roster.join("#a", "Ann", Details::default(), "").unwrap();
+            let (before, after) = roster.learn("ANN", |known| known.account = Some("acc".into())).unwrap();
+            assert_eq!((&before.id, &after.id), (&ann.id, &ann.id));
+            assert_eq!(roster.learn("ann", |known| known.account = Some("acc".into())), None);
+            assert_eq!(roster.person("ann", Some("acc")).unwrap().id, ann.id);
+            assert_eq!(roster.person("ann", Some("another")).unwrap().id, ann.id);
+            roster.learn("ann", |known| known.account = None).unwrap();
+            assert_eq!(roster.person("ann", None).unwrap().id, ann.id);
+        }
+    }
+
+    #[test]
+    fn what_is_known_stays_with_a_person() {
+        let mut roster = roster();
+        roster.list("#a", "@ann!~a@host.example bo", &ModeTable::default());
+        roster.listed("#a", &ModeTable::default(), &|_| false);
+        roster.learn("ann", |known| known.away = Some("lunch".into())).unwrap();
+        roster.rename("ann", "anna").unwrap();
+        let anna = roster.user("anna").unwrap();
+        assert_eq!(anna.details.host.as_deref(), Some("host.example"));
+        assert_eq!(anna.details.away.as_deref(), Some("lunch"));
+        assert_eq!(roster.places("anna"), [ChannelId::new("#A").unwrap()]);
+        assert!(roster.learn("nobody", |known| known.bot = true).is_none());
     }
 }

@@ -18,6 +18,8 @@ struct Shared {
     open: watch::Sender<bool>,
     /// The next words that are sent go through, and the answer to them does not.
     losing: AtomicBool,
+    /// Such words went through: whatever tells of them, to whomever, is lost.
+    lost: AtomicBool,
 }
 
 impl Proxy {
@@ -27,6 +29,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             open: watch::Sender::new(true),
             losing: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
         });
         let carrying = Arc::clone(&shared);
         let task = tokio::spawn(async move {
@@ -46,6 +49,7 @@ impl Proxy {
 
     pub fn restore(&self) {
         self.shared.losing.store(false, Ordering::SeqCst);
+        self.shared.lost.store(false, Ordering::SeqCst);
         self.shared.open.send_if_modified(|open| !std::mem::replace(open, true));
     }
 
@@ -73,14 +77,15 @@ async fn carry(client: TcpStream, server: u16, shared: Arc<Shared>, mut open: wa
     let (mut client_read, mut client_write) = client.into_split();
     let (mut server_read, mut server_write) = server.into_split();
     let (mut up, mut down) = (vec![0; 65536], vec![0; 65536]);
-    let mut losing = false;
     loop {
         tokio::select! {
             _ = open.changed() => return,
             read = client_read.read(&mut up) => {
                 let Ok(length @ 1..) = read else { return };
                 let bytes = &up[..length];
-                losing |= holds(bytes, b"PRIVMSG #") && shared.losing.swap(false, Ordering::SeqCst);
+                if holds(bytes, b"PRIVMSG #") && shared.losing.swap(false, Ordering::SeqCst) {
+                    shared.lost.store(true, Ordering::SeqCst);
+                }
                 if server_write.write_all(bytes).await.is_err() {
                     return;
                 }
@@ -88,11 +93,12 @@ async fn carry(client: TcpStream, server: u16, shared: Arc<Shared>, mut open: wa
             read = server_read.read(&mut down) => {
                 let Ok(length @ 1..) = read else { return };
                 let bytes = &down[..length];
-                // An echo, an acknowledgement or the answer to the question behind the words: the server has handled them.
-                if losing && [&b"PRIVMSG"[..], b"ACK", b"PONG"].iter().any(|answer| holds(bytes, answer)) {
+                // The words themselves, an echo, an acknowledgement or the answer to the question behind them.
+                let lost = shared.lost.load(Ordering::SeqCst);
+                if lost && [&b"PRIVMSG"[..], b"ACK", b"PONG"].iter().any(|answer| holds(bytes, answer)) {
                     return;
                 }
-                if !losing && client_write.write_all(bytes).await.is_err() {
+                if client_write.write_all(bytes).await.is_err() {
                     return;
                 }
             }

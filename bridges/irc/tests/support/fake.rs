@@ -1,5 +1,6 @@
 //! An IRC server inside the test, which does as the test says.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -10,32 +11,56 @@ use tokio::sync::broadcast;
 pub struct Script {
     /// Capabilities it offers.
     pub capabilities: &'static str,
+    /// Further tokens of its announcement (005).
+    pub isupport: &'static str,
+    /// Lines it gives for WHO, without their end; `{nick}` is the nick that asks.
+    pub who: Vec<&'static str>,
     /// A line with this in it makes it hang up without an answer, once.
     pub hang_up_on: Mutex<Option<&'static str>>,
     /// What it says to a PASS.
     pub refuse_password: bool,
     /// A channel that nobody may join, and the line that says so.
     pub closed: Option<(&'static str, &'static str)>,
-    /// Lines it gives for CHATHISTORY, without their end.
+    /// Messages it has for CHATHISTORY, oldest first, each with its tags (time and id first, and no `@`); of several lines
+    /// in one, the first belongs to the page.
     pub history: Vec<String>,
+    /// A command it does not answer.
+    pub deaf_to: Option<&'static str>,
+    /// Whether everybody else hears what one says in a channel.
+    pub relays: bool,
 }
 
 impl Default for Script {
     fn default() -> Self {
         Self {
             capabilities: "",
+            isupport: "",
+            who: Vec::new(),
             hang_up_on: Mutex::new(None),
             refuse_password: false,
             closed: None,
             history: Vec::new(),
+            deaf_to: None,
+            relays: false,
         }
     }
 }
 
+/// Lines for everybody in a channel, or everywhere, but one, whose number is told.
+#[derive(Clone)]
+struct Told {
+    except: u64,
+    channel: Option<Arc<str>>,
+    text: Arc<str>,
+}
+
+/// The number of nobody.
+const NOBODY: u64 = 0;
+
 pub struct Fake {
     pub port: u16,
     pub said: Arc<Mutex<Vec<String>>>,
-    inject: broadcast::Sender<Arc<str>>,
+    inject: broadcast::Sender<Told>,
 }
 
 impl Fake {
@@ -46,11 +71,13 @@ impl Fake {
         let (inject, _) = broadcast::channel(1024);
         let (all, sender, script) = (Arc::clone(&said), inject.clone(), Arc::new(script));
         tokio::spawn(async move {
+            let mut number = NOBODY;
             while let Ok((stream, _)) = listener.accept().await {
                 stream.set_nodelay(true).unwrap();
-                let (script, all, lines) = (Arc::clone(&script), Arc::clone(&all), sender.subscribe());
+                number += 1;
+                let (script, all, inject) = (Arc::clone(&script), Arc::clone(&all), sender.clone());
                 tokio::spawn(async move {
-                    serve(stream, &script, &all, lines).await;
+                    serve(stream, number, &script, &all, inject).await;
                 });
             }
         });
@@ -59,7 +86,12 @@ impl Fake {
 
     /// Says something to everybody.
     pub fn tell(&self, text: &str) {
-        self.inject.send(Arc::from(format!("{text}\r\n"))).unwrap();
+        let told = Told {
+            except: NOBODY,
+            channel: None,
+            text: Arc::from(format!("{text}\r\n")),
+        };
+        self.inject.send(told).ok().unwrap();
     }
 
     pub fn count(&self, part: &str) -> usize {
@@ -74,19 +106,25 @@ impl Fake {
 
 async fn serve(
     stream: TcpStream,
+    number: u64,
     script: &Script,
     all: &Mutex<Vec<String>>,
-    mut inject: broadcast::Receiver<Arc<str>>,
+    inject: broadcast::Sender<Told>,
 ) -> Option<()> {
+    let mut told = inject.subscribe();
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::with_capacity(64 * 1024, read).lines();
     let mut nick = String::new();
     let mut negotiating = false;
+    let mut inside: HashSet<String> = HashSet::new();
     loop {
         let line = tokio::select! {
             line = read.next_line() => line.ok()??,
-            text = inject.recv() => {
-                write.write_all(text.ok()?.as_bytes()).await.ok()?;
+            text = told.recv() => {
+                let Told { except, channel, text } = text.ok()?;
+                if except != number && channel.is_none_or(|channel| inside.contains(&*channel)) {
+                    write.write_all(text.as_bytes()).await.ok()?;
+                }
                 continue;
             }
         };
@@ -106,10 +144,12 @@ async fn serve(
         let (command, rest) = bare.split_once(' ').unwrap_or((bare, ""));
         let welcome = |nick: &str| {
             format!(
-                ":s 001 {nick} :Welcome\r\n:s 005 {nick} NICKLEN=30 PREFIX=(ov)@+ :are supported\r\n:s 422 {nick} :none\r\n"
+                ":s 001 {nick} :Welcome\r\n:s 005 {nick} NICKLEN=30 PREFIX=(ov)@+ {} :are supported\r\n:s 422 {nick} :none\r\n",
+                script.isupport
             )
         };
         let answer = match command {
+            deaf if script.deaf_to == Some(deaf) => String::new(),
             "CAP" if rest.starts_with("LS") && !script.capabilities.is_empty() => {
                 negotiating = true;
                 format!(":s CAP * LS :{}\r\n", script.capabilities)
@@ -130,22 +170,27 @@ async fn serve(
                         ":{nick}!u@h JOIN {name}\r\n:s 353 {nick} = {name} :{nick} ann\r\n:s 366 {nick} {name} :End\r\n"
                     ),
                 };
-                rest.split(' ').next()?.split(',').map(join).collect()
+                let names = rest.split(' ').next()?.split(',');
+                inside.extend(names.clone().map(str::to_owned));
+                names.map(join).collect()
             }
-            "CHATHISTORY" => {
-                let channel = rest.split(' ').nth(1)?;
-                let inner: Vec<String> = script
-                    .history
+            "CHATHISTORY" => page(script, rest)?,
+            "WHO" => {
+                let lines = script
+                    .who
                     .iter()
-                    .map(|line| {
-                        format!(
-                            "@batch=h;{line}
-"
-                        )
-                    })
-                    .collect();
-                let inner = inner.concat();
-                format!(":s BATCH +h chathistory {channel}\r\n{inner}:s BATCH -h\r\n")
+                    .map(|line| format!("{}\r\n", line.replace("{nick}", &nick)));
+                let end = format!(":s 315 {nick} {} :End\r\n", rest.split(' ').next()?);
+                lines.chain([end]).collect()
+            }
+            "PRIVMSG" if script.relays => {
+                let told = Told {
+                    except: number,
+                    channel: Some(Arc::from(rest.split(' ').next()?)),
+                    text: Arc::from(format!(":{nick}!u@h {bare}\r\n")),
+                };
+                inject.send(told).ok()?;
+                String::new()
             }
             "QUIT" => return None,
             _ => String::new(),
@@ -154,4 +199,27 @@ async fn serve(
             write.write_all(answer.as_bytes()).await.ok()?;
         }
     }
+}
+
+/// Answers `AFTER <target> <timestamp=T | msgid=I> <limit>` as `draft/chathistory` says: at most so many of the messages
+/// behind the position, oldest first, in a batch that may be empty.
+fn page(script: &Script, question: &str) -> Option<String> {
+    let [_, channel, position, limit] = question.split(' ').collect::<Vec<_>>().try_into().ok()?;
+    let tag = |line: &str, key: &str| {
+        let tags = line.split(' ').next().unwrap_or_default().split(';');
+        let mut values = tags.filter_map(|tag| tag.strip_prefix(key)?.strip_prefix('=').map(str::to_owned));
+        values.next()
+    };
+    let (key, value) = position.split_once('=')?;
+    let earlier = |line: &&String| tag(line, "time").as_deref() <= Some(value);
+    let start = if key == "timestamp" {
+        script.history.iter().take_while(earlier).count()
+    } else {
+        let named = |line: &String| tag(line, "msgid").as_deref() == Some(value);
+        script.history.iter().position(named)? + 1
+    };
+    let page = script.history.iter().skip(start).take(limit.parse().ok()?);
+    let inner: Vec<String> = page.map(|line| format!("@batch=h;{line}\r\n")).collect();
+    let inner = inner.concat();
+    Some(format!(":s BATCH +h chathistory {channel}\r\n{inner}:s BATCH -h\r\n"))
 }

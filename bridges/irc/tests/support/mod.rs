@@ -5,6 +5,7 @@ pub mod fake;
 pub mod person;
 pub mod server;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -59,6 +60,7 @@ pub struct Listener {
     events: Mutex<Vec<Event>>,
     reports: Mutex<Vec<(Option<ChannelId>, Connection)>>,
     pub pushes: AtomicU64,
+    messages: AtomicU64,
     cursor: Option<Cursor>,
     tick: tokio::sync::Notify,
 }
@@ -67,6 +69,8 @@ pub struct Listener {
 impl Inbox for Listener {
     async fn push(&self, events: Vec<Event>) -> Result<Ticket, InboxClosed> {
         self.pushes.fetch_add(1, Ordering::Relaxed);
+        let messages = events.iter().filter(|event| event.content.message().is_some()).count();
+        self.messages.fetch_add(messages as u64, Ordering::Relaxed);
         self.events.lock().unwrap().extend(events);
         self.tick.notify_waiters();
         let (sender, ticket) = Ticket::new();
@@ -110,6 +114,12 @@ impl Listener {
         })
     }
 
+    /// Waits until so many messages have come in all.
+    pub async fn until_messages(&self, count: u64) {
+        let enough = |_: &[Event], _: &[_]| (self.messages.load(Ordering::Relaxed) >= count).then_some(());
+        self.until("so many messages", enough).await;
+    }
+
     pub fn events(&self) -> Vec<Event> {
         self.events.lock().unwrap().clone()
     }
@@ -117,15 +127,28 @@ impl Listener {
 
 struct Nothing;
 
+/// A session's memory for as long as the test runs.
+#[derive(Default)]
+struct Memory(Mutex<BTreeMap<String, Vec<u8>>>);
+
 #[async_trait]
-impl State for Nothing {
-    async fn get(&self, _key: &str) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(None)
+impl State for Memory {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(self.0.lock().unwrap().get(key).cloned())
     }
-    async fn scan(&self, _prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StateError> {
-        Ok(Vec::new())
+    async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StateError> {
+        let kept = self.0.lock().unwrap();
+        let found = kept.iter().filter(|(key, _)| key.starts_with(prefix));
+        Ok(found.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
-    async fn put(&self, _changes: Vec<(String, Option<Vec<u8>>)>) -> Result<(), StateError> {
+    async fn put(&self, changes: Vec<(String, Option<Vec<u8>>)>) -> Result<(), StateError> {
+        let mut kept = self.0.lock().unwrap();
+        for (key, value) in changes {
+            match value {
+                Some(value) => kept.insert(key, value),
+                None => kept.remove(&key),
+            };
+        }
         Ok(())
     }
 }
@@ -166,7 +189,7 @@ impl Hub {
             network: network(),
             channels: channels.iter().map(|name| ChannelId::new(name).unwrap()).collect(),
             inbox: Arc::<Listener>::clone(&inbox),
-            state: Arc::new(Nothing),
+            state: Arc::<Memory>::default(),
             media: Arc::new(Nothing),
             clock: Arc::new(TestClock),
             entropy: Arc::new(TestEntropy::default()),
@@ -268,6 +291,47 @@ impl Hub {
         self.inbox
             .until(text, |events, _| events.iter().find(said).cloned())
             .await
+    }
+}
+
+/// Somebody in a channel of a server, and a hub that is in it too, with some keys more in its section.
+pub async fn scene(server: &server::Server, channel: &str, more: &Value) -> (person::Ircer, Hub) {
+    let mut ann = person::Ircer::connect(server.port, "ann").await;
+    ann.join(channel).await;
+    let hub = Hub::start(section(server.port, more), &[channel]).await;
+    hub.joined(channel).await;
+    (ann, hub)
+}
+
+impl Hub {
+    /// Waits until a channel is reported down for a reason with these words.
+    pub async fn kept_out(&self, channel: &str, words: &str) {
+        let id = ChannelId::new(channel).unwrap();
+        let so = |(channel, standing): &(Option<_>, Connection)| {
+            channel.as_ref() == Some(&id) && matches!(standing, Connection::Down(reason) if reason.contains(words))
+        };
+        self.inbox
+            .until(words, |_, reports| reports.iter().any(so).then_some(()))
+            .await;
+    }
+
+    /// Waits until the session reports that its credentials are refused.
+    pub async fn refused(&self) -> String {
+        let told = |(_, standing): &(Option<ChannelId>, Connection)| match standing {
+            Connection::AuthLost(reason) => Some(reason.clone()),
+            _ => None,
+        };
+        self.inbox
+            .until("the refusal", |_, reports| reports.iter().find_map(told))
+            .await
+    }
+}
+
+/// What somebody's membership, roles and the like are about, in short, for looking at several at once.
+pub fn told(event: &Event) -> Option<String> {
+    match &event.content {
+        Content::Membership { person, change, .. } => Some(format!("{} {} {change:?}", person.id, person.name)),
+        _ => None,
     }
 }
 

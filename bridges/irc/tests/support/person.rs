@@ -16,6 +16,11 @@ pub struct Ircer {
 
 impl Ircer {
     pub async fn connect(port: u16, nick: &str) -> Self {
+        Self::connect_as(port, nick, nick).await
+    }
+
+    /// Connects somebody who describes themselves.
+    pub async fn connect_as(port: u16, nick: &str, realname: &str) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (read, write) = stream.into_split();
@@ -24,7 +29,9 @@ impl Ircer {
             write,
             seen: Vec::new(),
         };
-        person.send(&format!("NICK {nick}\r\nUSER person 0 * :{nick}")).await;
+        person
+            .send(&format!("NICK {nick}\r\nUSER person 0 * :{realname}"))
+            .await;
         person.until(" 001 ").await;
         person.until_any(&[" 376 ", " 422 "]).await;
         person
@@ -45,6 +52,14 @@ impl Ircer {
 
     pub async fn until(&mut self, part: &str) -> String {
         self.until_any(&[part]).await
+    }
+
+    /// A line with this in it, which may have come already.
+    pub async fn have_seen(&mut self, part: &str) -> String {
+        match self.seen.iter().find(|line| line.contains(part)) {
+            Some(line) => line.clone(),
+            None => self.until(part).await,
+        }
     }
 
     /// The next line with one of these in it.

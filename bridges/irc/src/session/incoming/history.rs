@@ -1,8 +1,10 @@
 //! Catching up: what was said in a channel while the hub was away, where the server remembers (`draft/chathistory`).
 //!
 //! After joining, the channel's live events are held back until history has been fetched to its end, page by page. The
-//! position is the time of the last committed message; a page begins a moment before it, for several messages can share
-//! a millisecond. What comes twice carries the same id, and the hub drops it.
+//! first page begins a moment before the time of the last committed message, for several messages can share a millisecond;
+//! what comes twice carries the same id, and the hub drops it. The next page begins behind the last message of the one
+//! before, by its id, or by its time where the server knows no ids. The end is a page that brings nothing new: a server may
+//! give less at once than it is asked for.
 
 use std::time::Duration;
 
@@ -32,10 +34,19 @@ pub(super) struct CatchUp {
     asked: bool,
     /// The open batch of its page.
     batch: Option<String>,
-    /// Messages of this page, and the latest time among them.
-    count: u32,
+    /// The latest time, and the last id, of what has come.
     latest: Timestamp,
-    from: Timestamp,
+    last: Option<String>,
+    /// Where the page that is asked for begins.
+    from: String,
+}
+
+/// The position just before a time, so that everything of that millisecond comes.
+fn before(at: Timestamp) -> String {
+    format!(
+        "timestamp={}",
+        time::format(Timestamp(at.as_millis().saturating_sub(1)))
+    )
 }
 
 impl Incoming {
@@ -54,9 +65,9 @@ impl Incoming {
                 since: Instant::now(),
                 asked: false,
                 batch: None,
-                count: 0,
                 latest: Timestamp::default(),
-                from: Timestamp::default(),
+                last: None,
+                from: String::new(),
             };
             self.catching_up.insert(channel.clone(), catch_up);
         }
@@ -75,7 +86,7 @@ impl Incoming {
             let from = cursor.as_deref().and_then(time::parse);
             if let (Some(from), Some(catch_up)) = (from, self.catching_up.get_mut(&channel)) {
                 catch_up.asked = true;
-                catch_up.from = Timestamp(from.as_millis().saturating_sub(1));
+                catch_up.from = before(from);
                 self.page(&channel).await;
             } else {
                 self.release(&channel);
@@ -89,13 +100,9 @@ impl Incoming {
         let Some(catch_up) = self.catching_up.get_mut(channel) else {
             return;
         };
-        catch_up.count = 0;
         catch_up.since = Instant::now();
-        let position = format!("timestamp={}", time::format(catch_up.from));
-        let line = message(
-            "CHATHISTORY",
-            &["AFTER", channel.as_str(), &position, &limit.to_string()],
-        );
+        let (from, limit) = (catch_up.from.as_str(), limit.to_string());
+        let line = message("CHATHISTORY", &["AFTER", channel.as_str(), from, &limit]);
         self.connection.send(line).await;
     }
 
@@ -118,7 +125,7 @@ impl Incoming {
 
     /// A batch ends: the next page, or the end of catching up.
     pub(super) fn history_closed(&mut self, name: &str) {
-        let limit = self.page_limit();
+        let by_id = self.connection.isupport().history_by_id;
         let found = self
             .catching_up
             .iter_mut()
@@ -126,12 +133,28 @@ impl Incoming {
         let Some((channel, catch_up)) = found else { return };
         let channel = channel.clone();
         catch_up.batch = None;
-        let full = catch_up.count >= limit;
-        if full && catch_up.latest > catch_up.from {
-            catch_up.from = Timestamp(catch_up.latest.as_millis().saturating_sub(1)).max(catch_up.from.plus_millis(1));
+        let next = match &catch_up.last {
+            Some(id) if by_id => format!("msgid={id}"),
+            _ => before(catch_up.latest),
+        };
+        if catch_up.latest > Timestamp::default() && next != catch_up.from {
+            catch_up.from = next;
             self.next_pages.push(channel);
         } else {
             self.release(&channel);
+        }
+    }
+
+    /// Notes how far a page has come, if a line belongs to one, whatever becomes of the line.
+    pub(super) fn note_history(&mut self, line: &Line) {
+        let Some(batch) = line.tag("batch") else { return };
+        let mut pages = self.catching_up.values_mut();
+        if let Some(catch_up) = pages.find(|catch_up| catch_up.batch.as_deref() == Some(batch)) {
+            let at = line.tag("time").and_then(time::parse).unwrap_or_default();
+            catch_up.latest = catch_up.latest.max(at);
+            if let Some(id) = line.tag("msgid") {
+                catch_up.last = Some(id.to_owned());
+            }
         }
     }
 
@@ -149,8 +172,6 @@ impl Incoming {
         };
         let batch = line.and_then(|line| line.tag("batch"));
         if batch.is_some() && batch == catch_up.batch.as_deref() {
-            catch_up.count += 1;
-            catch_up.latest = catch_up.latest.max(event.at);
             return Some(event);
         }
         let channel = event.place.channel.clone();
@@ -174,10 +195,14 @@ impl Incoming {
         }
     }
 
-    /// The server has no history after all.
-    pub(super) fn history_failed(&mut self) {
-        let all: Vec<ChannelId> = self.catching_up.keys().cloned().collect();
-        for channel in all {
+    /// The server has no history of a channel after all, or, if the answer names none, of any.
+    pub(super) fn history_failed(&mut self, line: &Line) {
+        let named = line.parameters().iter().find_map(|name| self.channel(name));
+        let failed: Vec<ChannelId> = match named {
+            Some(channel) => vec![channel],
+            None => self.catching_up.keys().cloned().collect(),
+        };
+        for channel in failed {
             self.release(&channel);
         }
     }

@@ -2,13 +2,14 @@
 
 use irc_proto::Message as Line;
 use tokio::time::Instant;
-use viaduct_model::{Content, Membership, MessageId, Timestamp};
+use viaduct_model::{ChannelId, Content, Membership, MessageId, Timestamp};
 
-use super::{Incoming, SPLIT_PATIENCE, Split, event, event_with};
+use super::{Incoming, SPLIT_PATIENCE, Split, event, event_with, who};
 use crate::client::line::Fields;
 use crate::convert::mirc;
+use crate::session::locked;
 use crate::session::roster::PEOPLE;
-use crate::session::{locked, roster};
+use crate::session::user::User;
 
 /// Whether the reason of a QUIT is how servers tell that they lost each other: two server names and nothing else.
 fn is_netsplit(reason: &str) -> bool {
@@ -35,30 +36,27 @@ impl Incoming {
         if self.connection.is_own(nick) {
             return self.entered(name);
         }
-        let account = line
-            .tag("account")
-            .or_else(|| Some(line.parameter(1)))
-            .filter(|it| !it.is_empty() && *it != "*");
-        let joined = locked(&self.shared.roster).join(name, nick, account, "");
+        let details = who::of_join(line);
+        let joined = locked(&self.shared.roster).join(name, nick, details.clone(), "");
+        // Known from another channel, perhaps with less.
+        self.learn(nick, Some(line), |known| known.add(details));
         let (Some((user, true)), Some(channel)) = (joined, self.channel(name)) else {
             return;
         };
         if self.is_puppet(nick) {
             return;
         }
-        if let Some(split) = self.splits.get_mut(&user.id)
+        if let Some(split) = self.splits.get_mut(user.id.as_str())
             && let Some(at) = split.channels.iter().position(|id| *id == channel)
         {
             // Back from a netsplit: for everybody else they had never gone.
             split.channels.swap_remove(at);
             if split.channels.is_empty() {
-                self.splits.remove(&user.id);
+                self.splits.remove(user.id.as_str());
             }
             return;
         }
-        let Some(person) = self.shared.person(&user) else {
-            return;
-        };
+        let person = self.shared.person(&user);
         let content = Content::Membership {
             person: person.clone(),
             change: Membership::Join,
@@ -82,9 +80,7 @@ impl Incoming {
         if self.is_puppet(nick) {
             return;
         }
-        let Some(person) = self.shared.person(&user) else {
-            return;
-        };
+        let person = self.shared.person(&user);
         let reason = some(line.parameter(1));
         let content = Content::Membership {
             person: person.clone(),
@@ -110,9 +106,7 @@ impl Incoming {
             .and_then(|name| self.batches.get(name))
             .is_some_and(|kind| kind == "netsplit");
         let split = batched || is_netsplit(line.parameter(0));
-        let Some(person) = self.shared.person(&user) else {
-            return reclaim;
-        };
+        let person = self.shared.person(&user);
         for channel in &channels {
             let change = if split { Membership::Absent } else { Membership::Leave };
             let content = Content::Membership {
@@ -125,7 +119,7 @@ impl Incoming {
         }
         if split && self.splits.len() < PEOPLE {
             self.splits.insert(
-                user.id,
+                user.id.to_string(),
                 Split {
                     since: Instant::now(),
                     person,
@@ -185,6 +179,7 @@ impl Incoming {
     pub(super) fn renamed(&mut self, line: &Line) -> Option<Line> {
         let (from, to) = (line.source(), line.parameter(0));
         let casemapping = self.connection.isupport().casemapping;
+        let before = locked(&self.shared.roster).user(from).map(std::sync::Arc::clone);
         let renamed = locked(&self.shared.roster).rename(from, to);
         if self.connection.is_own(to) {
             return None;
@@ -198,11 +193,13 @@ impl Incoming {
         let Some((user, channels)) = renamed else {
             return reclaim;
         };
-        let Some(person) = self.shared.person(&user) else {
+        let person = self.shared.person(&user);
+        let old = before.map_or_else(|| from.to_owned(), |user| self.shared.display(&user));
+        if old == person.name {
             return reclaim;
-        };
+        }
         for channel in channels {
-            let change = Membership::Rename { from: from.to_owned() };
+            let change = Membership::Rename { from: old.clone() };
             let content = Content::Membership {
                 person: person.clone(),
                 change,
@@ -281,29 +278,40 @@ impl Incoming {
         self.add(event);
     }
 
-    /// The list of members is complete.
+    /// The list of members is complete; who they are beside their nicks is asked for.
     pub(super) fn listed(&mut self, name: &str, line: &Line) {
         let Some(channel) = self.channel(name) else { return };
+        let people = locked(&self.shared.roster).arrived(name);
+        let asked = self.ask_who(&channel, people);
+        if !(asked && self.shared.needs_details()) {
+            self.tell_listed(&channel, line);
+        }
+    }
+
+    /// Tells who came and went since the list of members was told last, if there is a new one.
+    pub(super) fn tell_listed(&mut self, channel: &ChannelId, line: &Line) {
+        let name = channel.as_str();
+        if locked(&self.shared.roster).arrived(name) == 0 {
+            return;
+        }
         let table = self.connection.isupport().modes.clone();
         let listed = {
             let skip = |nick: &str| self.connection.is_own(nick) || self.is_puppet(nick);
             locked(&self.shared.roster).listed(name, &table, &skip)
         };
         for (user, role) in listed.came {
-            let Some(person) = self.shared.person(&user) else {
-                continue;
-            };
+            let person = self.shared.person(&user);
             let content = Content::Membership {
                 person: person.clone(),
                 change: Membership::Join,
                 reason: None,
             };
-            let join = event(&self.shared, &channel, line, person.clone(), content);
+            let join = event(&self.shared, channel, line, person.clone(), content);
             self.add(join);
             if role != viaduct_model::Role::Member {
                 let role = event(
                     &self.shared,
-                    &channel,
+                    channel,
                     line,
                     person.clone(),
                     Content::Role { person, role },
@@ -312,12 +320,12 @@ impl Incoming {
             }
         }
         for user in listed.left {
-            self.left_meanwhile(&channel, &user, line);
+            self.left_meanwhile(channel, &user, line);
         }
     }
 
-    fn left_meanwhile(&mut self, channel: &viaduct_model::ChannelId, user: &roster::User, line: &Line) {
-        let Some(person) = self.shared.person(user) else { return };
+    fn left_meanwhile(&mut self, channel: &ChannelId, user: &User, line: &Line) {
+        let person = self.shared.person(user);
         let content = Content::Membership {
             person: person.clone(),
             change: Membership::Leave,

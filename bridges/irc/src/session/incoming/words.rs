@@ -1,7 +1,7 @@
 //! Messages, reactions, typing.
 
 use irc_proto::{Message as Line, Prefix};
-use viaduct_model::{Content, Document, Message, MessageId, MessageStyle, NetworkName, PersonId, Reaction};
+use viaduct_model::{Content, Document, Message, MessageId, MessageStyle, Reaction};
 
 use super::{Incoming, event};
 use crate::client::line::Fields;
@@ -17,6 +17,15 @@ impl Incoming {
     /// Somebody said something.
     pub(super) fn said(&mut self, line: &Line) -> Option<Line> {
         if self.multiline_part(line) {
+            return None;
+        }
+        // A reaction that is also said in words, for those who cannot see it otherwise.
+        let reacts = line
+            .tag("+draft/react")
+            .or_else(|| line.tag("+draft/unreact"))
+            .is_some();
+        if reacts && line.tag("+draft/reply").is_some() && !self.is_history(line) {
+            self.tags(line);
             return None;
         }
         let (text, style) = match ctcp::read(line.last()) {
@@ -54,9 +63,9 @@ impl Incoming {
         if delivery.is_none() && self.is_puppet(line.source()) {
             return None;
         }
-        let user = locked(&self.shared.roster).person(line.source(), line.tag("account"));
-        let mut sender = self.shared.person(&user)?;
-        sender.bot = line.tag("bot").is_some();
+        let user = locked(&self.shared.roster).person(line.source(), line.tag("account"))?;
+        let mut sender = self.shared.person(&user);
+        sender.bot |= line.tag("bot").is_some();
         let body = self.with_mentions(body);
         if body.is_empty() {
             return None;
@@ -82,7 +91,7 @@ impl Incoming {
             };
             locked(&self.shared.recent).add(&channel, &event.id, said);
         }
-        metrics::received(1);
+        self.read += 1;
         self.add_from(Some(event), Some(line));
         Some(())
     }
@@ -91,21 +100,20 @@ impl Incoming {
         let casemapping = self.connection.isupport().casemapping;
         let shared = &self.shared;
         let roster = locked(&shared.roster);
-        let known = |nick: &str| {
-            let folded = casemapping.fold(nick);
-            if let Some(person) = shared.pool.owner(&folded) {
+        let nobody = shared.pool.is_empty();
+        let known = |nick: &str, marked: bool| {
+            let puppet = (!nobody).then(|| shared.pool.owner(&casemapping.fold(nick))).flatten();
+            if let Some(person) = puppet {
                 return Some(Addressee {
                     network: person.network,
                     id: person.id,
-                    anywhere: true,
                 });
             }
-            let user = roster.user(nick)?;
-            let network: NetworkName = shared.context.network.clone();
+            // Many nicks of this network are ordinary words.
+            let user = marked.then(|| roster.user(nick)).flatten()?;
             Some(Addressee {
-                network,
-                id: PersonId::new(&user.id).ok()?,
-                anywhere: false,
+                network: shared.context.network.clone(),
+                id: user.id.clone(),
             })
         };
         mention::find(text, &known)

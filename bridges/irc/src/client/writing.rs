@@ -9,11 +9,13 @@ use tokio::time::Instant;
 
 use super::connection::{Outgoing, Shared, locked};
 use super::dial::Wire;
-use super::line::{Fields, message, write};
+use super::line::{Fields, message, write_into};
 use super::pacing::Pacer;
 
 /// Bytes written at once.
 const WRITE: usize = 32 * 1024;
+/// Bytes kept for the next time.
+const KEPT: usize = 4 * 1024;
 /// Of a paced connection's lines, so many may wait for one barrier.
 const PACED_BARRIER: usize = 8;
 
@@ -27,48 +29,45 @@ pub(super) async fn write_all(
 ) -> String {
     let mut next: Option<Outgoing> = None;
     let mut unasked = 0_usize;
+    let mut bytes = Vec::new();
     loop {
-        let mut bytes = Vec::new();
         let mut pause = Duration::ZERO;
         while bytes.len() < WRITE {
             if let Ok(line) = urgent.try_recv() {
-                bytes.extend(write(&line));
+                write_into(&line, &mut bytes);
                 continue;
             }
             let Some(outgoing) = next.take().or_else(|| queue.try_recv().ok()) else {
                 break;
             };
-            let size = outgoing.message.parameters().iter().map(String::len).sum();
-            if let Some(wait) = pacer.take(size, Instant::now()) {
+            if !pacer.is_off()
+                && let Some(wait) = pacer.take(outgoing.sizes(), Instant::now())
+            {
                 next = Some(outgoing);
                 pause = wait;
                 break;
             }
-            unasked += usize::from(outgoing.done.is_some() && !shared.labels);
-            bytes.extend(encoded(outgoing, shared));
+            unasked += usize::from(outgoing.done.is_some() && shared.must_ask(&outgoing.message));
+            encode(outgoing, shared, &mut bytes);
         }
         // One question answers for all lines before it; on a paced connection it must not cost more than it saves.
         let ask = unasked > 0 && (pacer.is_off() || (next.is_none() && queue.is_empty()) || unasked >= PACED_BARRIER);
         if ask {
             unasked = 0;
             let last = locked(&shared.awaiting).last();
-            bytes.extend(write(&message("PING", &[&format!("vd{last}")])));
+            write_into(&message("PING", &[&format!("vd{last}")]), &mut bytes);
         }
         if !bytes.is_empty() {
-            let written = async {
-                wire.write_all(&bytes).await?;
-                wire.flush().await
-            };
-            if let Err(error) = written.await {
+            if let Err(error) = flushed(&mut wire, &bytes).await {
                 return format!("the connection was lost: {error}");
             }
+            bytes.clear();
+            bytes.shrink_to(KEPT);
             continue;
         }
         tokio::select! {
             line = urgent.recv() => match line {
-                Some(line) => if let Err(error) = wire.write_all(&write(&line)).await {
-                    return format!("the connection was lost: {error}");
-                },
+                Some(line) => write_into(&line, &mut bytes),
                 None => return "it was closed".to_owned(),
             },
             outgoing = queue.recv(), if next.is_none() => match outgoing {
@@ -80,13 +79,25 @@ pub(super) async fn write_all(
     }
 }
 
-fn encoded(outgoing: Outgoing, shared: &Shared) -> Vec<u8> {
-    let Outgoing { mut message, done } = outgoing;
+async fn flushed(wire: &mut WriteHalf<Box<dyn Wire>>, bytes: &[u8]) -> std::io::Result<()> {
+    wire.write_all(bytes).await?;
+    wire.flush().await
+}
+
+fn encode(outgoing: Outgoing, shared: &Shared, bytes: &mut Vec<u8>) {
+    let Outgoing {
+        mut message,
+        rest,
+        done,
+    } = outgoing;
     if let Some(done) = done {
         let number = locked(&shared.awaiting).add(&message, done);
         if shared.labels {
             message.set_tag("label", &format!("vd{number}"));
         }
     }
-    write(&message)
+    write_into(&message, bytes);
+    for message in &rest {
+        write_into(message, bytes);
+    }
 }
