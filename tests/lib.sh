@@ -4,6 +4,8 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 run_dir=$root/.run
 synapse_version=1.163.2
+slixmpp_version=1.17.0
+slack_sdk_version=3.47.0
 rust_version=1.95
 
 say() { printf '\n== %s\n' "$*"; }
@@ -64,19 +66,20 @@ ensure_rust() {
     export RUSTUP_TOOLCHAIN=$rust_version
 }
 
-# Synapse in a virtual environment of its own, unless VIADUCT_SYNAPSE_PYTHON names one.
+# Synapse, slixmpp for people on XMPP and Slack's own client library, in a virtual environment of their own, unless VIADUCT_SYNAPSE_PYTHON names one.
 ensure_synapse() {
     if [ -n "${VIADUCT_SYNAPSE_PYTHON:-}" ]; then return 0; fi
     export VIADUCT_SYNAPSE_PYTHON=$run_dir/synapse/bin/python
-    if "$VIADUCT_SYNAPSE_PYTHON" -c "import synapse; assert synapse.__version__ == '$synapse_version'" 2>/dev/null; then
-        return 0
-    fi
+    local has="import synapse, slixmpp, slack_sdk.version
+found = (synapse.__version__, slixmpp.__version__, slack_sdk.version.__version__)
+assert found == ('$synapse_version', '$slixmpp_version', '$slack_sdk_version')"
+    if "$VIADUCT_SYNAPSE_PYTHON" -c "$has" 2>/dev/null; then return 0; fi
     ensure_packages python3-venv
-    say "Installing Synapse $synapse_version into $run_dir/synapse"
+    say "Installing Synapse $synapse_version, slixmpp $slixmpp_version and slack-sdk $slack_sdk_version into $run_dir/synapse"
     mkdir -p "$run_dir"
     python3 -m venv "$run_dir/synapse"
     "$run_dir/synapse/bin/pip" install --quiet --disable-pip-version-check \
-        "matrix-synapse==$synapse_version" "slixmpp>=1.8,<2"
+        "matrix-synapse==$synapse_version" "slixmpp==$slixmpp_version" "slack-sdk==$slack_sdk_version"
 }
 
 ensure_build_tools() {

@@ -6,11 +6,12 @@
 //! | module | holds |
 //! |---|---|
 //! | [`launch`] | starts Synapse, IRC, XMPP and virus-scan servers and the hub itself: own directory, free loopback ports, bounded ready checks, stopped when dropped |
-//! | [`people`] | a Matrix person (matrix-sdk) and an IRC person (raw lines) who speak, listen and expect |
-//! | [`world`] | a homeserver, IRC servers and a hub joined by mirrors, ready to talk |
+//! | [`people`] | a Matrix person (matrix-sdk), an IRC person (raw lines) and an XMPP person (slixmpp) who speak, listen and expect |
+//! | [`world`] | a homeserver, an IRC and an XMPP server and a hub joined by mirrors, ready to talk |
 //! | [`stub`] | a homeserver that answers at once, late, wrongly or not at all, and remembers all it was sent |
-//! | [`stub_world`] | a hub between the stub homeserver and the load server, with numbered messages |
-//! | [`load`] | an IRC server that can speak faster than any real one, and counts what it hears |
+//! | [`stub_world`] | a hub between the stub homeserver and a load server, with numbered messages |
+//! | [`load`] | an IRC and an XMPP server that can speak faster than any real one, and count what they hear |
+//! | [`slack`] | a Slack of one's own: Web API, Socket Mode, signed events, faults on demand |
 //! | [`wait`] | waiting for a condition with a bound |
 //!
 //! # A new scenario
@@ -31,6 +32,7 @@
 pub mod launch;
 pub mod load;
 pub mod people;
+pub mod slack;
 pub mod stub;
 pub mod stub_world;
 pub mod wait;

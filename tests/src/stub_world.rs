@@ -1,11 +1,11 @@
-//! A hub between a stub homeserver and a load IRC server: for what real servers are too slow or too well-behaved for.
+//! A hub between a stub homeserver and a load server: for what real servers are too slow or too well-behaved for.
 
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::launch::{Hub, HubSpec, irc_section};
-use crate::load::{LoadIrcd, Tally, tally};
+use crate::launch::{Hub, HubSpec};
+use crate::load::{LoadIrcd, LoadServer, LoadXmpp, Tally, tally};
 use crate::stub::{Pusher, StubHomeserver};
 use crate::wait::wait_until;
 
@@ -19,7 +19,7 @@ const CONNECTED: Duration = Duration::from_secs(30);
 pub struct StubSpec {
     /// How many mirrors, each of a room and a channel.
     pub mirrors: usize,
-    /// Whether Matrix people have IRC connections of their own.
+    /// Whether Matrix people appear as themselves.
     pub puppets: bool,
     /// Where the store is; none for a folder that vanishes.
     pub store: Option<std::path::PathBuf>,
@@ -38,21 +38,26 @@ impl Default for StubSpec {
     }
 }
 
-/// A hub with a stub homeserver and a load IRC server.
+/// A [`LoadWorld`] with an IRC server.
+pub type StubWorld = LoadWorld<LoadIrcd>;
+/// A [`LoadWorld`] with an XMPP server.
+pub type XmppStubWorld = LoadWorld<LoadXmpp>;
+
+/// A hub with a stub homeserver and a load server.
 #[derive(Debug)]
-pub struct StubWorld {
+pub struct LoadWorld<N> {
     /// The hub.
     pub hub: Hub,
     /// The homeserver's side.
     pub stub: StubHomeserver,
     /// The network's side.
-    pub ircd: LoadIrcd,
+    pub server: N,
     /// Hands the hub transactions.
     pub pusher: Pusher,
     mirrors: usize,
 }
 
-impl StubWorld {
+impl<N: LoadServer> LoadWorld<N> {
     /// Starts everything, and waits until the hub is in every channel.
     ///
     /// # Errors
@@ -72,18 +77,18 @@ impl StubWorld {
     /// [`crate::launch::Missing`], or why something did not start.
     pub async fn prepare(arrangement: StubSpec) -> anyhow::Result<Self> {
         let stub = StubHomeserver::start("viaduct").await?;
-        let ircd = LoadIrcd::start().await?;
+        let server = N::start().await?;
         let mut spec = HubSpec::new(&stub.url(), StubHomeserver::DOMAIN);
         spec.store = arrangement.store;
         if let Some(level) = arrangement.log_level {
             spec.log_level = level;
         }
-        spec = spec.network(NETWORK, irc_section(ircd.address(), arrangement.puppets));
+        spec = spec.network(NETWORK, server.section(arrangement.puppets));
         for mirror in 0..arrangement.mirrors {
             spec = spec.mirror(
                 &format!("m{mirror}"),
                 &json!(room(mirror)),
-                &[(NETWORK, &channel(mirror))],
+                &[(NETWORK, &N::channel(mirror))],
             );
         }
         let hub = Hub::prepare(&spec)?;
@@ -92,7 +97,7 @@ impl StubWorld {
         Ok(Self {
             hub,
             stub,
-            ircd,
+            server,
             pusher,
             mirrors: arrangement.mirrors,
         })
@@ -104,8 +109,8 @@ impl StubWorld {
     ///
     /// When it does not get there; with the end of its log.
     pub async fn connected(&mut self) -> anyhow::Result<()> {
-        let (ircd, mirrors) = (&self.ircd, self.mirrors);
-        let all_there = || (0..mirrors).all(|mirror| ircd.members(&channel(mirror)) > 0);
+        let (server, mirrors) = (&self.server, self.mirrors);
+        let all_there = || (0..mirrors).all(|mirror| server.members(&N::channel(mirror)) > 0);
         let waited = wait_until("the hub in all channels", CONNECTED, all_there).await;
         match self.hub.process() {
             Some(process) => process.explain(waited),
@@ -119,7 +124,7 @@ impl StubWorld {
     ///
     /// When it does not notice.
     pub async fn disconnected(&self) -> anyhow::Result<()> {
-        wait_until("the hub off the IRC server", CONNECTED, || self.ircd.connections() == 0).await
+        wait_until("the hub off the server", CONNECTED, || self.server.connections() == 0).await
     }
 
     /// What became of the messages that were to reach the rooms; `sent` says how many each mirror had.
@@ -136,17 +141,13 @@ impl StubWorld {
 
     /// The numbers of the messages that came into a room, in order.
     pub fn arrivals_in_room(&self, mirror: usize) -> Vec<usize> {
-        let sent = self.stub.sent(&room(mirror));
-        sent.iter()
-            .filter(|sent| sent.kind == "m.room.message")
-            .filter_map(|sent| number(&sent.body))
-            .collect()
+        arrivals_in_room(&self.stub, mirror)
     }
 
     /// The numbers of the messages that came into a channel, in order.
     pub fn arrivals_in_channel(&self, mirror: usize) -> Vec<usize> {
-        self.ircd
-            .heard(&channel(mirror))
+        self.server
+            .heard(&N::channel(mirror))
             .iter()
             .filter_map(|heard| number(&heard.text))
             .collect()
@@ -154,15 +155,29 @@ impl StubWorld {
 
     /// How many different events of a mirror their senders were told about as not delivered for sure, by status events.
     pub fn told_failures(&self, mirror: usize) -> Vec<usize> {
-        let sent = self.stub.sent(&room(mirror));
-        let failures = sent
-            .iter()
-            .filter(|sent| sent.kind == "com.beeper.message_send_status" && sent.body.contains(r#""status":"FAIL_"#));
-        let mut numbers: Vec<usize> = failures.filter_map(|status| event_number(&status.body)).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers
+        told_failures(&self.stub, mirror)
     }
+}
+
+/// The numbers of the messages that came into a room, in order.
+pub fn arrivals_in_room(stub: &StubHomeserver, mirror: usize) -> Vec<usize> {
+    let sent = stub.sent(&room(mirror));
+    sent.iter()
+        .filter(|sent| sent.kind == "m.room.message")
+        .filter_map(|sent| number(&sent.body))
+        .collect()
+}
+
+/// How many different events of a mirror their senders were told about as not delivered for sure, by status events.
+pub fn told_failures(stub: &StubHomeserver, mirror: usize) -> Vec<usize> {
+    let sent = stub.sent(&room(mirror));
+    let failures = sent
+        .iter()
+        .filter(|sent| sent.kind == "com.beeper.message_send_status" && sent.body.contains(r#""status":"FAIL_"#));
+    let mut numbers: Vec<usize> = failures.filter_map(|status| event_number(&status.body)).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
 }
 
 /// A mirror's room.
@@ -170,12 +185,12 @@ pub fn room(mirror: usize) -> String {
     format!("!room{mirror}:{}", StubHomeserver::DOMAIN)
 }
 
-/// A mirror's channel.
+/// A mirror's channel on IRC.
 pub fn channel(mirror: usize) -> String {
-    format!("#channel{mirror}")
+    LoadIrcd::channel(mirror)
 }
 
-/// Somebody on IRC.
+/// Somebody on the network.
 pub fn nick(mirror: usize, speaker: usize) -> String {
     format!("user{mirror}x{speaker}")
 }

@@ -1,17 +1,18 @@
-//! A homeserver, IRC servers and a hub, joined by mirrors and ready to talk.
+//! A homeserver, an IRC server, if wanted an XMPP server, and a hub, joined by mirrors and ready to talk.
 
+use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use crate::launch::{Hub, HubSpec, Ngircd, Process, Synapse, SynapseSpec, assert_loopback_only};
-use crate::people::{IrcPerson, MatrixPerson};
+use crate::launch::{Hub, HubSpec, Ngircd, Process, Synapse, SynapseSpec, XmppServer, assert_loopback_only};
+use crate::people::{IrcPerson, MatrixPerson, XmppPerson};
 
-/// The password of every Matrix person.
+/// The password of every person.
 pub const PASSWORD: &str = "correct horse battery staple";
 
 /// What the hub's own nicks begin with.
 const HUB_NICK: &str = "viaduct";
 
-/// Real Synapse, one real ngIRCd and a hub between them.
+/// Real Synapse, one real ngIRCd, perhaps a real XMPP server, and a hub between them.
 ///
 /// The fields are dropped in this order: the hub goes first, as an operator would stop it.
 #[derive(Debug)]
@@ -20,12 +21,14 @@ pub struct World {
     pub hub: Hub,
     /// The IRC server.
     pub irc: Ngircd,
+    /// The XMPP server, where one was wanted.
+    pub xmpp: Option<XmppServer>,
     /// The homeserver.
     pub synapse: Synapse,
 }
 
 impl World {
-    /// Starts all three with one mirror named `project`: the room `#project:localhost`, which the hub makes, and the
+    /// Starts them without XMPP and with one mirror named `project`: the room `#project:localhost`, which the hub makes, and the
     /// channel `#project` of the network `irc`.
     ///
     /// # Errors
@@ -35,31 +38,55 @@ impl World {
         Self::start_with(|spec| spec.mirror("project", &made_room("project"), &[("irc", "#project")])).await
     }
 
-    /// Starts all three; `complete` adds mirrors and whatever else to a hub that knows the network `irc`, with puppets.
+    /// Starts them without XMPP; `complete` adds mirrors and whatever else to a hub that knows the network `irc`, with puppets.
     ///
     /// # Errors
     ///
     /// [`crate::launch::Missing`], or why one of them did not start.
     pub async fn start_with(complete: impl FnOnce(HubSpec) -> HubSpec) -> anyhow::Result<Self> {
-        Self::start_at(Ports::default(), complete).await
+        Self::start_at(Ports::default(), None, complete).await
     }
 
-    /// Starts all three on these ports.
+    /// Starts them around an XMPP server: the hub `complete` is given knows the networks `irc` and `xmpp`, both with
+    /// puppets.
     ///
     /// # Errors
     ///
     /// As [`World::start_with`].
-    pub async fn start_at(ports: Ports, complete: impl FnOnce(HubSpec) -> HubSpec) -> anyhow::Result<Self> {
+    pub async fn start_with_xmpp(
+        server: XmppServer,
+        complete: impl FnOnce(HubSpec) -> HubSpec,
+    ) -> anyhow::Result<Self> {
+        Self::start_at(Ports::default(), Some(server), complete).await
+    }
+
+    /// Starts them on these ports.
+    ///
+    /// # Errors
+    ///
+    /// As [`World::start_with`].
+    pub async fn start_at(
+        ports: Ports,
+        xmpp: Option<XmppServer>,
+        complete: impl FnOnce(HubSpec) -> HubSpec,
+    ) -> anyhow::Result<Self> {
         // What is missing is told before anything is started.
         Hub::binary()?;
         Synapse::python()?;
+        if xmpp.is_some() {
+            XmppPerson::python()?;
+        }
         let irc = match ports.irc {
             Some(port) => Ngircd::start_at(port).await?,
             None => Ngircd::start().await?,
         };
         let homeserver = ports.homeserver.map_or_else(crate::launch::free_port, Ok)?;
         let spec = HubSpec::new(&format!("http://127.0.0.1:{homeserver}"), Synapse::DOMAIN);
-        let mut hub = Hub::prepare(&complete(spec.irc("irc", irc.address(), true)))?;
+        let mut spec = spec.irc("irc", irc.address(), true);
+        if let Some(server) = &xmpp {
+            spec = spec.xmpp("xmpp", server.components());
+        }
+        let mut hub = Hub::prepare(&complete(spec))?;
         let registration = Some(hub.registration()?);
         let synapse = Synapse::start(SynapseSpec {
             registration,
@@ -68,7 +95,12 @@ impl World {
         })
         .await?;
         hub.start().await?;
-        Ok(Self { hub, irc, synapse })
+        Ok(Self {
+            hub,
+            irc,
+            xmpp,
+            synapse,
+        })
     }
 
     /// Creates a Matrix person and logs them in.
@@ -100,6 +132,20 @@ impl World {
         Ok(person)
     }
 
+    /// Creates an XMPP person, lets them into a room under their name, and waits until the hub is there too.
+    ///
+    /// # Errors
+    ///
+    /// When there is no XMPP server or it refuses, or the hub does not come.
+    pub async fn xmpp_person(&self, name: &str, room: &str) -> anyhow::Result<XmppPerson> {
+        let server = self.xmpp.as_ref().context("this world has no XMPP server")?;
+        server.register(name, PASSWORD)?;
+        let person = XmppPerson::login(server.clients(), name, PASSWORD).await?;
+        person.join(room, name).await?;
+        person.meets(room, HUB_NICK).await?;
+        Ok(person)
+    }
+
     /// Checks that nothing of it can be reached from another machine.
     ///
     /// # Errors
@@ -107,6 +153,7 @@ impl World {
     /// Names what can.
     pub fn assert_loopback_only(&mut self) -> anyhow::Result<()> {
         let mut processes: Vec<&Process> = vec![self.irc.process(), self.synapse.process()];
+        processes.extend(self.xmpp.as_mut().map(|server| &*server.process()));
         processes.extend(self.hub.process().map(|process| &*process));
         assert_loopback_only(&processes)
     }

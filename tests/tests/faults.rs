@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use viaduct_tests::launch::{Process, available, is_root};
-use viaduct_tests::load::LoadIrcd;
+use viaduct_tests::load::{LoadIrcd, LoadServer as _};
 use viaduct_tests::people::HEARD;
 use viaduct_tests::stub::Fault;
 use viaduct_tests::stub_world::{StubSpec, StubWorld, channel, matrix_message, nick, text};
@@ -42,7 +42,7 @@ async fn start(arrangement: StubSpec) -> anyhow::Result<Option<StubWorld>> {
 async fn speak(world: &StubWorld, mirror: usize, numbers: std::ops::Range<usize>) {
     for number in numbers {
         world
-            .ircd
+            .server
             .speak(&channel(mirror), &nick(mirror, number % 3), &text(number))
             .await;
     }
@@ -78,8 +78,8 @@ async fn launch_to_crash(world: &mut StubWorld, step: &str) -> anyhow::Result<()
         world
             .hub
             .launch(&[("VIADUCT_CRASH_AT", &format!("{step}:{passing}"))])?;
-        let StubWorld { hub, ircd, .. } = &mut *world;
-        let started = || !hub.process().is_some_and(Process::is_running) || ircd.members(&channel(0)) > 0;
+        let StubWorld { hub, server, .. } = &mut *world;
+        let started = || !hub.process().is_some_and(Process::is_running) || server.members(&channel(0)) > 0;
         wait_until("the hub connected or gone", HEARD, started).await?;
         if world.hub.ready().await.is_ok() {
             return Ok(());
@@ -260,13 +260,13 @@ async fn an_irc_server_that_is_away_gets_everything_when_it_is_back() -> anyhow:
     };
     push(&mut world, 0, 0..20).await?;
     all_in_channels(&world, 20).await?;
-    let address = world.ircd.address();
+    let address = world.server.address();
     // Gone with every connection, and back at the same place with nobody there.
     let heard_before = world.arrivals_in_channel(0);
-    drop(std::mem::replace(&mut world.ircd, LoadIrcd::start().await?));
+    drop(std::mem::replace(&mut world.server, LoadIrcd::start().await?));
     push(&mut world, 0, 20..120).await?;
     tokio::time::sleep(away()).await;
-    world.ircd = LoadIrcd::start_at(address).await?;
+    world.server = LoadIrcd::start_at(address).await?;
     wait_until("the backlog", BACKLOG, || world.arrivals_in_channel(0).contains(&119)).await?;
     push(&mut world, 0, 120..130).await?;
     wait_until("what came after", BACKLOG, || {
@@ -288,7 +288,7 @@ async fn connections_cut_under_load_lose_and_double_nothing_silently() -> anyhow
     all_in_channels(&world, 5).await?;
     for round in 1..=3 {
         push(&mut world, 0, 5 + (round - 1) * 100..5 + round * 100).await?;
-        world.ircd.cut_all();
+        world.server.cut_all();
     }
     let settled = || {
         let told = world.told_failures(0);
@@ -387,18 +387,22 @@ async fn a_full_disk_acknowledges_nothing_and_loses_nothing() -> anyhow::Result<
 
     // Enough to outgrow whatever the store has reserved: sooner or later one is not acknowledged.
     let mut acknowledged = 10;
-    let mut refused = false;
-    while !refused && acknowledged < 20_000 {
+    let mut refused = None;
+    while refused.is_none() && acknowledged < 20_000 {
         let events: Vec<String> = (acknowledged..acknowledged + 100)
             .map(|number| matrix_message(0, number))
             .collect();
         let body = format!(r#"{{"events":[{}]}}"#, events.join(","));
-        refused = !matches!(world.pusher.attempt(format!("full{acknowledged}"), body).await, Ok(200));
-        if !refused {
-            acknowledged += 100;
+        match world.pusher.attempt(format!("full{acknowledged}"), body).await {
+            Ok(200) => acknowledged += 100,
+            other => refused = Some(other),
         }
     }
-    assert!(refused, "the disk was never full: nothing was shown");
+    let refused = refused.ok_or_else(|| anyhow::anyhow!("the disk was never full: nothing was shown"))?;
+    assert!(
+        matches!(refused, Ok(500..=599)),
+        "the homeserver is told to come again, and not kept waiting: {refused:?}"
+    );
     std::fs::remove_file(&filler)?;
     if !world.hub.process().is_some_and(Process::is_running) {
         world.hub.start().await?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use viaduct_tests::launch::{Process, available};
+use viaduct_tests::load::LoadServer as _;
 use viaduct_tests::people::HEARD;
 use viaduct_tests::stub_world::{StubSpec, StubWorld, channel, matrix_message, person, room, text};
 use viaduct_tests::wait::wait_until;
@@ -74,9 +75,9 @@ async fn hostile_lines_break_nothing() -> anyhow::Result<()> {
     };
     for (number, line) in hostile_lines().into_iter().enumerate() {
         world.connected().await?;
-        world.ircd.emit(&channel(0), &[&line[..], b"\r\n"].concat()).await;
+        world.server.emit(&channel(0), &[&line[..], b"\r\n"].concat()).await;
         // A message after each: the hub still listens, and it is still the same hub.
-        world.ircd.speak(&channel(0), "honest", &text(number)).await;
+        world.server.speak(&channel(0), "honest", &text(number)).await;
         let shown = String::from_utf8_lossy(&line).chars().take(60).collect::<String>();
         let arrived = || world.arrivals_in_room(0).contains(&number);
         if wait_until("an honest line", Duration::from_secs(5), arrived)
@@ -85,7 +86,7 @@ async fn hostile_lines_break_nothing() -> anyhow::Result<()> {
         {
             // It may have hung up on a server that talks nonsense; then it comes back by itself.
             world.connected().await?;
-            world.ircd.speak(&channel(0), "honest", &text(number)).await;
+            world.server.speak(&channel(0), "honest", &text(number)).await;
             wait_until(format!("an honest line after {shown:?}"), HEARD, || {
                 world.arrivals_in_room(0).contains(&number)
             })
@@ -160,7 +161,7 @@ async fn hostile_events_break_nothing_and_inject_nothing() -> anyhow::Result<()>
         })
         .await?;
     }
-    for heard in world.ircd.heard("#other") {
+    for heard in world.server.heard("#other") {
         assert!(heard.text.is_empty(), "injected: {}", heard.text);
     }
     for body in ["not json", "", "{}", "[]", r#"{"events":7}"#, "\u{0}"] {

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use viaduct_tests::launch::{
-    Clamd, Ejabberd, Inspircd, Ngircd, Process, Prosody, Synapse, SynapseSpec, assert_loopback_only, available,
+    Clamd, Ejabberd, Inspircd, Ngircd, Process, Prosody, Synapse, SynapseSpec, XmppServer, assert_loopback_only,
+    available,
 };
-use viaduct_tests::people::{IrcPerson, MatrixPerson};
+use viaduct_tests::people::{HEARD, IrcPerson, MatrixPerson, XmppPerson};
+use viaduct_tests::wait::wait_until;
 
 /// Checks that a server keeps to loopback while it runs, and gives its process id.
 fn check(process: &mut Process) -> anyhow::Result<u32> {
@@ -90,26 +92,19 @@ async fn inspircd_offers_sasl_and_ircv3() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn prosody_admits_accounts() -> anyhow::Result<()> {
-    let Some(mut server) = available(Prosody::start().await)? else {
+async fn prosody_carries_a_conversation_and_keeps_it() -> anyhow::Result<()> {
+    let Some(server) = available(Prosody::start().await)? else {
         return Ok(());
     };
-    let id = check(server.process())?;
-    server.register("ann", "secret")?;
-    drop(server);
-    assert_gone(id);
-    Ok(())
+    converse_on_xmpp(XmppServer::Prosody(server)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ejabberd_starts_and_ends() -> anyhow::Result<()> {
-    let Some(mut server) = available(Ejabberd::start().await)? else {
+async fn ejabberd_carries_a_conversation_and_keeps_it() -> anyhow::Result<()> {
+    let Some(server) = available(Ejabberd::start().await)? else {
         return Ok(());
     };
-    let id = check(server.process())?;
-    drop(server);
-    assert_gone(id);
-    Ok(())
+    converse_on_xmpp(XmppServer::Ejabberd(server)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,5 +125,47 @@ async fn converse(server: std::net::SocketAddr) -> anyhow::Result<()> {
     bob.join("#talk").await?;
     ann.say("#talk", "hello").await?;
     assert_eq!(bob.hears("#talk", "hello").await?.nick(), "ann");
+    Ok(())
+}
+
+async fn converse_on_xmpp(mut server: XmppServer) -> anyhow::Result<()> {
+    let id = check(server.process())?;
+    let Some(_) = available(XmppPerson::python())? else {
+        return Ok(());
+    };
+    for name in ["ann", "bob"] {
+        server.register(name, "secret")?;
+    }
+    let room = XmppServer::room("talk");
+    let ann = XmppPerson::login(server.clients(), "ann", "secret").await?;
+    let bob = XmppPerson::login(server.clients(), "bob", "secret").await?;
+    ann.join(&room, "ann").await?;
+    bob.join(&room, "bob").await?;
+    ann.meets(&room, "bob").await?;
+    let said = ann.say(&room, "hello").await?;
+    let heard = bob.hears(&room, "hello").await?;
+    assert_eq!((heard.nick(), heard.name()), ("ann", said.name()));
+    ann.chat(bob.address(), "in private").await?;
+    bob.hears(ann.address(), "in private").await?;
+    ann.share(&room, "notes.txt", "what we said").await?;
+    let file = bob.expect("the file", |message| message.link.is_some()).await?;
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let got = client.get(file.link.unwrap_or_default()).send().await?.text().await?;
+    assert_eq!(got, "what we said");
+
+    server.stop();
+    server.start_again().await?;
+    wait_until("ann back in the room", HEARD, || {
+        ann.is_online() && ann.sees(&room, "ann")
+    })
+    .await?;
+    let kept = ann.archive(&room).await?;
+    assert_eq!(
+        kept.iter().filter(|message| message.text() == "hello").count(),
+        1,
+        "{kept:#?}"
+    );
+    drop(server);
+    assert_gone(id);
     Ok(())
 }

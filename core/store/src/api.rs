@@ -165,6 +165,13 @@ pub enum Op {
         /// The last entry dropped.
         through: Seq,
     },
+    /// Drops single journal entries of a mirror, wherever they stand, as [`Op::Trim`] does.
+    Erase {
+        /// The mirror.
+        mirror: MirrorName,
+        /// The entries; those that are not there make no difference.
+        seqs: Vec<Seq>,
+    },
 }
 
 /// Changes that become durable together or not at all.

@@ -121,6 +121,11 @@ impl Tables {
                     .collect();
                 self.journal.retain(|key, _| !dropped.contains(key));
             }
+            Op::Erase { mirror, seqs } => {
+                for seq in seqs {
+                    self.journal.remove(&(mirror.clone(), seq));
+                }
+            }
         }
         None
     }
@@ -211,7 +216,8 @@ impl Store for MemoryStore {
             match (tables.copies.get(&key), tables.journal.get(&key)) {
                 (Some(copies), _) => copies
                     .iter()
-                    .filter_map(|(at, id)| (at == place).then(|| id.clone()))
+                    .filter(|(at, _)| at == place)
+                    .map(|(_, id)| id.clone())
                     .collect(),
                 (None, Some(event)) if event.place == *place => vec![event.id.clone()],
                 _ => Vec::new(),

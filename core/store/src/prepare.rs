@@ -74,6 +74,10 @@ pub(crate) enum Change {
         mirror: MirrorName,
         through: Seq,
     },
+    Erase {
+        mirror: MirrorName,
+        seqs: Vec<Seq>,
+    },
 }
 
 /// A batch ready to be written.
@@ -156,6 +160,7 @@ fn change(op: Op) -> Result<Change, StoreError> {
             Change::State { owner, key, value }
         }
         Op::Trim { mirror, through } => Change::Trim { mirror, through },
+        Op::Erase { mirror, seqs } => Change::Erase { mirror, seqs },
     })
 }
 
@@ -175,6 +180,7 @@ fn size(change: &Change) -> usize {
         }
         Change::Cursor { cursor, .. } => cursor.len(),
         Change::PutPortal { portal, .. } => portal.len(),
+        Change::Erase { seqs, .. } => seqs.len().saturating_mul(OVERHEAD),
         Change::State { owner, key, value } => owner.len() + key.len() + value.as_ref().map_or(0, Vec::len),
         Change::Begin { .. }
         | Change::Forget { .. }

@@ -1,7 +1,7 @@
 //! Throughput, latency, memory and losses of the whole hub.
 //!
 //! The hub runs as it would anywhere: the real program, its store on disk, nothing switched off. Around it are a stub
-//! homeserver and a load IRC server (from `viaduct-tests`), both in this process on one thread, so that they take as little
+//! homeserver and a load server of IRC or XMPP (from `viaduct-tests`), both in this process on one thread, so that they take as little
 //! of the machine as they can. Every measure starts from an empty store, is taken several times, and is told as the median
 //! in one row of a Markdown table.
 //!
@@ -9,6 +9,7 @@
 //! cargo build --release -p viaduct-cli -p viaduct-bench
 //! target/release/viaduct-bench all
 //! target/release/viaduct-bench irc-in --runs 5 --messages 60000
+//! target/release/viaduct-bench xmpp-in
 //! ```
 //!
 //! # A new measure
@@ -21,8 +22,12 @@ mod measure;
 mod report;
 mod rig;
 
-use clap::{Parser, ValueEnum};
+use std::time::Duration;
 
+use clap::{Parser, ValueEnum};
+use viaduct_tests::load::{LoadIrcd, LoadXmpp};
+
+use measure::throughput::{inbound, outbound};
 use report::{Figures, Report};
 use rig::Load;
 
@@ -37,6 +42,10 @@ enum Measure {
     IrcInSlow,
     /// Matrix to IRC at full speed.
     IrcOut,
+    /// XMPP to Matrix at full speed; the homeserver answers at once.
+    XmppIn,
+    /// Matrix to XMPP at full speed: a message counts once its room has shown it.
+    XmppOut,
     /// Added delay at 50 messages a second, both ways.
     Latency,
     /// New ghosts, each with a first message.
@@ -49,10 +58,12 @@ enum Measure {
     Kill,
 }
 
-const EACH: [Measure; 8] = [
+const EACH: [Measure; 10] = [
     Measure::IrcIn,
     Measure::IrcInSlow,
     Measure::IrcOut,
+    Measure::XmppIn,
+    Measure::XmppOut,
     Measure::Latency,
     Measure::Ghosts,
     Measure::Memory,
@@ -113,15 +124,17 @@ async fn main() -> anyhow::Result<()> {
 async fn take(measure: Measure, load: Load) -> anyhow::Result<Figures> {
     match measure {
         Measure::All => Ok(Figures::default()),
-        Measure::IrcIn => measure::throughput::inbound(load, std::time::Duration::ZERO).await,
+        Measure::IrcIn => inbound::<LoadIrcd>(load, Duration::ZERO).await,
         Measure::IrcInSlow => {
             let load = Load {
                 messages: load.messages / 6,
                 ..load
             };
-            measure::throughput::inbound(load, std::time::Duration::from_millis(20)).await
+            inbound::<LoadIrcd>(load, Duration::from_millis(20)).await
         }
-        Measure::IrcOut => measure::throughput::outbound(load).await,
+        Measure::IrcOut => outbound::<LoadIrcd>(load).await,
+        Measure::XmppIn => inbound::<LoadXmpp>(load, Duration::ZERO).await,
+        Measure::XmppOut => outbound::<LoadXmpp>(load).await,
         Measure::Latency => measure::latency::latency(load).await,
         Measure::Ghosts => measure::ghosts::speed(load).await,
         Measure::Memory => measure::ghosts::memory(load).await,

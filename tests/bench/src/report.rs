@@ -6,7 +6,7 @@ use serde_json::json;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
     /// What was measured.
-    pub name: &'static str,
+    pub name: String,
     /// How much.
     pub value: f64,
     /// Of what.
@@ -20,14 +20,18 @@ pub struct Figures(pub Vec<Figure>);
 impl Figures {
     /// Adds a figure.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: f64, unit: &'static str) -> Self {
-        self.0.push(Figure { name, value, unit });
+    pub fn with(mut self, name: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        self.0.push(Figure {
+            name: name.into(),
+            value,
+            unit,
+        });
         self
     }
 
     /// Adds a number of messages.
     #[must_use]
-    pub fn with_count(self, name: &'static str, value: u64) -> Self {
+    pub fn with_count(self, name: impl Into<String>, value: u64) -> Self {
         #[expect(
             clippy::cast_precision_loss,
             reason = "counts of a run are far below the bound of exact numbers"

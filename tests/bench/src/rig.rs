@@ -1,4 +1,4 @@
-//! The hub between a stub homeserver and a load IRC server, with its processor time and memory.
+//! The hub between a stub homeserver and a load server, with its processor time and memory.
 
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::time::{Instant, sleep};
 use viaduct_tests::launch::install_tls;
-use viaduct_tests::stub_world::{StubSpec, StubWorld, channel, nick};
+use viaduct_tests::load::{LoadIrcd, LoadServer};
+use viaduct_tests::stub_world::{LoadWorld, StubSpec, nick};
 
 /// How long nothing may arrive before a run is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -20,31 +21,34 @@ pub struct Load {
     pub messages: usize,
     /// Mirrors.
     pub mirrors: usize,
-    /// Whether Matrix people have IRC connections of their own.
+    /// Whether Matrix people appear as themselves.
     pub puppets: bool,
 }
 
+/// A [`LoadRig`] with an IRC server.
+pub type Rig = LoadRig<LoadIrcd>;
+
 /// A hub with load on both sides.
-pub struct Rig {
-    world: StubWorld,
+pub struct LoadRig<N> {
+    world: LoadWorld<N>,
     load: Load,
 }
 
-impl Deref for Rig {
-    type Target = StubWorld;
+impl<N> Deref for LoadRig<N> {
+    type Target = LoadWorld<N>;
 
-    fn deref(&self) -> &StubWorld {
+    fn deref(&self) -> &LoadWorld<N> {
         &self.world
     }
 }
 
-impl DerefMut for Rig {
-    fn deref_mut(&mut self) -> &mut StubWorld {
+impl<N> DerefMut for LoadRig<N> {
+    fn deref_mut(&mut self) -> &mut LoadWorld<N> {
         &mut self.world
     }
 }
 
-impl Rig {
+impl<N: LoadServer> LoadRig<N> {
     /// Starts everything, and waits until the hub is in every channel.
     pub async fn start(load: Load) -> anyhow::Result<Self> {
         install_tls();
@@ -56,7 +60,7 @@ impl Rig {
             log_level: Some(log_level),
         };
         Ok(Self {
-            world: StubWorld::start(arrangement).await?,
+            world: LoadWorld::start(arrangement).await?,
             load,
         })
     }
@@ -67,8 +71,8 @@ impl Rig {
         let mut spoken = 0;
         for mirror in 0..self.load.mirrors {
             for speaker in 0..nicks {
-                self.ircd
-                    .speak(&channel(mirror), &nick(mirror, speaker), "good morning")
+                self.server
+                    .speak(&N::channel(mirror), &nick(mirror, speaker), "good morning")
                     .await;
                 spoken += 1;
             }

@@ -1,12 +1,13 @@
-//! The demonstration behind `deploy/demo`: a homeserver, an IRC server and the hub on loopback, and a conversation that
-//! one can watch and then join.
+//! The demonstration behind `deploy/demo`: a homeserver, an IRC server, an XMPP server and the hub on loopback, and a
+//! conversation in one mirror of all three that one can watch and then join.
 #![expect(clippy::print_stdout, reason = "the demonstration is what it prints")]
 #![recursion_limit = "256"]
 
 use std::net::TcpListener;
 
 use anyhow::{Context as _, ensure};
-use viaduct_tests::people::{IrcPerson, MatrixPerson};
+use viaduct_tests::launch::{HubSpec, Prosody, XmppServer};
+use viaduct_tests::people::{IrcPerson, MatrixPerson, XmppPerson};
 use viaduct_tests::world::{PASSWORD, Ports, World, made_room};
 
 const CHANNEL: &str = "#viaduct";
@@ -14,23 +15,51 @@ const ROOM: &str = "#viaduct:localhost";
 /// For whoever wants to join by hand.
 const VISITOR: &str = "you";
 
-/// Who says what, in turn. The names are those of [`Stage::people`].
-const CONVERSATION: [(&str, &str); 8] = [
-    ("ann", "Good morning from Matrix! Is anybody on IRC?"),
-    ("igor", "Good morning. I am on plain old IRC, and I read you."),
-    ("ben", "And I am a second person on Matrix."),
-    ("iris", "I see you both, each under your own nick."),
-    ("ann", "Grüße, 你好, 🌉 — letters and signs cross as well."),
-    ("igor", "They do: ✓ ä ö ü ß"),
-    ("ben", "Two lines\nin one message."),
-    ("iris", "That is all from us."),
+/// A side of the mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Matrix,
+    Irc,
+    Xmpp,
+}
+
+const SIDES: [Side; 3] = [Side::Matrix, Side::Irc, Side::Xmpp];
+
+impl Side {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Matrix => "Matrix",
+            Self::Irc => "IRC",
+            Self::Xmpp => "XMPP",
+        }
+    }
+}
+
+/// Who says what, in turn. The people of each side are in [`Stage`].
+const CONVERSATION: [(Side, usize, &str); 10] = [
+    (
+        Side::Matrix,
+        0,
+        "Good morning from Matrix! Is anybody on IRC, or on XMPP?",
+    ),
+    (Side::Irc, 0, "Good morning. I am on plain old IRC, and I read you."),
+    (Side::Xmpp, 0, "And I am on XMPP: I read you both."),
+    (Side::Matrix, 1, "I am a second person on Matrix."),
+    (Side::Irc, 1, "I see everybody, each under a nick of their own."),
+    (Side::Xmpp, 0, "So do I; the room is the same for all of us."),
+    (Side::Matrix, 0, "Grüße, 你好, 🌉 — letters and signs cross as well."),
+    (Side::Irc, 0, "They do: ✓ ä ö ü ß"),
+    (Side::Matrix, 1, "Two lines\nin one message."),
+    (Side::Xmpp, 0, "That is all from us."),
 ];
 
 /// Everybody and everything on stage.
 struct Stage {
     people: [MatrixPerson; 2],
     chatters: [IrcPerson; 2],
+    xmpp: XmppPerson,
     room: String,
+    muc: String,
     // Last: the servers go after the people.
     world: World,
 }
@@ -38,44 +67,24 @@ struct Stage {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let once = std::env::args().any(|argument| argument == "--once");
-    println!("Starting a homeserver, an IRC server and the hub between them …");
-    let stage = set_stage().await?;
-    println!("All three are up, on loopback only.\n");
-    converse(&stage).await?;
-    println!("\nEvery line arrived on the other side.");
+    println!("Starting a homeserver, an IRC server, an XMPP server and the hub between them …");
+    let stage = Stage::set().await?;
+    println!("All four are up, on loopback only.\n");
+    for (side, speaker, text) in CONVERSATION {
+        stage
+            .carry(side, speaker, text)
+            .await
+            .with_context(|| format!("what was said on {} did not arrive: {text}", side.name()))?;
+    }
+    stage.check_once()?;
+    println!("\nEvery line arrived on both other sides, once.");
     if once {
         return Ok(());
     }
-    invite(&stage);
+    stage.invite();
     tokio::signal::ctrl_c().await?;
     println!("\nStopping.");
     Ok(())
-}
-
-async fn set_stage() -> anyhow::Result<Stage> {
-    let ports = Ports {
-        homeserver: free(8008),
-        irc: free(6667),
-    };
-    let complete =
-        |spec: viaduct_tests::launch::HubSpec| spec.mirror("viaduct", &made_room("viaduct"), &[("irc", CHANNEL)]);
-    let mut world = World::start_at(ports, complete).await?;
-    world.assert_loopback_only()?;
-    let people = [world.matrix_person("ann").await?, world.matrix_person("ben").await?];
-    world.synapse.register(VISITOR, PASSWORD).await?;
-    let [first, second] = &people;
-    let room = first.join(ROOM).await?;
-    second.join(ROOM).await?;
-    let chatters = [
-        world.irc_person("igor", CHANNEL).await?,
-        world.irc_person("iris", CHANNEL).await?,
-    ];
-    Ok(Stage {
-        people,
-        chatters,
-        room,
-        world,
-    })
 }
 
 /// A port that people know by heart, if nobody has it.
@@ -83,65 +92,128 @@ fn free(port: u16) -> Option<u16> {
     TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
 }
 
-async fn converse(stage: &Stage) -> anyhow::Result<()> {
-    let [ann, ben] = &stage.people;
-    let [igor, iris] = &stage.chatters;
-    for (speaker, text) in CONVERSATION {
-        let first_line = text.lines().next().unwrap_or_default();
-        match speaker {
-            "ann" | "ben" => {
-                let person = if speaker == "ann" { ann } else { ben };
-                person.say(&stage.room, text).await?;
+impl Stage {
+    async fn set() -> anyhow::Result<Self> {
+        let ports = Ports {
+            homeserver: free(8008),
+            irc: free(6667),
+        };
+        let prosody = match free(5222) {
+            Some(port) => Prosody::start_at(port).await?,
+            None => Prosody::start().await?,
+        };
+        let muc = XmppServer::room("viaduct");
+        let complete = |spec: HubSpec| {
+            spec.mirror(
+                "viaduct",
+                &made_room("viaduct"),
+                &[("irc", CHANNEL), ("xmpp", muc.as_str())],
+            )
+        };
+        let mut world = World::start_at(ports, Some(XmppServer::Prosody(prosody)), complete).await?;
+        world.assert_loopback_only()?;
+        let people = [world.matrix_person("ann").await?, world.matrix_person("ben").await?];
+        world.synapse.register(VISITOR, PASSWORD).await?;
+        let [first, second] = &people;
+        let room = first.join(ROOM).await?;
+        second.join(ROOM).await?;
+        let chatters = [
+            world.irc_person("igor", CHANNEL).await?,
+            world.irc_person("iris", CHANNEL).await?,
+        ];
+        let xmpp = world.xmpp_person("xena", &muc).await?;
+        if let Some(server) = &world.xmpp {
+            server.register(VISITOR, PASSWORD)?;
+        }
+        Ok(Self {
+            people,
+            chatters,
+            xmpp,
+            room,
+            muc,
+            world,
+        })
+    }
+
+    /// Lets somebody say something, and shows how it comes to both other sides.
+    async fn carry(&self, side: Side, speaker: usize, text: &str) -> anyhow::Result<()> {
+        let missing = "there is no such person on stage";
+        match side {
+            Side::Matrix => {
+                let person = self.people.get(speaker).context(missing)?;
+                person.say(&self.room, text).await?;
+            }
+            Side::Irc => self.chatters.get(speaker).context(missing)?.say(CHANNEL, text).await?,
+            Side::Xmpp => drop(self.xmpp.say(&self.muc, text).await?),
+        }
+        for other in SIDES.into_iter().filter(|other| *other != side) {
+            let way = format!("{} → {}", side.name(), other.name());
+            for (name, line) in self.arrival(other, text).await? {
+                println!("  {way:<13}  <{name}> {line}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until something is heard on a side; gives the names and lines it came as.
+    async fn arrival(&self, side: Side, text: &str) -> anyhow::Result<Vec<(String, String)>> {
+        match side {
+            Side::Matrix => {
+                let [ann, _] = &self.people;
+                let seen = ann.hears(&self.room, text).await?;
+                Ok(vec![(seen.sender().to_owned(), seen.body().replace('\n', " ⏎ "))])
+            }
+            Side::Irc => {
+                let [igor, _] = &self.chatters;
+                let mut lines = Vec::new();
                 for line in text.lines() {
-                    let heard = igor.hears(CHANNEL, line).await.with_context(|| lost(speaker, text))?;
-                    println!("  Matrix → IRC   <{}> {line}", heard.nick());
+                    let heard = igor.hears(CHANNEL, line).await?;
+                    lines.push((heard.nick().to_owned(), heard.text().to_owned()));
                 }
+                Ok(lines)
             }
-            _ => {
-                let chatter = if speaker == "igor" { igor } else { iris };
-                chatter.say(CHANNEL, first_line).await?;
-                let seen = ann
-                    .hears(&stage.room, text)
-                    .await
-                    .with_context(|| lost(speaker, text))?;
-                println!("  IRC → Matrix   {}: {text}", seen.sender());
+            Side::Xmpp => {
+                let heard = self.xmpp.hears(&self.muc, text).await?;
+                Ok(vec![(heard.nick().to_owned(), heard.text().replace('\n', " ⏎ "))])
             }
         }
     }
-    check_once(stage)
-}
 
-fn lost(speaker: &str, text: &str) -> String {
-    format!("what {speaker} said did not arrive: {text}")
-}
-
-/// Every line arrived once.
-fn check_once(stage: &Stage) -> anyhow::Result<()> {
-    let [ann, _] = &stage.people;
-    let [igor, _] = &stage.chatters;
-    for (speaker, text) in CONVERSATION {
-        for line in text.lines() {
-            let times = if ["ann", "ben"].contains(&speaker) {
-                igor.count_of(|heard| heard.says(CHANNEL, line))
-            } else {
-                ann.count_of(&stage.room, |seen| seen.body() == line)
-            };
-            ensure!(times == 1, "arrived {times} times: {line}");
+    /// Every line is on every side once; one's own line only where one said it.
+    fn check_once(&self) -> anyhow::Result<()> {
+        let [ann, _] = &self.people;
+        let [igor, iris] = &self.chatters;
+        for (side, speaker, text) in CONVERSATION {
+            // On IRC nobody is shown what they say themselves.
+            let listener = if side == Side::Irc && speaker == 0 { iris } else { igor };
+            for line in text.lines() {
+                let times = listener.count_of(|heard| heard.says(CHANNEL, line));
+                ensure!(times == 1, "on IRC {times} times: {line}");
+            }
+            let times = ann.count_of(&self.room, |seen| seen.body() == text);
+            ensure!(times == 1, "on Matrix {times} times: {text}");
+            let times = self.xmpp.count_of(|heard| heard.says(&self.muc, text));
+            ensure!(times == 1, "on XMPP {times} times: {text}");
         }
+        Ok(())
     }
-    Ok(())
-}
 
-fn invite(stage: &Stage) {
-    println!(
-        "\nJoin it:\n\
-         \n  with Element   homeserver {}   user {VISITOR}   password \"{PASSWORD}\"   room {ROOM}\
-         \n  on IRC         server {} (no TLS)   channel {CHANNEL}\n\
-         \nThe hub's state is at {}/api/v1/status, its figures at {}/metrics.\
-         \nCtrl-C ends everything and leaves nothing behind.",
-        stage.world.synapse.url(),
-        stage.world.irc.address(),
-        stage.world.hub.admin_url(),
-        stage.world.hub.admin_url(),
-    );
+    fn invite(&self) {
+        let clients = self.world.xmpp.as_ref().map(XmppServer::clients);
+        let (port, host) = clients.map_or((0, String::new()), |clients| (clients.port(), clients.ip().to_string()));
+        let (homeserver, irc) = (self.world.synapse.url(), self.world.irc.address());
+        let (admin, muc) = (self.world.hub.admin_url(), &self.muc);
+        println!(
+            "\nJoin it:\n\
+             \n  with Element   homeserver {homeserver}   user {VISITOR}   password \"{PASSWORD}\"   room {ROOM}\
+             \n  on IRC         server {irc} (no TLS)   channel {CHANNEL}\
+             \n  on XMPP        account {VISITOR}@{}   password \"{PASSWORD}\"   server {host}, port {port} (no TLS)   room {muc}\
+             \n                 such as with profanity:   /connect {VISITOR}@{} server {host} port {port} tls disable\
+             \n                                           /join {muc}\n\
+             \nThe hub's state is at {admin}/api/v1/status, its figures at {admin}/metrics.\
+             \nCtrl-C ends everything and leaves nothing behind.",
+            XmppServer::DOMAIN,
+            XmppServer::DOMAIN,
+        );
+    }
 }

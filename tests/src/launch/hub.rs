@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use serde_json::{Map, Value, json};
 
-use super::{Missing, Place, Process, READY, answering, free_port, http_client};
+use super::{Missing, Place, Process, READY, XmppServer, answering, free_port, http_client};
 use crate::wait::wait_for;
 
 /// What a hub is configured with. The rest (tokens, ports, store) is chosen here.
@@ -49,9 +49,12 @@ impl HubSpec {
         }
     }
 
-    /// Adds a network.
+    /// Adds a network: the own organisation's, which needs no agreement, unless the section says otherwise.
     #[must_use]
-    pub fn network(mut self, name: &str, section: Value) -> Self {
+    pub fn network(mut self, name: &str, mut section: Value) -> Self {
+        if let Some(section) = section.as_object_mut() {
+            section.entry("own").or_insert(Value::Bool(true));
+        }
         self.networks.insert(name.to_owned(), section);
         self
     }
@@ -60,6 +63,12 @@ impl HubSpec {
     #[must_use]
     pub fn irc(self, name: &str, server: SocketAddr, puppets: bool) -> Self {
         self.network(name, irc_section(server, puppets))
+    }
+
+    /// Adds an XMPP network whose server takes the hub's component at `components`, with puppets.
+    #[must_use]
+    pub fn xmpp(self, name: &str, components: SocketAddr) -> Self {
+        self.network(name, xmpp_section(components))
     }
 
     /// Adds a mirror of `room` with channels, each `(network, channel)`, in both directions.
@@ -85,6 +94,21 @@ pub fn irc_section(server: SocketAddr, puppets: bool) -> Value {
         "nick": "viaduct",
         "puppets": { "enabled": puppets, "max": 2000 },
         "pacing": "off",
+    })
+}
+
+/// The section of an XMPP network: the component of an [`XmppServer`] that takes it at `components`.
+pub fn xmpp_section(components: SocketAddr) -> Value {
+    json!({
+        "kind": "xmpp",
+        "component": {
+            "host": components.ip().to_string(), "port": components.port(), "domain": XmppServer::COMPONENT,
+            "secret": XmppServer::SECRET,
+        },
+        "muc_services": [XmppServer::ROOMS],
+        "upload_service": XmppServer::UPLOADS,
+        "file_hosts": ["127.0.0.1"],
+        "nick": "viaduct",
     })
 }
 

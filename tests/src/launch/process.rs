@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open, test_kill_process_group};
 
 /// How long a server may take to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
+/// How often it is looked whether a group has ended.
+const LOOK: Duration = Duration::from_millis(20);
 /// How much of a server's log is shown when it fails.
 const TAIL_LINES: usize = 40;
 
@@ -105,10 +107,12 @@ impl Process {
 
     /// Ends it at once, as a power cut of the process would (SIGKILL).
     pub fn kill(&mut self) {
-        if self.is_running() {
+        let group_lives = self.leads_group && self.pid().is_some_and(|group| test_kill_process_group(group).is_ok());
+        if self.is_running() || group_lives {
             self.signal(Signal::KILL);
         }
         self.child.wait().ok();
+        self.group_ended_within(GRACE);
     }
 
     /// Asks it to end (SIGTERM), and ends it if it has not after ten seconds. Says whether it went by itself.
@@ -117,9 +121,27 @@ impl Process {
             return true;
         }
         self.signal(Signal::TERM);
-        let gone = self.ended_within(GRACE);
+        let gone = self.ended_within(GRACE) && self.group_ended_within(GRACE);
         self.kill();
         gone
+    }
+
+    /// Waits until the others of its group are gone as well: a script may end before the server it started.
+    fn group_ended_within(&mut self, bound: Duration) -> bool {
+        let Some(group) = self.pid().filter(|_| self.leads_group) else {
+            return true;
+        };
+        // An ended leader that nobody waited for still counts as one of the group.
+        self.child.try_wait().ok();
+        let looks = bound.as_millis() / LOOK.as_millis();
+        (0..looks).any(|_| {
+            let gone = test_kill_process_group(group).is_err();
+            if !gone {
+                // Nothing to wait for but time: these are not our children.
+                poll(&mut [], Timespec::try_from(LOOK).ok().as_ref()).ok();
+            }
+            gone
+        })
     }
 
     /// Waits for its end.
@@ -266,6 +288,22 @@ mod tests {
         assert!(process.is_running());
         assert!(process.stop(), "sleep ends on SIGTERM");
         assert!(!process.is_running());
+
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            "(trap '' TERM; echo deaf; sleep 60 & wait) & trap 'exit' TERM; wait",
+        ]);
+        let mut process = Process::start_group("deaf child", command, &place.file("log1")).unwrap();
+        wait_until("its child", Duration::from_secs(10), || process.log_tail() == "deaf")
+            .await
+            .unwrap();
+        let group = process.pid().unwrap();
+        assert!(!process.stop(), "its child does not end by itself");
+        assert!(
+            test_kill_process_group(group).is_err(),
+            "its child is ended all the same"
+        );
 
         let mut command = Command::new("sh");
         command.args(["-c", "trap '' TERM; sleep 60 & wait"]);

@@ -1,64 +1,65 @@
-//! Prosody, an XMPP server, with rooms, archive, uploads and a port for one component.
+//! Prosody, an XMPP server, with rooms, archive, moderation, uploads and a port for one component.
 
 use std::net::SocketAddr;
 use std::process::Command;
 
 use anyhow::ensure;
 
-use super::{Place, Process, free_port, listening, program};
+use super::{Place, Process, XmppServer, free_port, is_root, listening, program};
 
-/// A running Prosody. Accounts are at `localhost`, rooms at `conference.localhost`.
+/// A running Prosody. Its domains are those of [`XmppServer`].
 #[derive(Debug)]
 pub struct Prosody {
     process: Process,
     place: Place,
+    ports: Ports,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ports {
     clients: u16,
     components: u16,
+    http: u16,
 }
 
 impl Prosody {
-    /// The domain of the component it admits.
-    pub const COMPONENT: &'static str = "viaduct.localhost";
-    /// The component's secret.
-    pub const SECRET: &'static str = "component-for-tests";
-
     /// Starts one on free ports and waits until it is ready.
     ///
     /// # Errors
     ///
     /// [`super::Missing`], or why it did not start.
     pub async fn start() -> anyhow::Result<Self> {
-        let prosody = program("prosody", "prosody")?;
+        Self::start_at(free_port()?).await
+    }
+
+    /// Starts one with this port for clients.
+    ///
+    /// # Errors
+    ///
+    /// As [`Prosody::start`].
+    pub async fn start_at(clients: u16) -> anyhow::Result<Self> {
+        let ports = Ports {
+            clients,
+            components: free_port()?,
+            http: free_port()?,
+        };
         let place = Place::new("prosody")?;
         place.folder("data")?;
-        let (clients, components, http) = (free_port()?, free_port()?, free_port()?);
-        let configuration = place.write("prosody.cfg.lua", configuration(&place, clients, components, http))?;
-        let mut command = Command::new(prosody);
-        command
-            .arg("-F")
-            .arg("--config")
-            .arg(configuration)
-            .current_dir(place.path());
-        let mut process = Process::start("prosody", command, &place.file("prosody.log"))?;
-        for port in [clients, components] {
-            listening(&mut process, SocketAddr::from(([127, 0, 0, 1], port))).await?;
-        }
-        Ok(Self {
-            process,
-            place,
-            clients,
-            components,
-        })
+        place.write("prosody.cfg.lua", configuration(&place, ports))?;
+        let process = spawn(&place)?;
+        let mut server = Self { process, place, ports };
+        server.ready().await?;
+        Ok(server)
     }
 
     /// Where clients connect, without TLS.
     pub fn clients(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.clients))
+        SocketAddr::from(([127, 0, 0, 1], self.ports.clients))
     }
 
     /// Where the component connects.
     pub fn components(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.components))
+        SocketAddr::from(([127, 0, 0, 1], self.ports.components))
     }
 
     /// Its process.
@@ -66,7 +67,17 @@ impl Prosody {
         &mut self.process
     }
 
-    /// Creates an account at `localhost`.
+    /// Starts it again after its process ended.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        self.process = spawn(&self.place)?;
+        self.ready().await
+    }
+
+    /// Creates an account.
     ///
     /// # Errors
     ///
@@ -75,7 +86,7 @@ impl Prosody {
         let output = Command::new(program("prosodyctl", "prosody")?)
             .arg("--config")
             .arg(self.place.file("prosody.cfg.lua"))
-            .args(["register", user, "localhost", password])
+            .args(["register", user, XmppServer::DOMAIN, password])
             .output()?;
         ensure!(
             output.status.success(),
@@ -84,13 +95,37 @@ impl Prosody {
         );
         Ok(())
     }
+
+    async fn ready(&mut self) -> anyhow::Result<()> {
+        for address in [self.clients(), self.components()] {
+            listening(&mut self.process, address).await?;
+        }
+        Ok(())
+    }
 }
 
-fn configuration(place: &Place, clients: u16, components: u16, http: u16) -> String {
+fn spawn(place: &Place) -> anyhow::Result<Process> {
+    let mut command = Command::new(program("prosody", "prosody")?);
+    command
+        .arg("-F")
+        .arg("--config")
+        .arg(place.file("prosody.cfg.lua"))
+        .current_dir(place.path());
+    Process::start("prosody", command, &place.file("prosody.log"))
+}
+
+fn configuration(place: &Place, ports: Ports) -> String {
     let path = place.path().display();
-    let (component, secret) = (Prosody::COMPONENT, Prosody::SECRET);
+    let Ports {
+        clients,
+        components,
+        http,
+    } = ports;
+    let (domain, rooms, uploads) = (XmppServer::DOMAIN, XmppServer::ROOMS, XmppServer::UPLOADS);
+    let (component, secret) = (XmppServer::COMPONENT, XmppServer::SECRET);
+    let user = if is_root() { "run_as_root = true;" } else { "" };
     format!(
-        r#"run_as_root = true; daemonize = false; data_path = "{path}/data"; pidfile = "{path}/prosody.pid"
+        r#"{user} daemonize = false; data_path = "{path}/data"; pidfile = "{path}/prosody.pid"
 interfaces = {{ "127.0.0.1" }}; c2s_ports = {{ {clients} }}; s2s_ports = {{}}; component_ports = {{ {components} }}
 component_interfaces = {{ "127.0.0.1" }}
 http_ports = {{ {http} }}; http_interfaces = {{ "127.0.0.1" }}; https_ports = {{}}
@@ -98,10 +133,11 @@ c2s_require_encryption = false; allow_unencrypted_plain_auth = true; authenticat
 modules_enabled = {{ "roster", "saslauth", "disco", "carbons", "pep", "blocklist", "vcard4", "ping", "mam", "smacks", "http", "posix" }}
 modules_disabled = {{ "s2s", "tls", "admin_socket" }}
 log = {{ {{ levels = {{ min = "info" }}, to = "console" }} }}
-VirtualHost "localhost"
-Component "conference.localhost" "muc"
+VirtualHost "{domain}"
+Component "{rooms}" "muc"
   modules_enabled = {{ "muc_mam", "muc_moderation", "vcard_muc" }}; muc_room_locking = false; muc_log_by_default = true
-Component "upload.localhost" "http_file_share"
+  muc_room_default_persistent = true; muc_room_default_public = true
+Component "{uploads}" "http_file_share"
   http_external_url = "http://127.0.0.1:{http}/"; http_host = "127.0.0.1"
 Component "{component}"
   component_secret = "{secret}"

@@ -1,56 +1,14 @@
 //! One connection to the load server.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::output::Output;
 use super::{Heard, NAME, Shared, State};
-
-/// How many bytes may wait to be written before a speaker has to wait.
-const OUTPUT_BOUND: usize = 256 * 1024;
-
-/// The outgoing side of a connection.
-#[derive(Debug, Default)]
-pub(super) struct Connection {
-    output: Mutex<Vec<u8>>,
-    /// Something waits to be written, or the connection is to end.
-    wake: Notify,
-    /// The output was taken to be written.
-    taken: Notify,
-    cut: Notify,
-}
-
-impl Connection {
-    fn output(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.output.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn write(&self, bytes: &[u8]) {
-        self.output().extend_from_slice(bytes);
-        self.wake.notify_one();
-    }
-
-    /// Writes once there is room.
-    pub(super) async fn write_when_room(&self, bytes: &[u8]) {
-        loop {
-            let taken = self.taken.notified();
-            if self.output().len() < OUTPUT_BOUND {
-                break;
-            }
-            taken.await;
-        }
-        self.write(bytes);
-    }
-
-    pub(super) fn cut(&self) {
-        self.cut.notify_one();
-    }
-}
 
 /// Somebody who is connected.
 #[derive(Debug, Default)]
@@ -66,7 +24,7 @@ struct Client {
 pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     stream.set_nodelay(true).ok();
     let (reader, writer) = stream.into_split();
-    let connection = Arc::new(Connection::default());
+    let connection = Arc::new(Output::default());
     let mut client = Client::default();
     {
         let mut state = shared.state();
@@ -75,31 +33,17 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
         state.connections.insert(client.id, Arc::clone(&connection));
     }
     tokio::select! {
-        () = write_out(&connection, writer) => {}
-        () = connection.cut.notified() => {}
+        () = connection.write_out(writer) => {}
         () = read_in(BufReader::with_capacity(64 * 1024, reader), &shared, &connection, &mut client) => {}
     }
     leave_all(&mut shared.state(), &client);
-    // Whoever waits for room in the output of this connection need not wait any more.
-    connection.output().clear();
-    connection.taken.notify_waiters();
-}
-
-async fn write_out(connection: &Connection, mut writer: OwnedWriteHalf) {
-    loop {
-        connection.wake.notified().await;
-        let output = std::mem::take(&mut *connection.output());
-        connection.taken.notify_waiters();
-        if writer.write_all(&output).await.is_err() {
-            return;
-        }
-    }
+    connection.close();
 }
 
 async fn read_in(
     mut reader: BufReader<tokio::net::tcp::OwnedReadHalf>,
     shared: &Shared,
-    connection: &Connection,
+    connection: &Output,
     client: &mut Client,
 ) {
     let mut line = Vec::new();
@@ -121,7 +65,7 @@ async fn read_in(
     }
 }
 
-fn handle(shared: &Shared, connection: &Connection, client: &mut Client, command: &str, rest: &str) {
+fn handle(shared: &Shared, connection: &Output, client: &mut Client, command: &str, rest: &str) {
     let mut reply = String::new();
     match command.to_ascii_uppercase().as_str() {
         "PRIVMSG" | "NOTICE" => say(&mut shared.state(), client, command, rest),

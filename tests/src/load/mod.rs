@@ -1,16 +1,23 @@
-//! An IRC server that can speak faster than any real one, and counts what it hears.
+//! Servers that can speak faster than any real one, and count what they hear.
 //!
-//! [`LoadIrcd`] admits any number of connections, keeps channels, passes messages on between them and answers pings: what
+//! [`LoadXmpp`] is one for XMPP. [`LoadIrcd`] admits any number of connections, keeps channels, passes messages on between them and answers pings: what
 //! the hub's reader and puppets need. Beyond that it speaks by itself, as nicks that have no connection
 //! ([`LoadIrcd::speak`]), and remembers per channel what the hub's connections said ([`LoadIrcd::heard`]). A connection's
 //! output is bounded; a speaker waits while the hub reads slowly.
+//!
+//! What both can do is [`LoadServer`]. For another network, write another one: everything that is measured or broken between
+//! a stub homeserver and a load server then works with it.
 
 mod connection;
+mod output;
 mod tally;
+mod xmpp;
 
 pub use tally::{Tally, tally};
+pub use xmpp::LoadXmpp;
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +25,48 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use connection::Connection;
+use serde_json::Value;
+
+use crate::launch::irc_section;
+use output::Output;
+
+/// A server of a network, as the load sees it.
+pub trait LoadServer: Sized + std::fmt::Debug + Send + Sync {
+    /// What the network is called in figures.
+    const KIND: &'static str;
+
+    /// Begins to listen on a free loopback port.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot listen.
+    fn start() -> impl Future<Output = anyhow::Result<Self>> + Send;
+
+    /// The section for the hub's configuration; `puppets` says whether Matrix people appear as themselves.
+    fn section(&self, puppets: bool) -> Value;
+
+    /// A mirror's channel.
+    fn channel(mirror: usize) -> String;
+
+    /// How many of the hub's people are in a channel.
+    fn members(&self, channel: &str) -> usize;
+
+    /// How many connections there are.
+    fn connections(&self) -> usize;
+
+    /// Says something in a channel as somebody who is not the hub's; waits while the hub reads slowly. Says whether anybody
+    /// was there.
+    fn speak(&self, channel: &str, nick: &str, text: &str) -> impl Future<Output = bool> + Send;
+
+    /// What the hub said in a channel, in order.
+    fn heard(&self, channel: &str) -> Vec<Heard>;
+
+    /// How many messages the hub said in all channels.
+    fn heard_in_all(&self) -> u64;
+
+    /// Forgets what was heard.
+    fn forget_heard(&self);
+}
 
 /// The server's name on its lines.
 pub(crate) const NAME: &str = "load.test";
@@ -37,7 +85,7 @@ pub struct Heard {
 #[derive(Debug, Default)]
 struct State {
     serial: u64,
-    connections: HashMap<u64, Arc<Connection>>,
+    connections: HashMap<u64, Arc<Output>>,
     /// Nicks in use, in lower case.
     nicks: HashMap<String, u64>,
     /// Members by channel, in lower case.
@@ -64,15 +112,6 @@ pub struct LoadIrcd {
 }
 
 impl LoadIrcd {
-    /// Begins to listen on a free loopback port.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot listen.
-    pub async fn start() -> anyhow::Result<Self> {
-        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
-    }
-
     /// Begins to listen at an address, such as that of one that was dropped.
     ///
     /// # Errors
@@ -95,30 +134,6 @@ impl LoadIrcd {
         self.address
     }
 
-    /// How many connections are in a channel.
-    pub fn members(&self, channel: &str) -> usize {
-        self.shared
-            .state()
-            .channels
-            .get(&channel.to_ascii_lowercase())
-            .map_or(0, Vec::len)
-    }
-
-    /// How many connections there are.
-    pub fn connections(&self) -> usize {
-        self.shared.state().connections.len()
-    }
-
-    /// Says something in a channel as somebody without a connection; waits while the hub reads slowly. Says whether
-    /// anybody was there.
-    pub async fn speak(&self, channel: &str, nick: &str, text: &str) -> bool {
-        self.emit(
-            channel,
-            format!(":{nick}!{nick}@load.test PRIVMSG {channel} :{text}\r\n").as_bytes(),
-        )
-        .await
-    }
-
     /// Sends bytes as they are to everybody in a channel; waits while the hub reads slowly. Says whether anybody was there.
     pub async fn emit(&self, channel: &str, bytes: &[u8]) -> bool {
         let members = self.member_connections(channel);
@@ -128,28 +143,6 @@ impl LoadIrcd {
         !members.is_empty()
     }
 
-    /// What the hub said in a channel, in order.
-    pub fn heard(&self, channel: &str) -> Vec<Heard> {
-        self.shared
-            .state()
-            .heard
-            .get(&channel.to_ascii_lowercase())
-            .cloned()
-            .unwrap_or_default()
-    }
-
-    /// How many messages the hub said in all channels.
-    pub fn heard_in_all(&self) -> u64 {
-        self.shared.state().heard_in_all
-    }
-
-    /// Forgets what was heard.
-    pub fn forget_heard(&self) {
-        let mut state = self.shared.state();
-        state.heard.clear();
-        state.heard_in_all = 0;
-    }
-
     /// Breaks every connection.
     pub fn cut_all(&self) {
         for connection in self.shared.state().connections.values() {
@@ -157,7 +150,7 @@ impl LoadIrcd {
         }
     }
 
-    fn member_connections(&self, channel: &str) -> Vec<Arc<Connection>> {
+    fn member_connections(&self, channel: &str) -> Vec<Arc<Output>> {
         let state = self.shared.state();
         let members = state.channels.get(&channel.to_ascii_lowercase());
         members
@@ -166,6 +159,61 @@ impl LoadIrcd {
             .filter_map(|id| state.connections.get(id))
             .cloned()
             .collect()
+    }
+}
+
+impl LoadServer for LoadIrcd {
+    const KIND: &'static str = "IRC";
+
+    async fn start() -> anyhow::Result<Self> {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    fn section(&self, puppets: bool) -> Value {
+        irc_section(self.address, puppets)
+    }
+
+    fn channel(mirror: usize) -> String {
+        format!("#channel{mirror}")
+    }
+
+    fn members(&self, channel: &str) -> usize {
+        self.shared
+            .state()
+            .channels
+            .get(&channel.to_ascii_lowercase())
+            .map_or(0, Vec::len)
+    }
+
+    fn connections(&self) -> usize {
+        self.shared.state().connections.len()
+    }
+
+    async fn speak(&self, channel: &str, nick: &str, text: &str) -> bool {
+        self.emit(
+            channel,
+            format!(":{nick}!{nick}@load.test PRIVMSG {channel} :{text}\r\n").as_bytes(),
+        )
+        .await
+    }
+
+    fn heard(&self, channel: &str) -> Vec<Heard> {
+        self.shared
+            .state()
+            .heard
+            .get(&channel.to_ascii_lowercase())
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    fn heard_in_all(&self) -> u64 {
+        self.shared.state().heard_in_all
+    }
+
+    fn forget_heard(&self) {
+        let mut state = self.shared.state();
+        state.heard.clear();
+        state.heard_in_all = 0;
     }
 }
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use matrix_sdk::config::SyncSettings;
+use matrix_sdk::media::{MediaFormat, MediaRequestParameters};
 use matrix_sdk::room::Room;
 use matrix_sdk::ruma::api::client::filter::FilterDefinition;
 use matrix_sdk::ruma::api::client::room::create_room;
+use matrix_sdk::ruma::events::room::MediaSource;
 use matrix_sdk::ruma::events::{AnySyncStateEvent, AnySyncTimelineEvent};
 use matrix_sdk::ruma::serde::Raw;
 use matrix_sdk::ruma::{EventId, RoomId, RoomOrAliasId, UserId, uint};
@@ -157,6 +159,20 @@ impl MatrixPerson {
         Ok(room.room_id().to_string())
     }
 
+    /// Waits for an invitation by anybody, accepts it, and says the room.
+    ///
+    /// # Errors
+    ///
+    /// When none comes.
+    pub async fn accept_any_invitation(&self) -> anyhow::Result<String> {
+        let invited = wait_for("an invitation", HEARD, || async move {
+            self.client.invited_rooms().into_iter().next()
+        });
+        let room = invited.await?;
+        room.join().await?;
+        Ok(room.room_id().to_string())
+    }
+
     /// Opens a direct chat with somebody, unencrypted, and says the room.
     ///
     /// # Errors
@@ -270,6 +286,19 @@ impl MatrixPerson {
             "info": { "mimetype": "text/plain", "size": bytes.len() },
         });
         self.send(room, "m.room.message", content).await
+    }
+
+    /// What is behind an `mxc:` address.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver does not have it.
+    pub async fn download(&self, uri: &str) -> anyhow::Result<Vec<u8>> {
+        let request = MediaRequestParameters {
+            source: MediaSource::Plain(uri.into()),
+            format: MediaFormat::File,
+        };
+        Ok(self.client.media().get_media_content(&request, false).await?)
     }
 
     /// Changes the topic.

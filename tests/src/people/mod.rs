@@ -3,10 +3,12 @@
 mod irc;
 #[cfg(feature = "people")]
 mod matrix;
+mod xmpp;
 
 pub use irc::{IrcLine, IrcPerson};
 #[cfg(feature = "people")]
 pub use matrix::{MatrixPerson, Seen};
+pub use xmpp::{XmppMessage, XmppPerson};
 
 use std::time::Duration;
 

@@ -86,6 +86,7 @@ impl<'a> Group<'a> {
                 }
             }
             Change::Trim { mirror, through } => self.trim(&mirror, through),
+            Change::Erase { mirror, seqs } => self.erase(&mirror, &seqs),
         }
     }
 
@@ -217,6 +218,14 @@ impl<'a> Group<'a> {
             extent.trimmed = through;
             self.overlay.put(layout::mirror(mirror), extent.encode());
             self.to_sweep.push(mirror);
+        }
+        Ok(())
+    }
+
+    fn erase(&mut self, mirror: &MirrorName, seqs: &[Seq]) -> Result<(), StoreError> {
+        let mirror = self.names.intern_mirror(&mut self.overlay, mirror)?;
+        for seq in seqs {
+            large::remove(&mut self.overlay, layout::journal(mirror, *seq))?;
         }
         Ok(())
     }

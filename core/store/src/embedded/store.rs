@@ -195,8 +195,11 @@ impl Store for SledStore {
         };
         let first = after.max(extent.trimmed).0.saturating_add(1);
         let mut entries = Vec::new();
-        for seq in (first..=extent.last.0).map(Seq).take(limit) {
-            // Only a trim since the extent was read takes an entry away.
+        for seq in (first..=extent.last.0).map(Seq) {
+            if entries.len() >= limit {
+                break;
+            }
+            // Entries that were erased leave a hole.
             if let Some(bytes) = large::get(&*tree, &layout::journal(number, seq))? {
                 entries.push((seq, json(&bytes)?));
             }

@@ -125,6 +125,15 @@ pub(super) async fn trimming_keeps_map_and_copies(store: &dyn Store) {
         done(store, vec![accept("a", event("x", "m3", "again"))]).await,
         vec![Accepted::Duplicate(Seq(3))]
     );
+    // Holes do not shorten a page, and a page that is not full means the end.
+    let erase = Op::Erase {
+        mirror: mirror("a"),
+        seqs: [591, 593, 594, 600, 700].map(Seq).to_vec(),
+    };
+    done(store, vec![erase]).await;
+    let page = store.journal(&mirror("a"), Seq(590), 3).await.unwrap();
+    assert_eq!(page.iter().map(|(seq, _)| seq.0).collect::<Vec<_>>(), [592, 595, 596]);
+    assert_eq!(store.journal(&mirror("a"), Seq(599), 3).await.unwrap(), Vec::new());
     // Beyond the end: everything there is, and what comes later stays.
     done(store, vec![trim(u64::MAX)]).await;
     assert!(store.journal(&mirror("a"), Seq(0), 100).await.unwrap().is_empty());

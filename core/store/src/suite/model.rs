@@ -71,6 +71,7 @@ fn op() -> impl Strategy<Value = Op> {
             value: size.map(|size| vec![1; size]),
         }),
         1 => (name(), seq()).prop_map(|(n, through)| Op::Trim { mirror: mirror(n), through }),
+        1 => (name(), proptest::collection::vec(seq(), 0..4)).prop_map(|(n, seqs)| Op::Erase { mirror: mirror(n), seqs }),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! People who speak for the first time.
 
 use tokio::time::Instant;
+use viaduct_tests::load::LoadServer as _;
 use viaduct_tests::stub_world::{channel, text};
 
 use crate::report::Figures;
@@ -40,7 +41,7 @@ pub async fn memory(load: Load) -> anyhow::Result<Figures> {
 /// Lets new people from `first` to `last` say one line each; gives how many lines arrived in all.
 async fn greet(rig: &Rig, load: Load, first: usize, last: usize) -> u64 {
     for number in first..last {
-        rig.ircd
+        rig.server
             .speak(&channel(number % load.mirrors), &format!("new{number}"), &text(number))
             .await;
     }

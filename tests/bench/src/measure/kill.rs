@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use viaduct_tests::load::{Tally, tally};
+use viaduct_tests::load::{LoadServer as _, Tally, tally};
 use viaduct_tests::stub_world::{channel, matrix_message, nick, text};
 
 use crate::report::Figures;
@@ -39,7 +39,7 @@ async fn inbound(load: Load) -> anyhow::Result<(Tally, u64)> {
     for round in 0..=KILLS {
         for number in round * part..(round + 1) * part {
             for mirror in 0..load.mirrors {
-                rig.ircd
+                rig.server
                     .speak(&channel(mirror), &nick(mirror, number % SPEAKERS), &text(number))
                     .await;
             }
@@ -98,7 +98,7 @@ async fn outbound(load: Load) -> anyhow::Result<(Tally, u64)> {
             rig.hub.launch(&[])?;
         }
     }
-    rig.until(|| rig.ircd.heard_in_all(), messages as u64).await;
+    rig.until(|| rig.server.heard_in_all(), messages as u64).await;
     let mut harm = Tally::default();
     let mut told = 0;
     for mirror in 0..load.mirrors {

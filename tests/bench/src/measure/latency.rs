@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
+use viaduct_tests::load::LoadServer as _;
 use viaduct_tests::stub_world::{channel, matrix_message, nick, number, room, text};
 
 use crate::report::{Figures, percentile};
@@ -33,7 +34,9 @@ async fn inbound(rig: &Rig, load: Load) -> anyhow::Result<Vec<f64>> {
         sleep_until(begun + PACE.saturating_mul(u32::try_from(message)?)).await;
         let mirror = message % load.mirrors;
         spoken.push(Instant::now());
-        rig.ircd.speak(&channel(mirror), &nick(mirror, 0), &text(message)).await;
+        rig.server
+            .speak(&channel(mirror), &nick(mirror, 0), &text(message))
+            .await;
     }
     let arrived = rig.until(|| rig.stub.messages(), MESSAGES as u64).await;
     anyhow::ensure!(arrived == MESSAGES as u64, "only {arrived} of {MESSAGES} arrived");
@@ -50,8 +53,8 @@ async fn outbound(rig: &mut Rig, load: Load) -> anyhow::Result<Vec<f64>> {
         .map(|mirror| matrix_message(mirror, usize::MAX - mirror))
         .collect();
     rig.pusher.push(&first, Duration::from_mins(1)).await?;
-    rig.until(|| rig.ircd.heard_in_all(), first.len() as u64).await;
-    rig.ircd.forget_heard();
+    rig.until(|| rig.server.heard_in_all(), first.len() as u64).await;
+    rig.server.forget_heard();
     let mut spoken = Vec::new();
     let begun = Instant::now();
     for message in 0..MESSAGES {
@@ -60,9 +63,9 @@ async fn outbound(rig: &mut Rig, load: Load) -> anyhow::Result<Vec<f64>> {
         spoken.push(Instant::now());
         rig.pusher.push(&[event], Duration::from_secs(10)).await?;
     }
-    let arrived = rig.until(|| rig.ircd.heard_in_all(), MESSAGES as u64).await;
+    let arrived = rig.until(|| rig.server.heard_in_all(), MESSAGES as u64).await;
     anyhow::ensure!(arrived == MESSAGES as u64, "only {arrived} of {MESSAGES} arrived");
-    let heard = (0..load.mirrors).flat_map(|mirror| rig.ircd.heard(&channel(mirror)));
+    let heard = (0..load.mirrors).flat_map(|mirror| rig.server.heard(&channel(mirror)));
     Ok(delays(
         &spoken,
         heard.filter_map(|heard| Some((number(&heard.text)?, heard.at))),

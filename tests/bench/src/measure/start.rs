@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+use viaduct_tests::load::LoadServer as _;
 use viaduct_tests::stub_world::{channel, nick, text};
 
 use crate::report::Figures;
@@ -19,17 +20,17 @@ pub async fn start(load: Load) -> anyhow::Result<Figures> {
     rig.disconnected().await?;
     // The server may notice a little later; a line said meanwhile would be for nobody.
     let stopped = Instant::now();
-    while rig.ircd.members(&channel(0)) > 0 {
+    while rig.server.members(&channel(0)) > 0 {
         anyhow::ensure!(stopped.elapsed() < BOUND, "the stopped hub is still in the channel");
         sleep(Duration::from_millis(1)).await;
     }
     let begun = Instant::now();
     rig.hub.launch(&[])?;
-    while rig.ircd.members(&channel(0)) == 0 {
+    while rig.server.members(&channel(0)) == 0 {
         anyhow::ensure!(begun.elapsed() < BOUND, "the hub did not join again");
         sleep(Duration::from_millis(1)).await;
     }
-    rig.ircd.speak(&channel(0), &nick(0, 0), &text(0)).await;
+    rig.server.speak(&channel(0), &nick(0, 0), &text(0)).await;
     while rig.stub.messages() == 0 {
         anyhow::ensure!(begun.elapsed() < BOUND, "the first message did not arrive");
         sleep(Duration::from_millis(1)).await;
