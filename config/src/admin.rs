@@ -25,6 +25,10 @@ pub struct Admin {
     /// The Matrix users whose commands the bot obeys, such as `@admin:example.org`.
     #[schemars(extend("items" = {"type": "string", "format": "matrix-user"}))]
     pub users: Vec<String>,
+    /// The room in which the bot tells operators what is due, such as an agreement that ends: its id (`!…`) or alias (`#…`, in
+    /// quotes). The bot must be invited or allowed to join.
+    #[schemars(extend("format" = "room"))]
+    pub room: Option<String>,
 }
 
 impl Default for Admin {
@@ -35,6 +39,7 @@ impl Default for Admin {
             token_file: None,
             token_env: None,
             users: Vec::new(),
+            room: None,
         }
     }
 }

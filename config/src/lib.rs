@@ -19,11 +19,14 @@
 
 mod admin;
 mod appservice;
+mod audit;
 mod formats;
 mod homeserver;
 mod logging;
 mod mirror;
 mod network;
+mod partner;
+mod partner_rules;
 mod policies;
 mod problem;
 mod rules;
@@ -41,14 +44,19 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use viaduct_compliance::Policy;
+use viaduct_inspect::Files;
 use viaduct_model::NetworkName;
 
 pub use admin::Admin;
 pub use appservice::{Appservice, Language};
+pub use audit::Audit;
 pub use homeserver::Homeserver;
 pub use logging::{LogFormat, Logging};
 pub use mirror::{Flow, MadeRoom, Member, Mirror, Room};
 pub use network::{Network, PolicyNames};
+pub use partner::{
+    Contact, ContactRole, Contract, Directions, Partner, Period, Retention, SignOff, SignOffs, Statutory,
+};
 pub use problem::{Position, Problem, Severity};
 pub use schema::schema;
 pub use secret::{SECRET_BOUND, Secret, SecretError, SecretSource, is_world_readable};
@@ -73,6 +81,12 @@ pub struct Config {
     /// The log.
     #[serde(default)]
     pub logging: Logging,
+    /// The ledger.
+    #[serde(default)]
+    pub audit: Option<Audit>,
+    /// Looking into files that cross.
+    #[serde(default)]
+    pub files: Files,
     /// Filters, by name.
     #[serde(default)]
     pub policies: BTreeMap<String, Policy>,
@@ -80,6 +94,9 @@ pub struct Config {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Network>")]
     pub networks: BTreeMap<NetworkName, Network>,
+    /// Agreements with partners, by name.
+    #[serde(default)]
+    pub partners: BTreeMap<String, Partner>,
     /// Which rooms and channels are one conversation.
     #[serde(default)]
     pub mirrors: Vec<Mirror>,
@@ -122,6 +139,7 @@ pub fn check(text: &str, path: &Path, kinds: &dyn Kinds) -> Result<Checked, Vec<
     let mut value = tree.to_value();
     resolve_paths(&mut value, &folder);
     rules::check(&tree, &value, kinds, &mut report);
+    partner_rules::check(&tree, &mut report);
     policies::check(&tree, &value, &mut report);
     if report.has_errors() {
         return Err(report.into_problems());
@@ -129,6 +147,10 @@ pub fn check(text: &str, path: &Path, kinds: &dyn Kinds) -> Result<Checked, Vec<
     match serde_path_to_error::deserialize::<_, Config>(value) {
         Ok(mut config) => {
             config.store.path = folder.join(&config.store.path);
+            if let Some(audit) = &mut config.audit {
+                audit.folder = folder.join(&audit.folder);
+                audit.keys = folder.join(&audit.keys);
+            }
             Ok(Checked {
                 config,
                 warnings: report.into_problems(),

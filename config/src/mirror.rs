@@ -17,6 +17,9 @@ pub struct Mirror {
     pub room: Room,
     /// The channels.
     pub members: Vec<Member>,
+    /// The labels of what is said in it, such as `internal`: policies and agreements say which may cross.
+    #[serde(default)]
+    pub labels: Vec<String>,
 }
 
 /// The Matrix room of a mirror.

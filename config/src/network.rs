@@ -4,11 +4,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// One network. Beside `kind` and `policy`, the keys are those of its kind.
+/// One network. Beside `kind`, `own` and `policy`, the keys are those of its kind.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 pub struct Network {
     /// What sort of network it is.
     pub kind: String,
+    /// Whether it belongs to the own organisation: then no agreement is needed, and everybody on it may speak. Of every other
+    /// network a partner's agreement must tell (`partners`).
+    #[serde(default)]
+    pub own: bool,
     /// The filters for everything from and to this network.
     #[serde(default)]
     pub policy: PolicyNames,

@@ -13,6 +13,8 @@ use crate::tree::{Data, Node};
 
 pub(crate) fn check(tree: &Node, value: &Value, kinds: &dyn Kinds, report: &mut Report) {
     appservice(tree, report);
+    audit(tree, report);
+    files(tree, value, report);
     networks(tree, value, kinds, report);
     mirrors(tree, report);
 }
@@ -56,6 +58,41 @@ fn appservice(tree: &Node, report: &mut Report) {
     }
 }
 
+fn audit(tree: &Node, report: &mut Report) {
+    let Some(section) = tree.get("audit") else { return };
+    let (at, _) = find(tree, "audit");
+    for (key, what) in [
+        ("key", "the key that signs the ledger is missing"),
+        ("seal_key", "the key that wraps the partners' keys is missing"),
+    ] {
+        let given = ["", "_file", "_env"]
+            .iter()
+            .any(|suffix| section.get(&format!("{key}{suffix}")).is_some());
+        if !given {
+            let fix = format!("give `{key}_file`; `viaduct audit key` makes one");
+            report.error(at, "audit", what, fix);
+        }
+    }
+    if let Some((_, at)) = section
+        .text_of("origin")
+        .filter(|(origin, _)| origin.is_empty() || origin.contains(|c: char| c.is_whitespace() || c == '+'))
+    {
+        let fix = "choose a name without spaces and +, such as example.org/viaduct";
+        report.error(at, "audit.origin", "this cannot be a ledger's name", fix);
+    }
+}
+
+fn files(tree: &Node, value: &Value, report: &mut Report) {
+    let section = value.get("files").cloned().unwrap_or_default();
+    let Ok(section) = serde_json::from_value::<viaduct_inspect::Files>(section) else {
+        return;
+    };
+    for (path, what) in section.problems() {
+        let key = format!("files.{path}");
+        report.error(find(tree, &key).0, &key, what, "see the reference of this key");
+    }
+}
+
 fn networks(tree: &Node, value: &Value, kinds: &dyn Kinds, report: &mut Report) {
     let policies = names(tree, "policies");
     for entry in tree.get("networks").map(Node::entries).unwrap_or_default() {
@@ -89,6 +126,7 @@ fn networks(tree: &Node, value: &Value, kinds: &dyn Kinds, report: &mut Report) 
         };
         if let Some(section) = section.as_object_mut() {
             section.remove("kind");
+            section.remove("own");
             section.remove("policy");
         }
         for (path, what) in kinds.check(kind, &section) {

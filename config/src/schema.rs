@@ -30,7 +30,7 @@ pub fn schema(kinds: &dyn Kinds) -> Value {
     root
 }
 
-/// A kind's section as it stands in the file: with `kind` and `policy`, and its definitions within itself.
+/// A kind's section as it stands in the file: with `kind`, `own` and `policy`, and its definitions within itself.
 fn with_kind(mut section: Value, kind: &str, definition: &str, base: &Value) -> Value {
     relocate(&mut section, &format!("#/$defs/{definition}/$defs/"));
     let Some(object) = section.as_object_mut() else {
@@ -45,6 +45,7 @@ fn with_kind(mut section: Value, kind: &str, definition: &str, base: &Value) -> 
             tag.insert("const".into(), json!(kind));
         }
         properties.insert("kind".into(), tag);
+        properties.insert("own".into(), of("own"));
         properties.insert("policy".into(), of("policy"));
     }
     match object.entry("required").or_insert_with(|| json!([])) {

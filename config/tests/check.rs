@@ -84,8 +84,8 @@ fn a_good_configuration_is_read() {
         "{HEAD}
 policies: {{quiet: {{rules: [{{name: no-topics, kinds: [topic], action: refuse}}]}}}}
 networks:
-  acme: {{kind: talk, server: talk.example.net, policy: {{in: quiet}}, tls: {{mode: on}}}}
-  echo: {{kind: echo}}
+  acme: {{kind: talk, own: true, server: talk.example.net, policy: {{in: quiet}}, tls: {{mode: on}}}}
+  echo: {{kind: echo, own: true}}
 mirrors:
 - name: project
   room: {{alias: \"#project:example.org\", invite: [\"@a:example.org\"]}}
@@ -193,7 +193,7 @@ storage: {}
       fix: choose another name
     error: networks.matrix.extra: the key `extra` is not known here
       --> viaduct.yaml:15:24
-      fix: known here: `kind`, `policy`
+      fix: known here: `kind`, `own`, `policy`
     error: networks.none: the key `kind` is missing
       --> viaduct.yaml:16:9
       fix: one of: echo, talk
@@ -223,7 +223,7 @@ storage: {}
 #[test]
 fn channels_belong_to_one_mirror() {
     let text = format!(
-        "{HEAD}networks: {{acme: {{kind: echo}}}}
+        "{HEAD}networks: {{acme: {{kind: echo, own: true}}}}
 mirrors:
 - {{name: a, room: \"#a:example.org\", members: [{{network: acme, channel: x}}, {{network: acme, channel: x}}]}}
 - {{name: b, room: \"#a:example.org\", members: [{{network: acme, channel: x}}]}}

@@ -7,13 +7,12 @@ use crate::convert::outgoing::TEXT_BOUND;
 
 /// What rooms can express under this configuration; `archive` says whether the room keeps one.
 pub fn of_room(section: &Section, archive: bool) -> Capabilities {
-    let with_puppets = if section.puppets {
+    let with_puppets = if section.has_puppets() {
         Support::Native
     } else {
         Support::None
     };
     Capabilities {
-        reaction: with_puppets,
         file: if section.upload_service.is_some() {
             Support::Native
         } else {
@@ -21,7 +20,8 @@ pub fn of_room(section: &Section, archive: bool) -> Capabilities {
         },
         membership: with_puppets,
         typing: if section.typing { with_puppets } else { Support::None },
-        puppet: if section.puppets {
+        read: if section.receipts { with_puppets } else { Support::None },
+        puppet: if section.has_puppets() {
             Support::Native
         } else {
             Support::Fallback
@@ -40,6 +40,7 @@ pub fn of_direct(section: &Section) -> Capabilities {
         topic: Support::None,
         membership: Support::None,
         moderation: Support::None,
+        role: Support::None,
         history: Support::None,
         lookup: Lookup::None,
         ..of_room(section, false)
@@ -66,7 +67,7 @@ pub fn of_kind() -> Capabilities {
         name: Support::None,
         membership: Support::Native,
         moderation: Support::Native,
-        role: Support::None,
+        role: Support::Native,
         pins: Support::None,
         typing: Support::None,
         read: Support::None,

@@ -7,7 +7,7 @@ use viaduct_bridge::{Context, Factory, OpenError, Session};
 use viaduct_model::Capabilities;
 
 use crate::capabilities;
-use crate::config::{Component, Secret, Section};
+use crate::config::Section;
 use crate::session::{Xmpp, XmppSession};
 
 /// Makes sessions on XMPP networks.
@@ -25,17 +25,25 @@ impl Factory for XmppFactory {
     }
 
     fn permissions(&self, section: &serde_json::Value) -> Vec<String> {
-        let domain = section
-            .pointer("/component/domain")
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or("the component");
-        vec![
-            format!("the server accepts {domain} as a component (XEP-0114)"),
-            format!("rooms let everybody of {domain} in, and let them speak"),
-            "rooms let the hub read their archive".to_owned(),
+        let named = |pointer: &str| section.pointer(pointer).and_then(serde_json::Value::as_str);
+        let mut wanted = if let Some(address) = named("/account/address") {
+            vec![
+                format!("{address} is an account on the server, and may log in with SCRAM"),
+                format!("rooms let {address} in, and let it speak"),
+            ]
+        } else {
+            let domain = named("/component/domain").unwrap_or("the component");
+            vec![
+                format!("the server accepts {domain} as a component (XEP-0114)"),
+                format!("rooms let everybody of {domain} in, and let them speak"),
+            ]
+        };
+        wanted.push("rooms let the hub read their archive".to_owned());
+        wanted.push(
             "to set topics, remove people or withdraw messages of others: the hub is a moderator of the room"
                 .to_owned(),
-        ]
+        );
+        wanted
     }
 
     fn check(&self, section: &serde_json::Value) -> Vec<(String, String)> {
@@ -54,21 +62,6 @@ impl Factory for XmppFactory {
         if let Some((path, complaint)) = section.check().into_iter().next() {
             return Err(OpenError(format!("{path}: {complaint}")));
         }
-        let secret = read_secret(&section.component).await?;
-        Ok(Arc::new(XmppSession(Xmpp::new(section, secret, context)?)))
+        Ok(Arc::new(XmppSession(Xmpp::new(section, context)?)))
     }
-}
-
-async fn read_secret(component: &Component) -> Result<Secret, OpenError> {
-    if let Some(secret) = &component.secret {
-        return Ok(secret.clone());
-    }
-    if let Some(path) = &component.secret_file {
-        let text = tokio::fs::read_to_string(path).await;
-        let text = text.map_err(|error| OpenError(format!("component.secret_file {}: {error}", path.display())))?;
-        return Ok(Secret::new(text.trim_end()));
-    }
-    let name = component.secret_env.as_deref().unwrap_or_default();
-    let value = std::env::var(name).map_err(|_| OpenError(format!("component.secret_env: {name} is not set")))?;
-    Ok(Secret::new(&value))
 }

@@ -26,3 +26,8 @@ pub fn caught_up(messages: u64) {
 pub fn room_lost() {
     counter!("viaduct_xmpp_rooms_lost_total").increment(1);
 }
+
+/// A client's broken connection was resumed.
+pub fn resumed() {
+    counter!("viaduct_xmpp_resumed_total").increment(1);
+}

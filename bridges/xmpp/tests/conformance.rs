@@ -28,32 +28,67 @@ use viaduct_xmpp::XmppFactory;
 
 const ROOM: &str = "kit@conference.localhost";
 
-async fn conforms_on(server: Box<dyn Server>) {
-    let proxy = Proxy::start(server.port("bridge.localhost")).await;
-    let section = json!({
-        "component": {"port": proxy.port, "domain": "bridge.localhost", "secret": SECRET},
+/// How the bridge connects.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Component,
+    Account,
+}
+
+async fn conforms_on(server: Box<dyn Server>, way: Way) {
+    let proxy = Proxy::start(match way {
+        Way::Component => server.port("bridge.localhost"),
+        Way::Account => server.client_port(),
+    })
+    .await;
+    let mut section = json!({
         "muc_services": ["conference.localhost"],
         "upload_service": "upload.localhost",
         "file_hosts": ["127.0.0.1"],
-        "timeouts": {"reflection": 10, "request": 10},
+        "timeouts": {"reflection": 10, "request": 10, "resume": 5},
     });
-    let person = RoomPerson::new(server, proxy, ROOM);
+    match way {
+        Way::Component => {
+            section["component"] = json!({"port": proxy.port, "domain": "bridge.localhost", "secret": SECRET});
+        }
+        Way::Account => {
+            section["account"] = json!({
+                "address": "bridge@localhost", "password": SECRET, "host": "127.0.0.1", "port": proxy.port,
+                "ca_file": server.ca_file(),
+            });
+        }
+    }
+    let person = RoomPerson::new(server, proxy, ROOM, way == Way::Account);
     let report = run(person, &XmppFactory, section, Options::default()).await;
     println!("{report}");
     report.assert();
 }
 
 #[tokio::test]
-async fn it_conforms_on_prosody() {
+async fn a_component_conforms_on_prosody() {
     if let Some(server) = Prosody::start().await {
-        conforms_on(Box::new(server)).await;
+        conforms_on(Box::new(server), Way::Component).await;
+    }
+}
+
+#[tokio::test]
+async fn an_account_conforms_on_prosody() {
+    if let Some(server) = Prosody::start().await {
+        conforms_on(Box::new(server), Way::Account).await;
     }
 }
 
 /// Version 23.01 has neither occupant-ids nor moderation.
 #[tokio::test]
-async fn it_conforms_on_ejabberd() {
+async fn a_component_conforms_on_ejabberd() {
     if let Some(server) = Ejabberd::start().await {
-        conforms_on(Box::new(server)).await;
+        conforms_on(Box::new(server), Way::Component).await;
+    }
+}
+
+#[tokio::test]
+async fn an_account_conforms_on_ejabberd() {
+    if let Some(server) = Ejabberd::start().await {
+        conforms_on(Box::new(server), Way::Account).await;
     }
 }

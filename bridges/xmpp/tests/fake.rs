@@ -4,17 +4,29 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::match_wild_err_arm,
+    clippy::format_collect,
+    clippy::format_push_string,
+    clippy::assigning_clones,
+    clippy::too_many_lines,
     missing_docs,
     reason = "a test says what it sees, and stops at the first surprise"
 )]
 
+mod common;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tokio_xmpp::Stanza;
-use viaduct_xmpp::client::link::{Ends, Link, LinkError, connect};
+use viaduct_xmpp::client::component::connect;
+use viaduct_xmpp::client::link::{Ends, Link, LinkError};
 use viaduct_xmpp::config::{Component, Secret, Timeouts};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,9 +55,65 @@ impl Server {
         self.read.clear();
     }
 
+    /// Waits for a request with this in it, and gives its id.
+    async fn until_request(&mut self, wanted: &str) -> String {
+        let wait = async {
+            let mut buffer = [0; 4096];
+            loop {
+                let found = self
+                    .read
+                    .split("<iq ")
+                    .find(|iq| iq.contains(wanted) && iq.contains("</iq>"));
+                if let Some((_, after)) = found.and_then(|iq| iq.split_once("id='")) {
+                    let id = after.split_once('\'').unwrap().0.to_owned();
+                    self.read.clear();
+                    return id;
+                }
+                let length = self.socket.read(&mut buffer).await.unwrap();
+                assert!(length > 0, "the bridge left after {:?}", self.read);
+                self.read
+                    .push_str(std::str::from_utf8(buffer.get(..length).unwrap()).unwrap());
+            }
+        };
+        timeout(PATIENCE, wait).await.unwrap()
+    }
+
+    /// Lets the hub into the room.
+    async fn let_in(&mut self) {
+        self.until("to='r@c.example/viaduct'").await;
+        self.send(
+            "<presence from='r@c.example/viaduct' to='viaduct@m.example/viaduct'>\
+             <x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' role='participant'/>\
+             <status code='110'/></x></presence>",
+        )
+        .await;
+        let id = self.until_request("disco#info").await;
+        let (from, to) = ("r@c.example", "viaduct@m.example/viaduct");
+        self.send(&format!(
+            "<iq type='result' id='{id}' from='{from}' to='{to}'>\
+             <query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
+        ))
+        .await;
+    }
+
     async fn send(&mut self, xml: &str) {
         self.socket.write_all(xml.as_bytes()).await.unwrap();
     }
+}
+
+/// Takes a connection and answers the handshake with `answer`.
+async fn accept(listener: &TcpListener, answer: &str) -> Server {
+    let (socket, _) = listener.accept().await.unwrap();
+    let mut server = Server {
+        socket,
+        read: String::new(),
+    };
+    server.until("<stream:stream").await;
+    server.send(HEADER).await;
+    // The digest of the stream's id and the secret, as the specification defines it.
+    server.until("0c84a2a6e2a8763b5708b5bf6dd4d1d455d550c7").await;
+    server.send(answer).await;
+    server
 }
 
 /// Connects a link to a server that answers the handshake with `answer`.
@@ -54,19 +122,7 @@ async fn meet(answer: &str, timeouts: Timeouts) -> (Server, Result<Link, LinkErr
     let port = listener.local_addr().unwrap().port();
     let component: Component =
         serde_json::from_value(serde_json::json!({"port": port, "domain": "m.example"})).unwrap();
-    let serve = async {
-        let (socket, _) = listener.accept().await.unwrap();
-        let mut server = Server {
-            socket,
-            read: String::new(),
-        };
-        server.until("<stream:stream").await;
-        server.send(HEADER).await;
-        // The digest of the stream's id and the secret, as the specification defines it.
-        server.until("0c84a2a6e2a8763b5708b5bf6dd4d1d455d550c7").await;
-        server.send(answer).await;
-        server
-    };
+    let serve = accept(&listener, answer);
     let secret = Secret::new("test");
     let (server, link) = tokio::join!(serve, connect(&component, &secret, &timeouts));
     (server, link)
@@ -74,7 +130,10 @@ async fn meet(answer: &str, timeouts: Timeouts) -> (Server, Result<Link, LinkErr
 
 fn run(link: Link) -> (Ends, tokio::task::JoinHandle<LinkError>) {
     let (ends, outgoing, incoming) = Link::queues();
-    (ends, tokio::spawn(link.run(outgoing, incoming)))
+    (
+        ends,
+        tokio::spawn(link.run(outgoing, incoming, CancellationToken::new())),
+    )
 }
 
 async fn next_body(ends: &mut Ends) -> Option<String> {
@@ -161,4 +220,28 @@ async fn a_refused_secret_is_told_apart_from_a_lost_connection() {
         "<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
     let (_server, link) = meet(refusal, Timeouts::default()).await;
     assert!(matches!(link.err(), Some(LinkError::Refused(_))));
+}
+
+/// A room's server that restarted has forgotten everybody without a word (XEP-0410).
+#[tokio::test]
+async fn a_room_that_forgot_the_hub_is_entered_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let section = serde_json::json!({
+        "component": {"port": listener.local_addr().unwrap().port(), "domain": "m.example", "secret": "test"},
+        "timeouts": {"self_ping": 1},
+    });
+    let hub = common::hub::Hub::start_with("r@c.example", &Arc::new(common::hub::Memory::default()), section);
+    let mut server = accept(&listener, "<handshake/>").await;
+    server.let_in().await;
+    hub.until_up(1).await;
+    let id = server.until_request("<ping xmlns='urn:xmpp:ping'").await;
+    server
+        .send(&format!(
+            "<iq type='error' id='{id}' from='r@c.example/viaduct' to='viaduct@m.example/viaduct'><error type='cancel'>\
+             <not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+        ))
+        .await;
+    server.let_in().await;
+    hub.until_up(2).await;
+    hub.stop().await;
 }

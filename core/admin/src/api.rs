@@ -15,6 +15,7 @@ use viaduct_model::{ChannelId, MirrorName, NetworkName, Place};
 use viaduct_store::{Delivery, DeliveryFilter, DeliveryState, Lane, Seq};
 
 use crate::hub::HubError;
+use crate::order::Order;
 use crate::{Shared, metric};
 
 /// An error as the API tells it.
@@ -30,6 +31,7 @@ impl From<HubError> for ApiError {
     fn from(error: HubError) -> Self {
         let code = match &error {
             HubError::NotFound(_) => StatusCode::NOT_FOUND,
+            HubError::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
             HubError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self(code, error.to_string())
@@ -174,4 +176,13 @@ pub(crate) async fn give_up(
     shared.hub.give_up(&lane, seq).await?;
     tracing::info!(mirror = %lane.mirror, to = %lane.to, %seq, "An operator gave a delivery up.");
     Ok(Json(json!({ "outcome": "dropped" })))
+}
+
+/// `POST /order`: has an order carried out.
+pub(crate) async fn order(
+    State(shared): State<Shared>,
+    order: Result<Json<Order>, JsonRejection>,
+) -> Result<Json<serde_json::Value>, ApiError> {
+    let Json(order) = order?;
+    Ok(Json(shared.hub.order(order).await?))
 }

@@ -13,7 +13,7 @@ pub enum Language {
 }
 
 impl Language {
-    fn pick<'a>(self, english: &'a str, german: &'a str) -> &'a str {
+    pub(crate) fn pick<'a>(self, english: &'a str, german: &'a str) -> &'a str {
         match self {
             Self::En => english,
             Self::De => german,
@@ -42,9 +42,15 @@ fn help(language: Language) -> String {
         .pick(
             "!viaduct help – this list\n\
              !viaduct status – how networks and mirrors stand\n\
+             !viaduct quarantine – what is held, and releasing it\n\
+             !viaduct partner – the agreements\n\
+             !viaduct help privacy – what is logged in this room\n\
              !viaduct version – which version this is",
             "!viaduct help – diese Liste\n\
              !viaduct status – wie es um Netze und Spiegel steht\n\
+             !viaduct quarantine – was zurückgehalten wird, und es freigeben\n\
+             !viaduct partner – die Vereinbarungen\n\
+             !viaduct help datenschutz – was in diesem Raum protokolliert wird\n\
              !viaduct version – welche Version das ist",
         )
         .to_owned()

@@ -1,10 +1,13 @@
 //! What the operator's side needs of a hub.
 
 use async_trait::async_trait;
+use serde_json::Value;
 use viaduct_engine::Probe;
-use viaduct_engine::{Engine, EngineError, Status};
+use viaduct_engine::{Engine, Status};
 use viaduct_model::NetworkName;
 use viaduct_store::{Delivery, DeliveryFilter, Lane, Seq};
+
+use crate::order::Order;
 
 /// A hub at work, as far as operators see it.
 #[async_trait]
@@ -23,6 +26,9 @@ pub trait Hub: Send + Sync {
 
     /// Gives one up.
     async fn give_up(&self, lane: &Lane, seq: Seq) -> Result<(), HubError>;
+
+    /// Has an order about compliance carried out; the answer's form depends on the order.
+    async fn order(&self, order: Order) -> Result<Value, HubError>;
 }
 
 /// Why a hub did not do something.
@@ -31,18 +37,12 @@ pub enum HubError {
     /// There is no such delivery.
     #[error("{0}")]
     NotFound(String),
+    /// The order cannot be carried out as it is.
+    #[error("{0}")]
+    Wrong(String),
     /// It could not.
     #[error("{0}")]
     Failed(String),
-}
-
-impl From<EngineError> for HubError {
-    fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::NoDelivery => Self::NotFound(error.to_string()),
-            other => Self::Failed(other.to_string()),
-        }
-    }
 }
 
 #[async_trait]
@@ -65,5 +65,9 @@ impl Hub for Engine {
 
     async fn give_up(&self, lane: &Lane, seq: Seq) -> Result<(), HubError> {
         Ok(self.drop_delivery(lane, seq).await?)
+    }
+
+    async fn order(&self, order: Order) -> Result<Value, HubError> {
+        crate::order::obey(self, order).await
     }
 }

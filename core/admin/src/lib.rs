@@ -8,22 +8,26 @@
 //! | `GET /api/v1/status` | networks, mirrors, lanes | yes |
 //! | `GET /api/v1/deliveries?mirror=&state=&limit=` | deliveries that did not simply arrive | yes |
 //! | `POST /api/v1/deliveries/retry`, `…/drop` | try one again, or give it up | yes |
+//! | `POST /api/v1/order` | an [`Order`] about quarantine, agreements, policies, ledger; its answer | yes |
 //!
 //! The token is a bearer token, compared in constant time. Without a configured token everything below `/api` is closed.
 //! Errors are JSON: `{"error": "what, in the operator's words"}`.
 //!
-//! The bot's commands are a pure function of what was said and how the hub stands: [`command`].
+//! The bot's commands are a pure function of what was said and how the hub stands: [`command`]. Its orders ([`obey`]) are the
+//! same as the API's.
 //!
 //! # Extending
 //!
 //! A route is a function in `api` or `health` and a line in [`router`]; whatever it needs of the hub is a method of [`Hub`],
-//! so that it can be tested without one. A command is an arm in `command`, with its texts in every [`Language`].
+//! so that it can be tested without one. An order is a variant of [`Order`] and an arm in `order`. A command is an arm in `command`, with its texts in every [`Language`].
 
 mod api;
 mod command;
 mod health;
 mod hub;
 mod metric;
+mod obey;
+mod order;
 
 use std::io;
 use std::sync::Arc;
@@ -37,6 +41,8 @@ use tokio_util::sync::CancellationToken;
 pub use command::{Language, command};
 pub use hub::{Hub, HubError};
 pub use metric::{Metrics, MetricsError};
+pub use obey::obey;
+pub use order::{Order, PartnerStatus, obstacles, statuses};
 
 /// What the routes share.
 #[derive(Clone)]
@@ -59,6 +65,7 @@ pub fn router(hub: Arc<dyn Hub>, metrics: Metrics, token: Option<&str>) -> Route
         .route("/deliveries", get(api::list))
         .route("/deliveries/retry", post(api::retry))
         .route("/deliveries/drop", post(api::give_up))
+        .route("/order", post(api::order))
         .fallback(api::unknown)
         .layer(middleware::from_fn_with_state(shared.clone(), api::authorise));
     Router::new()

@@ -84,6 +84,14 @@ impl Hub for Wood {
     async fn give_up(&self, lane: &Lane, seq: Seq) -> Result<(), HubError> {
         self.retry(lane, seq).await.map(drop)
     }
+
+    async fn order(&self, order: Order) -> Result<serde_json::Value, HubError> {
+        match order {
+            Order::Held | Order::Partners => Ok(serde_json::json!([])),
+            Order::RejectHeld { id, .. } => Err(HubError::NotFound(format!("nothing is held under {id}"))),
+            _ => Ok(serde_json::json!({ "done": true })),
+        }
+    }
 }
 
 async fn ask(token: Option<&str>, request: Request<Body>) -> (StatusCode, String) {
@@ -204,7 +212,52 @@ fn the_bot_answers_in_its_language() {
     Diesen Befehl kenne ich nicht.
     !viaduct help – diese Liste
     !viaduct status – wie es um Netze und Spiegel steht
+    !viaduct quarantine – was zurückgehalten wird, und es freigeben
+    !viaduct partner – die Vereinbarungen
+    !viaduct help datenschutz – was in diesem Raum protokolliert wird
     !viaduct version – welche Version das ist
     "##);
     assert!(command("!viaduct version", &status(true), Language::En).starts_with("viaduct "));
+}
+
+#[tokio::test]
+async fn orders_are_given_by_bot_and_by_api_alike() {
+    let wood = Wood { ready: true };
+    let say = |text: &'static str| obey(text, "@ann:example.org", &wood, Language::En);
+    assert_eq!(say("!viaduct status").await, None);
+    assert_eq!(say("!viaduct quarantine").await.as_deref(), Some("Nothing is held."));
+    assert_eq!(say("partner renew acme 2026-12-31").await.as_deref(), Some("Done."));
+    let wrong = say("partner renew acme soon").await.unwrap();
+    assert!(wrong.contains("!viaduct partner renew NAME"), "{wrong}");
+    let missing = say("quarantine reject 00ab-01 not ours").await.unwrap();
+    assert_eq!(missing, "nothing is held under 00ab-01");
+}
+
+#[tokio::test]
+async fn an_order_by_api_needs_the_token_and_its_form() {
+    let ask = |token: &str, body: &str| {
+        let request = Request::post("/api/v1/order")
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        let hub: Arc<dyn Hub> = Arc::new(Wood { ready: true });
+        router(hub, Metrics::detached(), Some("secret")).oneshot(request)
+    };
+    let code = |answer: axum::response::Response| answer.status();
+    assert_eq!(
+        code(ask("secret", r#"{"order":"held"}"#).await.unwrap()),
+        StatusCode::OK
+    );
+    assert_eq!(
+        code(ask("wrong", r#"{"order":"held"}"#).await.unwrap()),
+        StatusCode::UNAUTHORIZED
+    );
+    let reject = r#"{"order":"reject_held","id":"00-01","by":"@a:b","reason":"x"}"#;
+    assert_eq!(code(ask("secret", reject).await.unwrap()), StatusCode::NOT_FOUND);
+    let unknown = r#"{"order":"dance"}"#;
+    assert_eq!(
+        code(ask("secret", unknown).await.unwrap()),
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
 }

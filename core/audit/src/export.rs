@@ -9,7 +9,7 @@ use viaduct_model::{MessageId, MirrorName, NetworkName, Timestamp};
 use crate::keys::Tag;
 use crate::note::{Signer, Verifier};
 use crate::text::{hex, rfc3339};
-use crate::{Action, Entry, LedgerError, Reader, Record};
+use crate::{Action, Entry, LedgerError, Reader, Record, eml};
 
 /// Which records are wanted. A condition left out always matches.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +78,9 @@ pub enum Format {
     Jsonl,
     /// One row a record, for spreadsheets. Cells that a spreadsheet could take for a formula begin with an apostrophe.
     Csv,
+    /// One e-mail (RFC 5322) with a message for each record in it (`multipart/digest`), for archives and mail programs. Each
+    /// has the record's time as its date, its action and partner as subject, its pseudonym as sender, and its JSON as text.
+    Eml,
 }
 
 impl fmt::Display for Format {
@@ -85,6 +88,7 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Self::Jsonl => "jsonl",
             Self::Csv => "csv",
+            Self::Eml => "eml",
         })
     }
 }
@@ -121,9 +125,14 @@ pub fn export(
         hash: Sha256::new(),
     };
     let mut count: u64 = 0;
-    if format == Format::Csv {
-        out.put(COLUMNS.join(",").as_bytes())?;
-        out.put(b"\r\n")?;
+    let origin = reader.checkpoint().origin.clone();
+    match format {
+        Format::Jsonl => {}
+        Format::Csv => {
+            out.put(COLUMNS.join(",").as_bytes())?;
+            out.put(b"\r\n")?;
+        }
+        Format::Eml => out.put(eml::head(&origin, now).as_bytes())?,
     }
     while let Some((record, line)) = reader.record()? {
         if !query.matches(&record.entry) {
@@ -136,7 +145,11 @@ pub fn export(
                 out.put(b"\n")?;
             }
             Format::Csv => out.put(row(&record).as_bytes())?,
+            Format::Eml => out.put(eml::part(&record, &line, &origin).as_bytes())?,
         }
+    }
+    if format == Format::Eml {
+        out.put(eml::END.as_bytes())?;
     }
     let text = format!(
         "viaduct ledger export\nformat {format}\nrecords {count}\nsha256 {}\nmade {}\nledger:\n{}",

@@ -11,6 +11,8 @@
 //! | [`note`] | C2SP signed notes: checkpoints, witnesses' cosignatures, manifests |
 //! | [`outbox`] | how an entry is written in the same commit as the step it records |
 //! | [`siem`] | syslog, CEF and OCSF forms of records |
+//! | [`Exporter`] | sends them to security monitoring as they come, losing none and holding up nobody |
+//! | [`Witness`] | cosigns other hubs' checkpoints that continue what it saw before |
 //!
 //! # On disk
 //!
@@ -49,12 +51,15 @@
 //! A new kind of step is a variant of [`Action`]; a new field of [`Entry`] must be optional, so that old records are read and
 //! new ones hash as they are written. Never change how a field is written: the bytes are what was signed.
 
+mod eml;
 mod entry;
 mod error;
 mod export;
+mod exporter;
 mod keys;
 mod ledger;
 pub mod merkle;
+mod metric;
 pub mod note;
 pub mod outbox;
 mod reader;
@@ -64,14 +69,17 @@ pub mod siem;
 mod testing;
 mod text;
 mod verify;
+mod witness;
 
 pub use entry::{Action, ENTRY_BOUND, Entry, Record};
 pub use error::LedgerError;
 pub use export::{Format, Query, check_export, export, find};
+pub use exporter::{Destination, Exporter, ExporterError, ExporterSettings, ExporterState, Form};
 pub use keys::{KeyRing, Tag};
 pub use ledger::{Ledger, Options};
 pub use reader::Reader;
 pub use verify::{Problem, Verified, verify};
+pub use witness::{Witness, WitnessError, WitnessRequest};
 
 #[cfg(test)]
 mod tests;

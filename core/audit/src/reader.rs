@@ -8,7 +8,7 @@ use crate::note::{Checkpoint, Verifier};
 use crate::segment::{self, CHECKPOINT, Lines};
 
 /// The records of a ledger that were signed when it was opened, in order. An exporter keeps the number of the last record it
-/// has passed on, and starts from the next: so it neither holds up the hub nor loses an entry.
+/// has passed on, and starts from the next: so it neither holds up the hub nor loses an entry; see [`Exporter`](crate::Exporter).
 pub struct Reader {
     folder: PathBuf,
     checkpoint: Checkpoint,
@@ -50,6 +50,22 @@ impl Reader {
         // Beyond the end there is nothing to give.
         self.next = self.next.max(seq);
         Ok(self)
+    }
+
+    /// Takes note of what was signed since. Records are given on from where the reader is.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Damaged`] if the checkpoint cannot be trusted or is of an earlier state than the one known.
+    pub fn refresh(&mut self, verifier: &Verifier) -> Result<(), LedgerError> {
+        let now = Self::open(&self.folder, verifier)?.checkpoint;
+        if now.size < self.checkpoint.size || now.origin != self.checkpoint.origin {
+            let detail = format!("it had {} entries and has {} now", self.checkpoint.size, now.size);
+            return Err(LedgerError::damaged(&self.folder, detail));
+        }
+        self.checkpoint = now;
+        self.lines.add(segment::list(&self.folder)?);
+        Ok(())
     }
 
     /// The next line; none at the end of what was signed.

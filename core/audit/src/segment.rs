@@ -56,16 +56,30 @@ pub(crate) struct Line {
 pub(crate) struct Lines {
     folder: PathBuf,
     segments: VecDeque<u64>,
+    /// The last segment that was ever to be read.
+    last: Option<u64>,
     current: Option<(u64, BufReader<File>, u64)>,
 }
 
 impl Lines {
     pub fn new(folder: &Path, segments: impl IntoIterator<Item = u64>) -> Self {
+        let segments: VecDeque<u64> = segments.into_iter().collect();
         Self {
             folder: folder.to_owned(),
-            segments: segments.into_iter().collect(),
+            last: segments.back().copied(),
+            segments,
             current: None,
         }
+    }
+
+    /// Adds the segments that came since. Goes on in the middle of the current one; so its end must not have been read yet.
+    pub fn add(&mut self, segments: impl IntoIterator<Item = u64>) {
+        let last = self.last;
+        let fresh = segments
+            .into_iter()
+            .filter(|segment| last.is_none_or(|last| *segment > last));
+        self.segments.extend(fresh);
+        self.last = self.segments.back().copied().max(last);
     }
 
     /// The next line; none at the end of the last segment.

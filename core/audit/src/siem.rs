@@ -1,5 +1,5 @@
-//! Records in the forms that security monitoring takes: syslog (RFC 5424), CEF and OCSF. Pure functions; whoever sends keeps
-//! the number of the last record sent (see [`Reader`](crate::Reader)).
+//! Records in the forms that security monitoring takes: syslog (RFC 5424), CEF and OCSF. Pure functions; the
+//! [`Exporter`](crate::Exporter) sends them.
 
 use serde_json::{Value, json};
 
@@ -33,6 +33,11 @@ fn grade(action: Action) -> Grade {
 
 /// A syslog message (RFC 5424) of the facility "log audit", whose text is the record as JSON. `host` is the hub's host name.
 pub fn syslog(record: &Record, host: &str) -> String {
+    syslog_with(record, host, &serde_json::to_string(record).unwrap_or_default())
+}
+
+/// A syslog message (RFC 5424) of the facility "log audit" with another text, such as [`cef`] or [`ocsf`] give.
+pub fn syslog_with(record: &Record, host: &str, text: &str) -> String {
     let severity = match grade(record.entry.action) {
         Grade::Usual => 6,
         Grade::Notable => 5,
@@ -42,7 +47,6 @@ pub fn syslog(record: &Record, host: &str) -> String {
     let host: String = host.chars().filter(char::is_ascii_graphic).take(255).collect();
     let host = if host.is_empty() { "-" } else { &host };
     let action = record.entry.action.as_str();
-    let text = serde_json::to_string(record).unwrap_or_default();
     let time = rfc3339(record.entry.at);
     // 32473 is the enterprise number reserved for examples (RFC 5612).
     format!(

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use crate::orders::{Audit, By, Entries, Format, Hold, Office, Partner, Policy, Quarantine, Subject};
+
 /// Mirrors Matrix rooms with channels on other networks.
 #[derive(Debug, Parser)]
 #[command(
@@ -99,11 +101,97 @@ Asks the running hub through its admin API; `list` and `drop` also work while it
         #[command(subcommand)]
         action: Deliveries,
     },
+    /// The ledger: check it, search it, hand out parts of it
+    #[command(after_help = "\
+Examples:
+  viaduct audit verify
+  viaduct audit verify --checkpoint kept-elsewhere.txt
+  viaduct audit find --partner acme --action refused --since 2026-06-01
+  viaduct audit export --partner acme --format csv --out acme.csv    # and acme.csv.manifest, signed
+  viaduct audit key secrets --origin example.org/viaduct
+
+Reads the ledger's files; the hub may be running or not.")]
+    Audit {
+        /// What to do with it
+        #[command(subcommand)]
+        action: Audit,
+    },
+    /// Policies: try their examples, try one on the journal, say why an event did or did not cross
+    #[command(after_help = "\
+Examples:
+  viaduct policy test                             # the configuration's policies
+  viaduct policy test policies/partner.yaml
+  viaduct policy replay candidate.yaml --since 2026-06-01
+  viaduct policy explain '$event-id'")]
+    Policy {
+        /// What to do with them
+        #[command(subcommand)]
+        action: Policy,
+    },
+    /// What policies hold: list, show, release as a second person, reject
+    #[command(after_help = "\
+Examples:
+  viaduct quarantine list
+  viaduct quarantine show 0123456789ab-0000000000000007 --reason 'to decide about it'
+  viaduct quarantine release 0123456789ab-0000000000000007 --reason 'agreed with the project lead'
+
+Whoever releases must be neither the sender nor the author of the rule. Asks the running hub.")]
+    Quarantine {
+        /// What to do with it
+        #[command(subcommand)]
+        action: Quarantine,
+    },
+    /// Legal holds: what they cover is not deleted, whatever agreements say
+    #[command(after_help = "\
+Examples:
+  viaduct hold list
+  viaduct hold add --partner acme --since 2026-01-01 --reason 'file number 7 O 11/26'
+  viaduct hold end 1780272000000 --reason 'the case is closed'
+
+Asks the running hub.")]
+    Hold {
+        /// What to do with them
+        #[command(subcommand)]
+        action: Hold,
+    },
+    /// What people may demand: all of their data, their erasure; and whose a pseudonym is
+    #[command(after_help = "\
+Examples:
+  viaduct subject export matrix/@ann:example.org acme-irc/ann --reason 'letter of 2026-06-01' --out ann.json
+  viaduct subject erase acme-irc/bob --reason 'letter of 2026-06-02'
+  viaduct subject unmask own.1:0123… --granted-by @dpo:example.org --reason 'incident 12'
+
+A person is named by all their ids, each as network/id. Asks the running hub.")]
+    Subject {
+        /// What to do
+        #[command(subcommand)]
+        action: Subject,
+    },
+    /// Agreements with partners: list, add, sign, renew, suspend, resume, offboard
+    #[command(after_help = "\
+Examples:
+  viaduct partner list
+  viaduct partner add acme acme.yaml              # a file like one entry of `partners`
+  viaduct partner sign acme dpo
+  viaduct partner renew acme --until 2027-12-31
+  viaduct partner suspend acme --reason 'contact person is missing'
+  viaduct partner offboard acme --preview
+  viaduct partner offboard acme --out certificates
+
+Asks the running hub; `list` also works while it is stopped.")]
+    Partner {
+        /// What to do with them
+        #[command(subcommand)]
+        action: Partner,
+    },
     /// Print the JSON schema of the configuration, for an editor
     #[command(after_help = "\
 Example, for editors that know the YAML language server: put this at the top of viaduct.yaml
   # yaml-language-server: $schema=./viaduct.schema.json")]
     Schema,
+    /// `KIND manifest NETWORK`: the files with which a partner's administrator sets the remote side up
+    #[command(external_subcommand)]
+    Kind(Vec<String>),
 }
 
 /// What `init` asks for.
@@ -221,5 +309,14 @@ mod tests {
         assert!(parse("viaduct deliveries retry --mirror m --network n --channel c").is_err());
         assert!(parse("viaduct deliveries retry --all --seq 1").is_err());
         assert!(parse("viaduct -c x.yaml doctor --json").is_ok());
+        assert!(
+            parse("viaduct audit verify --folder x").is_err(),
+            "a folder needs a key"
+        );
+        assert!(
+            parse("viaduct quarantine release x").is_err(),
+            "a release needs a reason"
+        );
+        assert!(parse("viaduct irc manifest acme-irc").is_ok());
     }
 }

@@ -128,6 +128,25 @@ fn state_word(state: DeliveryState) -> &'static str {
     }
 }
 
+/// The store of a hub that is not running.
+///
+/// # Errors
+///
+/// If there is none, or it cannot be opened.
+pub async fn open_store(config: &Config) -> anyhow::Result<SledStore> {
+    let (path, options) = (config.store.path.clone(), crate::run::store_options(config.store.cache));
+    if !path.exists() {
+        let fix = "run viaduct first, or look at store.path";
+        return Err(Trouble::error(
+            "there is no hub running, and no store",
+            path.display(),
+            fix,
+        ));
+    }
+    let store = tokio::task::spawn_blocking(move || SledStore::open(path, &options)).await?;
+    store.context("no hub answers, and its store cannot be opened")
+}
+
 /// The way to the deliveries: the running hub's API, or the store of a stopped one.
 enum Door {
     Api(Hub),
@@ -139,19 +158,7 @@ impl Door {
         if let Some(hub) = Hub::find(config).await? {
             return Ok(Self::Api(hub));
         }
-        let (path, options) = (config.store.path.clone(), crate::run::store_options(config.store.cache));
-        if !path.exists() {
-            let fix = "run viaduct first, or look at store.path";
-            return Err(Trouble::error(
-                "there is no hub running, and no store",
-                path.display(),
-                fix,
-            ));
-        }
-        let store = tokio::task::spawn_blocking(move || SledStore::open(path, &options)).await?;
-        Ok(Self::Store(
-            store.context("no hub answers, and its store cannot be opened")?,
-        ))
+        Ok(Self::Store(open_store(config).await?))
     }
 
     async fn list(&self, filter: &DeliveryFilter) -> anyhow::Result<Vec<Delivery>> {

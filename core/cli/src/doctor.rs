@@ -1,6 +1,7 @@
 //! `viaduct doctor`: tries out whether everything works, and says what to do where it does not.
 
 mod bench;
+mod compliance;
 mod machine;
 
 use std::path::Path;
@@ -60,6 +61,10 @@ pub async fn examine(config: &Config, wanted: &Doctor, registry: &Registry) -> a
     add(
         "homeserver",
         viaduct_matrix::doctor(&home, Arc::new(SystemClock)).await?,
+    );
+    add(
+        "compliance",
+        compliance::probes(config, Hub::find(config).await?.as_ref()).await?,
     );
     // A second connection beside a running hub's would take its nick or its stream away: there, the hub itself is asked.
     if let Some(hub) = Hub::find(config).await? {

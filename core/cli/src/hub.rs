@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
+use viaduct_admin::Order;
 use viaduct_config::{Config, Secret};
 
 use crate::trouble::Trouble;
@@ -67,6 +68,15 @@ impl Hub {
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.answer(self.http.post(format!("{}/api/v1/{path}", self.base)).json(body))
             .await
+    }
+
+    /// Has an order about compliance carried out.
+    ///
+    /// # Errors
+    ///
+    /// If the hub does not answer, or says no.
+    pub async fn order(&self, order: &Order) -> anyhow::Result<Value> {
+        self.post("order", &serde_json::to_value(order)?).await
     }
 
     /// The answer's JSON, or the error it tells.

@@ -5,6 +5,8 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use viaduct_audit::note::{Signer, Verifier};
+use viaduct_governance::HubKey;
 use viaduct_model::Entropy;
 
 use crate::args::Init;
@@ -31,6 +33,8 @@ struct Paths {
 }
 
 const SECRETS: [&str; 3] = ["as_token", "hs_token", "admin_token"];
+/// What signs the ledger, and what the partners' keys are wrapped with.
+const KEYS: [&str; 2] = ["ledger_key", "seal_key"];
 
 /// Writes the files and says what to do next. Nothing is written if any of them is there already.
 ///
@@ -54,7 +58,7 @@ pub fn run(config: &Path, given: Init, registry: &Registry, entropy: &dyn Entrop
 }
 
 fn refuse_to_overwrite(paths: &Paths) -> anyhow::Result<()> {
-    let secrets = SECRETS.iter().map(|name| paths.secrets.join(name));
+    let secrets = SECRETS.iter().chain(&KEYS).map(|name| paths.secrets.join(name));
     let mut all = [paths.config.clone(), paths.registration.clone()]
         .into_iter()
         .chain(secrets);
@@ -117,10 +121,25 @@ fn write(paths: &Paths, answers: &Answers, registry: &Registry, entropy: &dyn En
     for name in SECRETS {
         create(&paths.secrets.join(name), &format!("{}\n", token(entropy)), 0o600)?;
     }
+    let origin = format!("{}/viaduct", answers.domain);
+    keys(&paths.secrets, &origin, entropy)?;
     create(&paths.config, &text, 0o644)?;
     let config = load::load(&paths.config, registry)?.config;
     let registration = crate::registration::text(&config)?;
     create(&paths.registration, &registration, 0o600)
+}
+
+/// Writes the key that signs a ledger of this name, and the key that the partners' keys are wrapped with, into a folder.
+///
+/// # Errors
+///
+/// If one of them is there already, or a file cannot be written.
+pub fn keys(folder: &Path, origin: &str, entropy: &dyn Entropy) -> anyhow::Result<Verifier> {
+    let signer = Signer::generate(origin, entropy)?;
+    let [sign, seal] = KEYS.map(|name| folder.join(name));
+    create(&sign, &format!("{}\n", *signer.secret()), 0o600)?;
+    create(&seal, &format!("{}\n", *HubKey::generate(entropy).secret()), 0o600)?;
+    Ok(signer.verifier())
 }
 
 fn create(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
@@ -171,10 +190,19 @@ admin:
   token_file: secrets/admin_token
   users: [{admin}]
 
+# The ledger: a signed record of what was accepted, decided and delivered. `viaduct audit verify` checks it.
+audit:
+  folder: ledger
+  keys: ledger-keys
+  key_file: secrets/ledger_key
+  seal_key_file: secrets/seal_key
+
 # Remote accounts and servers. `echo` is built in and needs no partner.
 networks:
   echo:
     kind: echo
+    # Of the own organisation; every other network needs an agreement with its partner (`partners`).
+    own: true
 
 # One Matrix room and its channels. A message from any side reaches all others.
 mirrors:
@@ -200,7 +228,7 @@ fn next_steps(paths: &Paths, answers: &Answers) -> String {
     format!(
         "\
 Written: {config}
-         {secrets} (three secrets)
+         {secrets} (three secrets, two keys)
          {registration}
 
 1. Let the homeserver read {registration}, and tell it. For Synapse, in homeserver.yaml:

@@ -2,10 +2,10 @@
 //!
 //! | module | one reason to exist |
 //! |---|---|
-//! | `args` | the command line and its help |
+//! | `args`, `orders` | the command line and its help |
 //! | [`registry`] | which kinds of network there are: the only place that names the bridges |
 //! | `load`, `trouble` | reading the configuration; telling what is wrong |
-//! | `init`, `registration`, `capabilities`, `deliveries`, [`doctor`] | a command each |
+//! | `init`, `registration`, `capabilities`, `deliveries`, `audit`, `policy`, `office`, `app`, [`doctor`] | a command each |
 //! | `hub` | talking to the hub that is running |
 //! | `settings`, `run` | from the configuration to a hub at work |
 //! | `system`, `logging`, `console` | the real clock and chance, the log, the terminal |
@@ -15,7 +15,9 @@
 //! A new bridge is one line in [`registry::factories`]. A new command is a variant in `args`, a module that gives its
 //! output as text, and a line in `obey`.
 
+mod app;
 mod args;
+mod audit;
 mod capabilities;
 mod console;
 mod deliveries;
@@ -24,6 +26,9 @@ mod hub;
 mod init;
 mod load;
 mod logging;
+mod office;
+mod orders;
+mod policy;
 mod registration;
 pub mod registry;
 mod run;
@@ -89,9 +94,30 @@ async fn obey(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Deliveries { action } => {
             console::say(&deliveries::run(&load::load(path, &registry)?.config, action).await?);
         }
+        Command::Audit { action } => return Ok(told(&audit::run(path, action, &registry).await?)),
+        Command::Policy { action } => return Ok(told(&policy::run(path, action, &registry).await?)),
+        Command::Quarantine { action } => {
+            console::say(&office::quarantine(&load::load(path, &registry)?.config, action).await?);
+        }
+        Command::Partner { action } => {
+            console::say(&office::partner(&load::load(path, &registry)?.config, action).await?);
+        }
+        Command::Hold { action } => {
+            console::say(&office::hold(&load::load(path, &registry)?.config, action).await?);
+        }
+        Command::Subject { action } => {
+            console::say(&office::subject(&load::load(path, &registry)?.config, action).await?);
+        }
+        Command::Kind(words) => console::say(&app::run(path, &words, &registry)?),
         Command::Schema => console::say(&serde_json::to_string_pretty(&viaduct_config::schema(&registry))?),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows a text, and says by the exit status whether all is well.
+fn told((text, well): &(String, bool)) -> ExitCode {
+    console::say(text);
+    if *well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// `viaduct check`: all problems, and whether the configuration may be used.

@@ -12,7 +12,9 @@ pub fn factories() -> Vec<Arc<dyn Factory>> {
         // A line each, for the next to be added below.
         Arc::new(viaduct_echo::EchoFactory),
         Arc::new(viaduct_irc::IrcFactory),
+        Arc::new(viaduct_teams::TeamsFactory::default()),
         Arc::new(viaduct_xmpp::XmppFactory),
+        Arc::new(viaduct_slack::SlackFactory),
     ]
 }
 

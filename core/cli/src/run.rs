@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use viaduct_admin::{Hub, Metrics};
 use viaduct_config::Config;
 use viaduct_engine::{Commands, Engine, EngineError, Home, Parts};
+use viaduct_inspect::Inspector;
 use viaduct_matrix::Homeserver;
 use viaduct_store::{SledStore, StoreOptions};
 
@@ -77,6 +78,12 @@ async fn start(config: &Config, stop: &CancellationToken) -> anyhow::Result<(Arc
     let (path, options) = (config.store.path.clone(), store_options(config.store.cache));
     let store = tokio::task::spawn_blocking(move || SledStore::open(path, &options)).await??;
 
+    let audit = settings::audit(config)?;
+    if audit.is_none() {
+        tracing::warn!("No ledger is kept, so what crosses cannot be proved: describe one under `audit`.");
+    }
+    let spool = config.store.path.with_extension("spool");
+    let inspector = Inspector::new(config.files.clone(), &spool)?;
     let hub: Arc<OnceLock<Weak<Engine>>> = Arc::default();
     let parts = Parts {
         store: Arc::new(store),
@@ -90,6 +97,8 @@ async fn start(config: &Config, stop: &CancellationToken) -> anyhow::Result<(Arc
         }),
         public_url: config.appservice.public_url.clone(),
         commands: Some(Arc::new(BotCommands::of(config, Arc::clone(&hub)))),
+        audit,
+        inspector: Some(inspector),
     };
     let engine = Arc::new(Engine::start(settings::engine(config), parts).await?);
     hub.set(Arc::downgrade(&engine)).ok();
@@ -156,6 +165,9 @@ impl Commands for BotCommands {
         let Some(engine) = self.hub.get().and_then(Weak::upgrade) else {
             return String::new();
         };
+        if let Some(answer) = viaduct_admin::obey(text, sender, &*engine, self.language).await {
+            return answer;
+        }
         viaduct_admin::command(text, &engine.status().await, self.language)
     }
 }
@@ -176,10 +188,12 @@ async fn reload(path: &Path, registry: &Registry, engine: &Engine, current: &mut
             config.appservice.clone(),
             config.store.clone(),
             config.admin.clone(),
+            config.audit.clone(),
+            config.files.clone(),
         )
     };
     if fixed(&config) != fixed(current) || config.logging != current.logging {
-        tracing::warn!("Changes of homeserver, appservice, store, admin and logging need a restart.");
+        tracing::warn!("Changes of homeserver, appservice, store, admin, audit, files and logging need a restart.");
     }
     match engine.reload(settings::engine(&config)).await {
         Ok(()) => *current = config,

@@ -1,13 +1,15 @@
 //! From the configuration to what the engine and the homeserver side take.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
-use viaduct_compliance::Policy;
+use viaduct_audit::note::Signer;
 use viaduct_config::{Config, PolicyNames, Room, SecretSource};
-use viaduct_engine::{Flow, Forms, MemberSpec, MirrorSpec, NetworkSpec, Policies, Settings};
-use viaduct_matrix::{HomeserverConfig, RoomSpec, Secret};
+use viaduct_engine::{Audit, Flow, Forms, MemberSpec, MirrorSpec, NamedPolicy, NetworkSpec, Policies, Settings};
+use viaduct_governance::{Agreement, HubKey, PartnerName};
+use viaduct_matrix::{HomeserverConfig, Language, RoomSpec, Secret};
 use viaduct_model::Place;
 
 use crate::trouble::Trouble;
@@ -18,8 +20,13 @@ const BODY_LIMIT: usize = 16 * 1024 * 1024;
 /// What the engine takes: everything that a reload may change.
 pub fn engine(config: &Config) -> Settings {
     let policies = |names: &PolicyNames| {
-        let find = |name: &Option<String>| -> Option<Policy> {
-            name.as_ref().and_then(|name| config.policies.get(name)).cloned()
+        let find = |name: &Option<String>| {
+            let name = name.as_ref()?;
+            let policy = config.policies.get(name)?.clone();
+            Some(NamedPolicy {
+                name: name.clone(),
+                policy,
+            })
         };
         Policies {
             inward: find(&names.inward),
@@ -32,6 +39,7 @@ pub fn engine(config: &Config) -> Settings {
         section: Value::Object(network.section.clone()),
         policies: policies(&network.policy),
         forms: Forms::default(),
+        own: network.own,
     });
     let mirrors = config.mirrors.iter().map(|mirror| MirrorSpec {
         name: mirror.name.clone(),
@@ -45,11 +53,70 @@ pub fn engine(config: &Config) -> Settings {
                 policies: policies(&member.policy),
             })
             .collect(),
+        labels: mirror.labels.clone(),
     });
     Settings {
         networks: networks.collect(),
         mirrors: mirrors.collect(),
+        partners: partners(config),
+        operators: config.admin.room.clone().map(|room| existing(&room)),
+        language: match config.appservice.language {
+            viaduct_config::Language::En => viaduct_governance::Language::English,
+            viaduct_config::Language::De => viaduct_governance::Language::German,
+        },
         keep: Duration::from_secs(u64::from(config.store.keep_days) * 24 * 60 * 60),
+    }
+}
+
+/// The agreements. Their shape was checked with the configuration, so none is left out.
+fn partners(config: &Config) -> BTreeMap<PartnerName, Agreement> {
+    let read = |(name, partner): (&String, &viaduct_config::Partner)| {
+        let agreement = serde_json::from_value(serde_json::to_value(partner).ok()?).ok()?;
+        Some((PartnerName::new(name).ok()?, agreement))
+    };
+    config.partners.iter().filter_map(read).collect()
+}
+
+/// The ledger's place and keys, if one is to be kept.
+///
+/// # Errors
+///
+/// If a key is missing or cannot be read.
+pub fn audit(config: &Config) -> anyhow::Result<Option<Audit>> {
+    let Some(audit) = &config.audit else { return Ok(None) };
+    let seal = secret_of("audit", "seal_key", audit.seal_key())?;
+    Ok(Some(Audit {
+        folder: audit.folder.clone(),
+        keys: audit.keys.clone(),
+        origin: audit.origin(&config.homeserver.domain),
+        signer: signer(config)?,
+        seal: HubKey::from_secret(seal.reveal()).context("audit.seal_key")?,
+        exporters: audit.exporters.clone(),
+        host: config.homeserver.domain.clone(),
+    }))
+}
+
+/// What signs the ledger.
+///
+/// # Errors
+///
+/// If the configuration describes no ledger, or its key cannot be read.
+pub fn signer(config: &Config) -> anyhow::Result<Signer> {
+    let audit = config.audit.as_ref().ok_or_else(no_ledger)?;
+    let key = secret_of("audit", "key", audit.key())?;
+    Signer::from_secret(key.reveal()).context("audit.key")
+}
+
+/// There is no section about a ledger.
+pub fn no_ledger() -> anyhow::Error {
+    let fix = "describe one under `audit`; `viaduct audit key` makes its keys";
+    Trouble::error("no ledger is kept", "audit", fix)
+}
+
+fn language(config: &Config) -> Language {
+    match config.appservice.language {
+        viaduct_config::Language::En => Language::English,
+        viaduct_config::Language::De => Language::German,
     }
 }
 
@@ -69,10 +136,7 @@ fn flow(flow: viaduct_config::Flow) -> Flow {
 /// If a token is missing or cannot be read.
 pub fn homeserver(config: &Config) -> anyhow::Result<HomeserverConfig> {
     let appservice = &config.appservice;
-    let language = match appservice.language {
-        viaduct_config::Language::En => viaduct_matrix::Language::English,
-        viaduct_config::Language::De => viaduct_matrix::Language::German,
-    };
+    let language = language(config);
     Ok(HomeserverConfig {
         url: config.homeserver.url.trim_end_matches('/').to_owned(),
         domain: config.homeserver.domain.clone(),
@@ -92,28 +156,36 @@ pub fn homeserver(config: &Config) -> anyhow::Result<HomeserverConfig> {
 }
 
 fn secret(name: &str, source: Option<SecretSource>) -> anyhow::Result<Secret> {
+    Ok(Secret::new(secret_of("appservice", name, source)?.reveal()))
+}
+
+fn secret_of(section: &str, name: &str, source: Option<SecretSource>) -> anyhow::Result<viaduct_config::Secret> {
     let source = source.ok_or_else(|| {
         Trouble::error(
             format!("{name} is missing"),
-            "appservice",
+            section,
             format!("give `{name}_file`; `viaduct init` makes one"),
         )
     })?;
-    let secret = source.read().with_context(|| format!("{name} cannot be read"))?;
-    Ok(Secret::new(secret.reveal()))
+    source.read().with_context(|| format!("{name} cannot be read"))
+}
+
+/// A room that is there already.
+fn existing(address: &str) -> RoomSpec {
+    RoomSpec {
+        room: address.to_owned(),
+        create: false,
+        name: None,
+        topic: None,
+        version: None,
+        public: false,
+        invite: Vec::new(),
+    }
 }
 
 fn room(room: &Room, mirror: &str) -> RoomSpec {
     match room {
-        Room::Existing(address) => RoomSpec {
-            room: address.clone(),
-            create: false,
-            name: None,
-            topic: None,
-            version: None,
-            public: false,
-            invite: Vec::new(),
-        },
+        Room::Existing(address) => existing(address),
         Room::Made(made) => RoomSpec {
             room: made.alias.clone(),
             create: made.create,

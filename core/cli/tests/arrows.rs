@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Which crates of this house a folder may use. A bridge may use the same as `bridges/*`.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("core/model", &[]),
     ("core/compliance", &["model"]),
     ("core/bridge", &["model", "compliance"]),
@@ -14,6 +14,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("core/audit", &["model"]),
     ("core/matrix", &["model", "compliance", "bridge"]),
     ("core/governance", &["model", "compliance", "store", "audit"]),
+    ("core/inspect", &["model", "compliance", "bridge"]),
     (
         "core/engine",
         &[
@@ -23,13 +24,17 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "store",
             "audit",
             "governance",
+            "inspect",
             "matrix",
         ],
     ),
-    ("core/admin", &["model", "store", "engine"]),
+    (
+        "core/admin",
+        &["model", "compliance", "store", "audit", "governance", "engine"],
+    ),
     ("core/cli", &["*"]),
     ("bridges/*", &["model", "compliance", "bridge"]),
-    ("config", &["model", "compliance"]),
+    ("config", &["model", "compliance", "audit", "inspect"]),
     ("tests", &["*"]),
 ];
 

@@ -94,6 +94,45 @@ fn decide(criterion: &mut Criterion) {
             "4 KiB of Cyrillic",
             "Доброе утро всем, к встрече в среду не хватает цифр. ",
         ),
+        (
+            "4 KiB of Greek",
+            "Καλημέρα σε όλους, για τη συνάντηση λείπουν οι αριθμοί. ",
+        ),
+        (
+            "4 KiB of Polish",
+            "Dzień dobry, na środowe spotkanie wciąż brakuje źródłowych liczb. ",
+        ),
+        (
+            "4 KiB of Vietnamese",
+            "Chào buổi sáng, cuộc họp ngày mai vẫn còn thiếu những con số. ",
+        ),
+        (
+            "4 KiB of Chinese",
+            "大家早上好，周三的会议还缺少一些数字，请尽快发给我。",
+        ),
+        (
+            "4 KiB of Japanese",
+            "おはようございます。水曜日の会議のための数字がまだ足りません。",
+        ),
+        (
+            "4 KiB of Korean",
+            "안녕하세요 수요일 회의에 필요한 숫자가 아직 부족합니다. ",
+        ),
+        (
+            "4 KiB of Arabic",
+            "صباح الخير جميعا، لاجتماع الأربعاء لا تزال هناك أرقام ناقصة. ",
+        ),
+        ("4 KiB of emoji", "👍 🎉 danke 👩‍👩‍👧‍👦 ✅ super 🚀 "),
+        (
+            "4 KiB of full width",
+            "ＰＲＯＪＥＫＴ　ａｍ　Ｍｉｔｔｗｏｃｈ　４７１１　",
+        ),
+        ("4 KiB of digits", "31415926535897932384626433832795 "),
+        ("4 KiB of single digits", "4 1 1 1 2 3 5 8 "),
+        (
+            "4 KiB of code",
+            "let x1 = f(a2, b3)[0x1f]; // token: see docs, id=4711 ",
+        ),
         ("1 MB of cues", "card 4111 password: token order DE89 3704 "),
     ];
     for (name, words) in hard {

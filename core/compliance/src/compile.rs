@@ -254,7 +254,9 @@ fn ready(rule: &Rule, scanner: &mut Scanner, errors: &mut Vec<PolicyError>) -> R
     matchers.retain(|list| !list.is_empty());
     let needed = match rule.action {
         RuleAction::Mask if matchers.is_empty() => Some("something to mask: `detectors`, `patterns` or `words`"),
-        RuleAction::StripAttachment if rule.attachments.is_none() => Some("a description under `attachments`"),
+        RuleAction::StripAttachment | RuleAction::StripMetadata if rule.attachments.is_none() => {
+            Some("a description under `attachments`")
+        }
         _ => None,
     };
     errors.extend(needed.map(|needed| PolicyError::Condition {

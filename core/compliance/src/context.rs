@@ -1,6 +1,6 @@
 //! What a decision may know besides the event itself. Everything is handed in: a decision looks at no clock, disk or network.
 
-use viaduct_model::{Message, Timestamp};
+use viaduct_model::{MediaRef, Message, Timestamp};
 
 use crate::policy::ScanResult;
 
@@ -19,6 +19,13 @@ pub struct Context<'a> {
     pub labels: &'a [String],
 }
 
+impl Context<'_> {
+    /// What is known about the file of this number.
+    pub(crate) fn evidence_of(&self, attachment: usize) -> Option<&Evidence> {
+        self.evidence.iter().find(|evidence| evidence.attachment == attachment)
+    }
+}
+
 /// What an examination of a file's bytes showed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Evidence {
@@ -32,8 +39,45 @@ pub struct Evidence {
     pub archive_depth: Option<u32>,
     /// For an archive: how many times its size it unpacks to.
     pub archive_ratio: Option<u32>,
+    /// For an archive: how many files are in it, at all levels; 0 for what is no archive.
+    pub archive_entries: Option<u32>,
+    /// For an archive, and for a document that is one inside: the files in it, at all levels. All of them if the depth is
+    /// known; otherwise those that were seen.
+    pub members: Vec<Member>,
+    /// Whether it, or something in it, can only be opened with a password.
+    pub encrypted: Option<bool>,
+    /// Whether it is, or holds, an office document with macros.
+    pub macros: Option<bool>,
+    /// What it says beside what it shows.
+    pub metadata: Metadata,
     /// What the malware scan said.
     pub scan: ScanResult,
+}
+
+/// A file within an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Member {
+    /// Its name, with its path within the archive.
+    pub name: String,
+    /// The media type its bytes show; see [`sniff`].
+    pub sniffed: Option<String>,
+}
+
+/// What a picture says beside what it shows: where and when it was taken, with what, by whom (EXIF, XMP, IPTC, comments).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Metadata {
+    /// Nobody looked, or the format is not known well enough.
+    #[default]
+    Unknown,
+    /// It is no picture, or one that says nothing more.
+    Absent,
+    /// It has some, and there is the same picture without.
+    Removable {
+        /// The picture without.
+        media: MediaRef,
+        /// Its size in bytes.
+        size: u64,
+    },
 }
 
 /// The media type that the first bytes of a file show, if they are of a known sort. 8 KiB are enough.

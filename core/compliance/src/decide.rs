@@ -2,7 +2,7 @@
 
 use viaduct_model::Outbound;
 
-use crate::context::{Approval, Context};
+use crate::context::{Approval, Context, Metadata};
 use crate::decision::{Decision, Finding, Verdict};
 use crate::policy::RuleAction;
 use crate::rules::Matched;
@@ -88,12 +88,16 @@ pub(crate) struct Changes {
     /// The first rule that takes files away.
     stripper: Option<String>,
     files: Vec<usize>,
+    /// The first rule that takes metadata away.
+    cleaner: Option<String>,
+    pictures: Vec<usize>,
 }
 
 impl Changes {
     pub(crate) fn of(acting: &[&Matched<'_>]) -> Self {
         let of = |action: RuleAction| acting.iter().filter(move |matched| matched.rule.action == action);
         let name = |matched: &&Matched<'_>| matched.rule.name.clone();
+        let files = |action: RuleAction| of(action).flat_map(|matched| matched.files.iter().copied()).collect();
         Self {
             masker: of(RuleAction::Mask).next().map(name),
             masking: of(RuleAction::Mask).map(|matched| matched.number).collect(),
@@ -101,9 +105,9 @@ impl Changes {
                 .flat_map(|matched| matched.spans.iter().copied())
                 .collect(),
             stripper: of(RuleAction::StripAttachment).next().map(name),
-            files: of(RuleAction::StripAttachment)
-                .flat_map(|matched| matched.files.iter().copied())
-                .collect(),
+            files: files(RuleAction::StripAttachment),
+            cleaner: of(RuleAction::StripMetadata).next().map(name),
+            pictures: files(RuleAction::StripMetadata),
         }
     }
 }
@@ -140,10 +144,12 @@ fn decide(
         }
         changes.push(opinion.changes);
     }
-    if let Some(stop) = stop {
-        return stop.decision(findings);
+    // What cannot be changed as it must be need not wait for anybody either.
+    if stop.as_ref().is_none_or(|stop| !stop.refused) {
+        let impossible = change(&filters, context, &mut outbound, &changes);
+        stop = impossible.filter(|new| new.refused || stop.is_none()).or(stop);
     }
-    match change(&filters, context, &mut outbound, &changes) {
+    match stop {
         Some(stop) => stop.decision(findings),
         None => Decision::Pass {
             outbound: Box::new(Cleared::seal(outbound)),
@@ -152,25 +158,46 @@ fn decide(
     }
 }
 
-/// Masks findings and takes files away; what stops the event if that cannot be done.
+/// Masks findings and takes metadata and files away; what stops the event if that cannot be done, the strictest first.
 fn change(filters: &[&Filter], context: &Context<'_>, outbound: &mut Outbound, changes: &[Changes]) -> Option<Stop> {
-    if let Some(rule) = changes.iter().find_map(|changes| changes.masker.as_deref()) {
-        let spans = changes
-            .iter()
-            .flat_map(|changes| changes.spans.iter().copied())
-            .collect();
-        if mask(outbound, spans) == Masked::Impossible {
-            return Some(Stop::refuse(rule, "what must be masked cannot be masked here"));
-        }
-        let Some(parts) = texts(context, outbound) else {
-            return Some(Stop::hold(rule, "it could not be masked for certain"));
-        };
-        let still =
-            |(filter, changes): (&&Filter, &Changes)| filter.still_masks(context, outbound, &parts, &changes.masking);
-        if filters.iter().zip(changes).any(still) {
-            return Some(Stop::hold(rule, "it could not be masked for certain"));
-        }
+    let masked = masked(filters, context, outbound, changes);
+    let freed = freed(context, outbound, changes);
+    // Last, because it changes the numbers of the files.
+    let stripped = stripped(outbound, changes);
+    let (refused, held): (Vec<Stop>, Vec<Stop>) = [masked, freed, stripped]
+        .into_iter()
+        .flatten()
+        .partition(|stop| stop.refused);
+    refused.into_iter().chain(held).next()
+}
+
+fn masked(filters: &[&Filter], context: &Context<'_>, outbound: &mut Outbound, changes: &[Changes]) -> Option<Stop> {
+    let rule = changes.iter().find_map(|changes| changes.masker.as_deref())?;
+    let spans = changes
+        .iter()
+        .flat_map(|changes| changes.spans.iter().copied())
+        .collect();
+    if mask(outbound, spans) == Masked::Impossible {
+        return Some(Stop::refuse(rule, "what must be masked cannot be masked here"));
     }
+    let Some(parts) = texts(context, outbound) else {
+        return Some(Stop::hold(rule, "it could not be masked for certain"));
+    };
+    let still =
+        |(filter, changes): (&&Filter, &Changes)| filter.still_masks(context, outbound, &parts, &changes.masking);
+    let any = filters.iter().zip(changes).any(still);
+    any.then(|| Stop::hold(rule, "it could not be masked for certain"))
+}
+
+fn freed(context: &Context<'_>, outbound: &mut Outbound, changes: &[Changes]) -> Option<Stop> {
+    let rule = changes.iter().find_map(|changes| changes.cleaner.as_deref())?;
+    // Even what is taken away altogether: otherwise another policy that takes it away would let the rest go.
+    let mut pictures = changes.iter().flat_map(|changes| &changes.pictures);
+    let all = pictures.all(|number| free_of_metadata(context, outbound, *number));
+    (!all).then(|| Stop::hold(rule, "what a picture says beside what it shows could not be taken away"))
+}
+
+fn stripped(outbound: &mut Outbound, changes: &[Changes]) -> Option<Stop> {
     let rule = changes.iter().find_map(|changes| changes.stripper.as_deref())?;
     let files: Vec<usize> = changes
         .iter()
@@ -189,6 +216,24 @@ fn texts(context: &Context<'_>, outbound: &mut Outbound) -> Option<Vec<Part>> {
         parts.extend(read_previous(outbound, previous));
     }
     Some(parts)
+}
+
+/// Exchanges a picture for the same without metadata, if it has any; whether it has none now.
+fn free_of_metadata(context: &Context<'_>, outbound: &mut Outbound, number: usize) -> bool {
+    let evidence = context.evidence_of(number).map(|evidence| &evidence.metadata);
+    let attachment = outbound
+        .content
+        .message_mut()
+        .and_then(|message| message.attachments.get_mut(number));
+    match (evidence, attachment) {
+        (Some(Metadata::Absent), _) | (_, None) => true,
+        (Some(Metadata::Removable { media, size }), Some(attachment)) => {
+            attachment.media.clone_from(media);
+            attachment.size = Some(*size);
+            true
+        }
+        (Some(Metadata::Unknown) | None, Some(_)) => false,
+    }
 }
 
 /// Takes files away; whether anything is left.

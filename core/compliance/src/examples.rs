@@ -87,7 +87,7 @@ pub struct FileExample {
     /// Its size in bytes.
     #[serde(default)]
     pub size: Option<u64>,
-    /// For an archive: how many levels of archives it has.
+    /// For an archive: how many levels of archives it has; left out, it is none.
     #[serde(default)]
     pub archive_depth: Option<u32>,
     /// What the malware scan said.
@@ -207,9 +207,9 @@ fn evidence(file: &FileExample) -> Evidence {
         attachment: 0,
         sniffed: file.seen.clone(),
         size: file.size,
-        archive_depth: file.archive_depth,
-        archive_ratio: None,
+        archive_depth: file.archive_depth.or(Some(0)),
         scan: file.scan,
+        ..Evidence::default()
     }
 }
 

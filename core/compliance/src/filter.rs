@@ -8,7 +8,7 @@ use crate::compile::{Compiled, PolicyError, label_key};
 use crate::context::{Approval, Context};
 use crate::decide::{Changes, Opinion, Stop, decide_all, release_all};
 use crate::decision::{Decision, Finding};
-use crate::policy::{Direction, Mode, Policy, Rule, RuleAction};
+use crate::policy::{Direction, Mode, Policy, Rule, RuleAction, ScanResult};
 use crate::rules::{Facts, Matched, in_group, match_rule};
 use crate::text::Part;
 
@@ -58,8 +58,8 @@ impl Filter {
 
     /// Decides about one outbound event.
     ///
-    /// First what no rule can allow: classified labels, people who are not admitted, barriers, labels above the ceiling. Then
-    /// the rules, of which the strictest that matches wins. What cannot be decided is held.
+    /// First what no rule can allow: classified labels, infected files, files that the scanner could not scan, people who are
+    /// not admitted, barriers, labels above the ceiling. Then the rules, of which the strictest that matches wins. What cannot be decided is held.
     pub fn decide_with(&self, context: &Context<'_>, outbound: Outbound) -> Decision {
         decide_all([self], context, outbound)
     }
@@ -68,6 +68,11 @@ impl Filter {
     /// the approver is neither the sender nor the author of one of them and gives a reason; all other rules count as before.
     pub fn release(&self, context: &Context<'_>, outbound: Outbound, approval: &Approval<'_>) -> Decision {
         release_all([self], context, outbound, approval)
+    }
+
+    /// Whether any rule asks about files what only their bytes can tell: then they must be looked into beforehand.
+    pub fn looks_at_files(&self) -> bool {
+        self.policy().rules.iter().any(|rule| rule.attachments.is_some())
     }
 
     /// The barrier that stands between two places whoever speaks there; a mirror must not join them.
@@ -123,7 +128,9 @@ impl Filter {
         let acting: Vec<&Matched<'_>> = matched.iter().filter(|matched| acts(compiled, matched)).collect();
         Opinion {
             findings: matched.iter().map(|matched| finding(compiled, matched)).collect(),
-            stop: barred(&facts, &labels).or_else(|| stopped(outbound, &acting, approval)),
+            stop: barred(&facts, &labels)
+                .or_else(|| stopped(outbound, &acting, approval))
+                .or_else(|| unscanned(&facts, approval)),
             changes: Changes::of(&acting),
         }
     }
@@ -210,6 +217,9 @@ fn barred(facts: &Facts<'_>, labels: &[String]) -> Option<Stop> {
     if labels.iter().any(|label| is_classified(label)) {
         return Some(Stop::refuse("classified", "classified information never crosses"));
     }
+    if scanned(facts, ScanResult::Infected) {
+        return Some(Stop::refuse("malware", "the malware scanner found something in a file"));
+    }
     let policy = &facts.compiled.policy;
     if policy.mode == Mode::Monitor {
         return None;
@@ -241,6 +251,34 @@ fn barred(facts: &Facts<'_>, labels: &[String]) -> Option<Stop> {
         .then(|| Stop::refuse("ceiling", "its label is too high to cross"))
 }
 
+/// Whether the malware scan of any file said this.
+fn scanned(facts: &Facts<'_>, result: ScanResult) -> bool {
+    facts.context.evidence.iter().any(|evidence| evidence.scan == result)
+}
+
+/// What could not be scanned waits for a second person.
+fn unscanned(facts: &Facts<'_>, approval: Option<&Approval<'_>>) -> Option<Stop> {
+    if !scanned(facts, ScanResult::Unavailable) {
+        return None;
+    }
+    let reason = match approval {
+        None => "a file could not be scanned for malware",
+        Some(approval) => objection(facts.outbound, approval)?,
+    };
+    Some(Stop::hold("malware", reason))
+}
+
+/// Why this person cannot release anything of this event.
+fn objection(outbound: &Outbound, approval: &Approval<'_>) -> Option<&'static str> {
+    if approval.reason.trim().is_empty() {
+        Some("a release needs a reason")
+    } else if outbound.author.person.id.as_str() == approval.approver {
+        Some("nobody can release what they sent")
+    } else {
+        None
+    }
+}
+
 fn in_any(facts: &Facts<'_>, groups: &[String]) -> bool {
     groups
         .iter()
@@ -266,15 +304,11 @@ fn stopped(outbound: &Outbound, acting: &[&Matched<'_>], approval: Option<&Appro
     let wrote = |matched: &Matched<'_>| {
         matched.rule.action == RuleAction::Hold && matched.rule.author.as_deref() == Some(approval.approver)
     };
-    let problem = if approval.reason.trim().is_empty() {
-        "a release needs a reason"
-    } else if outbound.author.person.id.as_str() == approval.approver {
-        "nobody can release what they sent"
-    } else if acting.iter().any(|matched| wrote(matched)) {
-        "nobody can release what their own rule holds"
-    } else {
-        return None;
+    let own_rule = || {
+        let wrote = acting.iter().any(|matched| wrote(matched));
+        wrote.then_some("nobody can release what their own rule holds")
     };
+    let problem = objection(outbound, approval).or_else(own_rule)?;
     Some(Stop::hold(&rule.name, problem))
 }
 

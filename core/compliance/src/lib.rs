@@ -80,6 +80,8 @@ mod decision;
 mod detect;
 mod examples;
 mod filter;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod places;
 mod policy;
 mod rules;
@@ -89,7 +91,7 @@ mod wildcard;
 
 pub use cleared::Cleared;
 pub use compile::PolicyError;
-pub use context::{Approval, Context, Evidence, sniff};
+pub use context::{Approval, Context, Evidence, Member, Metadata, sniff};
 pub use decide::{decide_all, release_all};
 pub use decision::{Decision, Finding, Verdict};
 pub use detect::Detector;

@@ -177,6 +177,9 @@ pub enum RuleAction {
     Notify,
     /// Let it cross, and warn the sender.
     Warn,
+    /// Let it cross with pictures freed of what they say beside what they show: place, time, camera, names (EXIF, XMP, IPTC,
+    /// comments). Of the files that matched, those of which it cannot be said that they have none or are freed of it are held.
+    StripMetadata,
     /// Let it cross with the findings made unreadable.
     Mask,
     /// Let it cross without the files that matched.
@@ -236,14 +239,21 @@ fn default_distance() -> u32 {
 /// examined) counts as answering the description, except in a rule that allows.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a condition of its own that is asked for or not"
+)]
 pub struct AttachmentCondition {
-    /// File names, such as `*.exe`; case makes no difference.
+    /// File names, such as `*.exe`; case makes no difference. Of an archive, also the names of the files in it, except in a
+    /// rule that allows.
     #[serde(default)]
     pub names: Vec<String>,
-    /// Media types, claimed or seen in the file itself, such as `image/*`.
+    /// Media types, claimed or seen in the file itself, such as `image/*`. Of an archive, also the types of the files in it,
+    /// except in a rule that allows.
     #[serde(default)]
     pub types: Vec<String>,
-    /// The file's type, claimed or seen, is none of these.
+    /// The file's type, claimed or seen, is none of these. A file in an archive counts too, except in a rule that allows;
+    /// so does the archive itself.
     #[serde(default)]
     pub types_other_than: Vec<String>,
     /// It has more bytes than this.
@@ -255,10 +265,22 @@ pub struct AttachmentCondition {
     /// It is an archive that unpacks to more than so many times its size.
     #[serde(default)]
     pub archive_ratio_over: Option<u32>,
+    /// It is an archive with more files than this in it, at all levels.
+    #[serde(default)]
+    pub archive_entries_over: Option<u32>,
+    /// It, or something in it, can only be opened with a password.
+    #[serde(default)]
+    pub encrypted: bool,
+    /// It is an office document with macros, or has such a document in it.
+    #[serde(default)]
+    pub macros: bool,
+    /// It is a picture that says more than it shows: place, time, camera, names (EXIF, XMP, IPTC, comments).
+    #[serde(default)]
+    pub metadata: bool,
     /// Its bytes are of another type than it claims.
     #[serde(default)]
     pub disguised: bool,
-    /// What the malware scan said.
+    /// What the malware scan said. Without any rule, what is infected is refused, and what the scanner could not scan is held.
     #[serde(default)]
     pub scan: Vec<ScanResult>,
 }

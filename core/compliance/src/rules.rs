@@ -3,7 +3,7 @@
 use viaduct_model::{Attachment, Outbound, Place, Timestamp};
 
 use crate::compile::{Compiled, Ready, label_key};
-use crate::context::{Context, Evidence};
+use crate::context::{Context, Evidence, Member, Metadata};
 use crate::filter::direction;
 use crate::policy::{AttachmentCondition, Group, Rule, RuleAction, ScanResult};
 use crate::scan::{Hit, Hits};
@@ -174,12 +174,15 @@ fn match_files(
 ) -> Option<()> {
     let message = facts.outbound.content.message()?;
     for (number, attachment) in message.attachments.iter().enumerate() {
-        let evidence = facts
-            .context
-            .evidence
-            .iter()
-            .find(|evidence| evidence.attachment == number);
-        if answers(condition, ready, attachment, evidence).counts(rule.action) {
+        let evidence = facts.context.evidence_of(number);
+        let about = About {
+            condition,
+            ready,
+            attachment,
+            evidence,
+            within: rule.action != RuleAction::Allow && !is_document(attachment, evidence),
+        };
+        if about.answers().counts(rule.action) {
             matched.files.push(number);
             matched.count += 1;
         }
@@ -188,74 +191,184 @@ fn match_files(
     (!matched.files.is_empty()).then_some(())
 }
 
-/// Whether a file answers a description.
-fn answers(
-    condition: &AttachmentCondition,
-    ready: &Ready,
-    attachment: &Attachment,
-    evidence: Option<&Evidence>,
-) -> Known {
-    let mut known = Known::Yes;
-    if !condition.names.is_empty() {
-        let name = fold(&attachment.name).to_lowercase();
-        known = known.and(Known::of(any_wildcard(
-            &ready.file_names,
-            name.trim_end_matches([' ', '.']),
-        )));
+/// A file and the description it may answer.
+struct About<'a> {
+    condition: &'a AttachmentCondition,
+    ready: &'a Ready,
+    attachment: &'a Attachment,
+    evidence: Option<&'a Evidence>,
+    /// Whether the files within it count like the file itself.
+    within: bool,
+}
+
+impl About<'_> {
+    /// Whether the file answers the description.
+    fn answers(&self) -> Known {
+        let condition = self.condition;
+        let mut known = Known::Yes;
+        if !condition.names.is_empty() {
+            known = known.and(self.names());
+        }
+        if !condition.types.is_empty() {
+            known = known.and(self.types());
+        }
+        if !condition.types_other_than.is_empty() {
+            known = known.and(self.types_other_than());
+        }
+        if let Some(bound) = condition.larger_than {
+            // Whoever tells a size may tell less than it is.
+            let size = self.evidence.and_then(|evidence| evidence.size);
+            known = known.and(over(size.or(self.attachment.size), bound));
+        }
+        known = known.and(self.archive());
+        if condition.encrypted {
+            known = known.and(self.seen(|evidence| evidence.encrypted));
+        }
+        if condition.macros {
+            known = known.and(self.seen(|evidence| evidence.macros));
+        }
+        if condition.metadata {
+            known = known.and(self.seen(|evidence| match evidence.metadata {
+                Metadata::Unknown => None,
+                Metadata::Absent => Some(false),
+                Metadata::Removable { .. } => Some(true),
+            }));
+        }
+        if condition.disguised {
+            known = known.and(self.disguised());
+        }
+        if !condition.scan.is_empty() {
+            let scan = self.evidence.map_or(ScanResult::Missing, |evidence| evidence.scan);
+            known = known.and(Known::of(condition.scan.contains(&scan)));
+        }
+        known
     }
-    let claimed = attachment.mime.as_deref().map(essence);
-    let seen = evidence.and_then(|evidence| evidence.sniffed.as_deref()).map(essence);
-    let is = |patterns: &[String], kind: &String| patterns.iter().any(|pattern| wildcard(&essence(pattern), kind));
-    if !condition.types.is_empty() {
-        let any = [&claimed, &seen]
-            .into_iter()
-            .flatten()
-            .any(|kind| is(&condition.types, kind));
-        let none = if claimed.is_none() && seen.is_none() {
-            Known::Unknown
-        } else {
-            Known::No
-        };
-        known = known.and(if any { Known::Yes } else { none });
+
+    /// What the evidence says.
+    fn seen(&self, of: impl Fn(&Evidence) -> Option<bool>) -> Known {
+        self.evidence.and_then(of).map_or(Known::Unknown, Known::of)
     }
-    if !condition.types_other_than.is_empty() {
-        let told = [&claimed, &seen].into_iter().flatten().collect::<Vec<_>>();
-        let other = told.iter().any(|kind| !is(&condition.types_other_than, kind));
-        known = known.and(if told.is_empty() {
-            Known::Unknown
-        } else {
-            Known::of(other)
-        });
+
+    fn members(&self) -> &[Member] {
+        self.evidence
+            .filter(|_| self.within)
+            .map(|evidence| evidence.members.as_slice())
+            .unwrap_or_default()
     }
-    if let Some(bound) = condition.larger_than {
-        // Whoever tells a size may tell less than it is.
-        let size = evidence.and_then(|evidence| evidence.size).or(attachment.size);
-        known = known.and(size.map_or(Known::Unknown, |size| Known::of(size > bound)));
-    }
-    if let Some(bound) = condition.archive_deeper_than {
-        let depth = evidence.and_then(|evidence| evidence.archive_depth);
-        known = known.and(depth.map_or(Known::Unknown, |depth| Known::of(depth > bound)));
-    }
-    if let Some(bound) = condition.archive_ratio_over {
-        let ratio = evidence.and_then(|evidence| match evidence.archive_depth {
-            Some(0) => Some(0),
-            _ => evidence.archive_ratio,
-        });
-        known = known.and(ratio.map_or(Known::Unknown, |ratio| Known::of(ratio > bound)));
-    }
-    if condition.disguised {
-        let disguised = match (&claimed, &seen) {
-            (Some(claimed), Some(seen)) => Known::of(!same_type(claimed, seen)),
-            (_, None) if evidence.is_none() => Known::Unknown,
+
+    /// What is known of files within, of which none that was seen answers.
+    fn unseen(&self) -> Known {
+        match self.evidence {
+            // Where nobody looked, only the file itself counts; where somebody did and did not see everything, anything may be.
+            Some(evidence) if self.within && evidence.archive_depth.is_none() => Known::Unknown,
             _ => Known::No,
+        }
+    }
+
+    fn names(&self) -> Known {
+        let answers = |name: &str| {
+            let name = fold(name).to_lowercase();
+            any_wildcard(&self.ready.file_names, name.trim_end_matches([' ', '.']))
         };
-        known = known.and(disguised);
+        let base = |member: &Member| {
+            let name = member.name.rsplit(['/', '\\']).next();
+            answers(&member.name) || name.is_some_and(answers)
+        };
+        if answers(&self.attachment.name) || self.members().iter().any(base) {
+            Known::Yes
+        } else {
+            self.unseen()
+        }
     }
-    if !condition.scan.is_empty() {
-        let scan = evidence.map_or(ScanResult::Missing, |evidence| evidence.scan);
-        known = known.and(Known::of(condition.scan.contains(&scan)));
+
+    fn claimed(&self) -> Option<String> {
+        self.attachment.mime.as_deref().map(essence)
     }
-    known
+
+    fn sniffed(&self) -> Option<String> {
+        self.evidence?.sniffed.as_deref().map(essence)
+    }
+
+    fn types(&self) -> Known {
+        let told = [self.claimed(), self.sniffed()];
+        let is = |kind: &String| is_any(&self.condition.types, kind);
+        if told.iter().flatten().any(is) || self.kinds_within().any(|kind| is(&kind)) {
+            Known::Yes
+        } else if told.iter().flatten().next().is_none() {
+            Known::Unknown
+        } else {
+            self.unseen()
+        }
+    }
+
+    fn types_other_than(&self) -> Known {
+        let told = [self.claimed(), self.sniffed()];
+        let other = |kind: &String| !is_any(&self.condition.types_other_than, kind);
+        if told.iter().flatten().any(other) || self.kinds_within().any(|kind| other(&kind)) {
+            Known::Yes
+        } else if told.iter().flatten().next().is_none() {
+            Known::Unknown
+        } else {
+            self.unseen()
+        }
+    }
+
+    fn kinds_within(&self) -> impl Iterator<Item = String> {
+        self.members()
+            .iter()
+            .filter_map(|member| member.sniffed.as_deref().map(essence))
+    }
+
+    fn archive(&self) -> Known {
+        let condition = self.condition;
+        let mut known = Known::Yes;
+        let depth = self.evidence.and_then(|evidence| evidence.archive_depth);
+        if let Some(bound) = condition.archive_deeper_than {
+            known = known.and(over(depth, bound));
+        }
+        let of_archive = |count: fn(&Evidence) -> Option<u32>| match depth {
+            Some(0) => Some(0),
+            _ => self.evidence.and_then(count),
+        };
+        if let Some(bound) = condition.archive_ratio_over {
+            known = known.and(over(of_archive(|evidence| evidence.archive_ratio), bound));
+        }
+        if let Some(bound) = condition.archive_entries_over {
+            known = known.and(over(of_archive(|evidence| evidence.archive_entries), bound));
+        }
+        known
+    }
+
+    fn disguised(&self) -> Known {
+        match (self.claimed(), self.sniffed()) {
+            (Some(claimed), Some(seen)) => Known::of(!same_type(&claimed, &seen)),
+            (_, None) if self.evidence.is_none() => Known::Unknown,
+            _ => Known::No,
+        }
+    }
+}
+
+/// Whether a number is over a bound.
+fn over<T: PartialOrd + Copy>(number: Option<T>, bound: T) -> Known {
+    number.map_or(Known::Unknown, |number| Known::of(number > bound))
+}
+
+fn is_any(patterns: &[String], kind: &str) -> bool {
+    patterns.iter().any(|pattern| wildcard(&essence(pattern), kind))
+}
+
+/// Whether a file is a document to whoever gets it, by its bytes and its name, although it is an archive inside. Its parts are
+/// no files then.
+fn is_document(attachment: &Attachment, evidence: Option<&Evidence>) -> bool {
+    let formats = ["openxmlformats", "opendocument", "epub"];
+    let endings = [
+        ".docx", ".xlsx", ".pptx", ".docm", ".xlsm", ".pptm", ".odt", ".ods", ".odp", ".epub",
+    ];
+    let kind = evidence
+        .and_then(|evidence| evidence.sniffed.as_deref())
+        .unwrap_or_default();
+    let name = fold(&attachment.name).to_lowercase();
+    formats.iter().any(|format| kind.contains(format)) && endings.iter().any(|ending| name.ends_with(ending))
 }
 
 /// A media type without its parameters, in small letters.

@@ -7,12 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use viaduct_audit::Entry;
 use viaduct_bridge::{Connection, Session};
+use viaduct_inspect::Inspector;
 use viaduct_model::{Clock, Entropy, MirrorName, NetworkName, Place};
-use viaduct_store::{Batch, Lane, Op, Portal, Store};
+use viaduct_store::{Batch, Commit, Lane, Op, Portal, Store, StoreError};
 
+use crate::govern::Govern;
 use crate::home::Home;
 use crate::lane::LaneHandle;
+use crate::ledger::Book;
 use crate::routes::{Mirror, RoomOrigin, Routes, direct, home_of};
 use crate::settings::Settings;
 use crate::telemetry;
@@ -53,6 +57,12 @@ pub(crate) struct Core {
     pub(crate) tasks: TaskTracker,
     pub(crate) links: crate::media::LinkSigner,
     pub(crate) roster: crate::roster::Roster,
+    /// The ledger, if one is kept.
+    pub(crate) book: Option<Book>,
+    /// The agreements.
+    pub(crate) govern: Govern,
+    /// Looks into files, where a filter asks for it.
+    pub(crate) inspector: Option<Inspector>,
     /// How many mirrors' rooms have not been asked for yet since the start.
     pub(crate) unsettled: watch::Sender<usize>,
     settings: RwLock<Arc<Settings>>,
@@ -92,6 +102,8 @@ impl Core {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         links: crate::media::LinkSigner,
+        (book, govern): (Option<Book>, Govern),
+        inspector: Option<Inspector>,
         settings: Settings,
     ) -> Self {
         let routes = Routes::of(&settings);
@@ -103,6 +115,9 @@ impl Core {
             tasks: TaskTracker::new(),
             links,
             roster: crate::roster::Roster::default(),
+            book,
+            govern,
+            inspector,
             unsettled: watch::Sender::new(0),
             settings: RwLock::new(Arc::new(settings)),
             routes: RwLock::new(Arc::new(routes)),
@@ -196,13 +211,29 @@ impl Core {
         }
     }
 
+    /// Submits a step together with its entries in the ledger; without a ledger, the step alone.
+    pub(crate) async fn submit(&self, ops: Vec<Op>, entries: Vec<Entry>) -> Result<Commit, StoreError> {
+        match &self.book {
+            Some(book) => book.submit(ops, entries).await,
+            None => self.store.submit(Batch { ops }).await,
+        }
+    }
+
+    /// Notes something in the ledger, if one is kept.
+    pub(crate) async fn note(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        if self.book.is_some() && !entries.is_empty() {
+            self.submit(Vec::new(), entries).await?.await?;
+        }
+        Ok(())
+    }
+
     /// Writes one change and waits until it is durable.
-    pub(crate) async fn commit(&self, op: Op) -> Result<(), viaduct_store::StoreError> {
+    pub(crate) async fn commit(&self, op: Op) -> Result<(), StoreError> {
         self.store.submit(Batch::of(op)).await?.await.map(drop)
     }
 
     /// Remembers which room a mirror has.
-    pub(crate) async fn save_room(&self, mirror: &Mirror, room: &str) -> Result<(), viaduct_store::StoreError> {
+    pub(crate) async fn save_room(&self, mirror: &Mirror, room: &str) -> Result<(), StoreError> {
         let (place, direct_to) = match (&mirror.origin, mirror.members.get(1)) {
             (RoomOrigin::Direct { with, .. }, Some(member)) => (member.place.clone(), Some(with.clone())),
             _ => (home_of(&mirror.name), None),

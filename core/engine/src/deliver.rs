@@ -6,18 +6,16 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use viaduct_bridge::{DeliveryError, Failure, Feedback, Outcome};
-use viaduct_compliance::{Cleared, Decision, Verdict};
-use viaduct_model::{
-    Author, ChannelId, DeliveryKey, Event, EventKind, Lookup, MediaRef, Message, MessageId, NetworkName, Outbound,
-    Person, Place, Receipt,
-};
-use viaduct_store::{Copied, DeliveryState, Seq};
+use viaduct_compliance::Cleared;
+use viaduct_model::{ChannelId, Lookup, MessageId, NetworkName, Outbound, Person, Place, Receipt};
+use viaduct_store::DeliveryState;
 
 use crate::backoff::Backoff;
 use crate::core::{Core, Side};
-use crate::plan::{Links, Plan, Resolved, plan};
+use crate::end::End;
+use crate::ledger::Trace;
 use crate::routes::{Member, Mirror, RoomOrigin};
-use crate::{faults, telemetry};
+use crate::{faults, notices, telemetry};
 
 /// The sender of an event that is still not delivered is told after so many attempts.
 const DELAYED_AFTER: u32 = 5;
@@ -45,112 +43,11 @@ pub(crate) enum Prepared {
 /// A cleared event and what is needed to tell its sender about it.
 pub(crate) struct Sending {
     pub(crate) cleared: Cleared<Outbound>,
-    source: Place,
-    id: MessageId,
-}
-
-/// How a delivery ended.
-#[derive(Debug)]
-pub(crate) struct End {
-    /// What arrived there.
-    pub(crate) copied: Option<Copied>,
-    pub(crate) record: Option<(DeliveryState, String)>,
-    kind: Kind,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Delivered,
-    Nothing,
-    Recorded,
-    /// The hub is stopping: the delivery is left as it is.
-    Stopped,
-}
-
-impl End {
-    pub(crate) fn nothing() -> Self {
-        Self {
-            copied: None,
-            record: None,
-            kind: Kind::Nothing,
-        }
-    }
-
-    fn delivered(sending: Sending, receipt: Receipt) -> Self {
-        let copied = Copied {
-            from: sending.source,
-            id: sending.id,
-            ids: receipt.ids,
-        };
-        Self {
-            copied: (!copied.ids.is_empty()).then_some(copied),
-            record: None,
-            kind: Kind::Delivered,
-        }
-    }
-
-    fn recorded(state: DeliveryState, reason: String) -> Self {
-        Self {
-            copied: None,
-            record: Some((state, reason)),
-            kind: Kind::Recorded,
-        }
-    }
-
-    fn stopped() -> Self {
-        Self {
-            copied: None,
-            record: None,
-            kind: Kind::Stopped,
-        }
-    }
-
-    /// None if the hub is stopping and nothing may be written down.
-    pub(crate) fn into_settled(self) -> Option<Self> {
-        (self.kind != Kind::Stopped).then_some(self)
-    }
-
-    /// The outcome's name in metrics.
-    pub(crate) fn name(&self) -> &'static str {
-        match (&self.record, self.kind) {
-            (Some((DeliveryState::Held, _)), _) => "held",
-            (Some((DeliveryState::Refused, _)), _) => "refused",
-            (Some((DeliveryState::Failed, _)), _) => "failed",
-            (Some((DeliveryState::Unknown, _)), _) => "unknown",
-            (None, Kind::Nothing) => "nothing",
-            (None, _) => telemetry::DELIVERED,
-        }
-    }
-}
-
-/// Links for the planning of one event.
-struct EventLinks<'a> {
-    core: &'a Core,
-    mirror: &'a Mirror,
-    seq: Seq,
-}
-
-impl Links for EventLinks<'_> {
-    fn file(&self, media: &MediaRef, name: &str) -> Option<String> {
-        self.core.links.link(media, name, self.core.clock.now())
-    }
-
-    fn text(&self) -> MediaRef {
-        crate::media::text_ref(&self.mirror.name, self.seq)
-    }
-}
-
-/// Whether somebody said something by it and should know when it does not arrive.
-fn is_said(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::Message
-            | EventKind::Edit
-            | EventKind::Delete
-            | EventKind::Reaction
-            | EventKind::Topic
-            | EventKind::Name
-    )
+    /// Its entry in the ledger, until it ends.
+    pub(crate) trace: Option<Box<Trace>>,
+    /// Where it happened, and its id there.
+    pub(crate) source: Place,
+    pub(crate) id: MessageId,
 }
 
 /// Tells the sender of an event what became of it.
@@ -181,86 +78,7 @@ pub(crate) fn actual(core: &Core, place: &Place) -> Option<Place> {
 }
 
 impl Delivering<'_> {
-    /// Plans and clears. Telling a sender about a refusal is done here, too.
-    pub(crate) fn prepare(&self, seq: Seq, event: Event, resolved: &Resolved) -> Prepared {
-        let caps = self.side.session.capabilities(&self.member.place.channel);
-        let links = EventLinks {
-            core: self.core,
-            mirror: self.mirror,
-            seq,
-        };
-        let (content, parts) = match plan(&event.content, resolved, &caps, &self.member.forms, &links) {
-            Plan::Send(content, parts) => (content, parts),
-            Plan::Skip(reason) => {
-                tracing::debug!(to = %self.member.place, reason, "Nothing is sent.");
-                return Prepared::End(End::nothing());
-            }
-        };
-        let outbound = Outbound {
-            key: DeliveryKey::derive(&event.place, &event.id, &self.member.place),
-            to: self.member.place.clone(),
-            from: event.place.clone(),
-            author: Author {
-                display: event.sender.name.clone(),
-                person: event.sender,
-            },
-            at: event.at,
-            content,
-            parts,
-        };
-        let previous = resolved.target.as_ref().and_then(|target| target.message.as_ref());
-        let kind = outbound.content.kind();
-        match self.clear(outbound, previous) {
-            Ok(cleared) => Prepared::Send(Box::new(Sending {
-                cleared,
-                source: event.place,
-                id: event.id,
-            })),
-            Err((state, verdict)) => {
-                tracing::info!(to = %self.member.place, rule = verdict.rule, ?state, "A policy kept an event back.");
-                let outcome = match state {
-                    DeliveryState::Held => Outcome::Held(verdict.reason.clone()),
-                    _ => Outcome::Refused(verdict.reason.clone()),
-                };
-                // Whoever merely came or went said nothing that could be missed.
-                if is_said(kind) {
-                    self.tell(&event.place, &event.id, outcome);
-                }
-                Prepared::End(End::recorded(state, format!("{}: {}", verdict.rule, verdict.reason)))
-            }
-        }
-    }
-
-    /// Asks every filter on the way, the source's and the destination's. Each judges the event as it came, and the strictest
-    /// wins.
-    fn clear(
-        &self,
-        outbound: Outbound,
-        previous: Option<&Message>,
-    ) -> Result<Cleared<Outbound>, (DeliveryState, Verdict)> {
-        let source = self.mirror.member(&outbound.from);
-        let inward = source
-            .map(|member| member.filters.inward.as_slice())
-            .unwrap_or_default();
-        let filters = inward.iter().chain(&self.member.filters.outward).map(Arc::as_ref);
-        let context = viaduct_compliance::Context {
-            now: Some(self.core.clock.now()),
-            previous,
-            ..viaduct_compliance::Context::default()
-        };
-        match viaduct_compliance::decide_all(filters, &context, outbound) {
-            Decision::Pass { outbound, findings } => {
-                for finding in findings {
-                    tracing::info!(to = %self.member.place, rule = finding.rule, count = finding.count, "A policy found something and let it pass.");
-                }
-                Ok(*outbound)
-            }
-            Decision::Hold(verdict) => Err((DeliveryState::Held, verdict)),
-            Decision::Refuse(verdict) => Err((DeliveryState::Refused, verdict)),
-        }
-    }
-
-    fn tell(&self, source: &Place, id: &MessageId, outcome: Outcome) {
+    pub(crate) fn tell(&self, source: &Place, id: &MessageId, outcome: Outcome) {
         tell(self.core, source, id, &self.member.place, outcome);
     }
 
@@ -269,8 +87,9 @@ impl Delivering<'_> {
         match self.side.session.capabilities(&self.member.place.channel).lookup {
             Lookup::Idempotent => self.deliver(sending).await,
             Lookup::Queryable => match self.look_up(&sending).await {
-                Some(Some(receipt)) => End::delivered(sending, receipt),
-                Some(None) => self.deliver(sending).await,
+                Some(Ok(Some(receipt))) => End::delivered(sending, receipt),
+                Some(Ok(None)) => self.deliver(sending).await,
+                Some(Err(reason)) => self.unknown(&sending, &reason),
                 None => End::stopped(),
             },
             Lookup::None => self.unknown(&sending, "the hub was stopped while it was being sent"),
@@ -284,7 +103,7 @@ impl Delivering<'_> {
     }
 
     /// Asks the network about a key until it answers. None if the hub is stopping.
-    async fn look_up(&self, sending: &Sending) -> Option<Option<Receipt>> {
+    async fn look_up(&self, sending: &Sending) -> Option<Result<Option<Receipt>, String>> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_mins(1));
         loop {
             let asked = self
@@ -292,7 +111,8 @@ impl Delivering<'_> {
                 .session
                 .find_delivered(&self.member.place.channel, &sending.cleared.key);
             match self.guarded(asked).await? {
-                Ok(found) => return Some(found),
+                Ok(found) => return Some(Ok(found)),
+                Err(error) if error.failure == Failure::UnknownOutcome => return Some(Err(error.reason)),
                 Err(error) => {
                     tracing::warn!(to = %self.member.place, %error, "The outcome of a delivery could not be looked up yet.");
                     self.wait(&mut backoff, error.failure).await?;
@@ -337,8 +157,9 @@ impl Delivering<'_> {
                 Failure::UnknownOutcome => match self.side.session.capabilities(&self.member.place.channel).lookup {
                     Lookup::None => return self.unknown(&sending, &error.reason),
                     Lookup::Queryable => match self.look_up(&sending).await {
-                        Some(Some(receipt)) => return End::delivered(sending, receipt),
-                        Some(None) => {}
+                        Some(Ok(Some(receipt))) => return End::delivered(sending, receipt),
+                        Some(Ok(None)) => {}
+                        Some(Err(reason)) => return self.unknown(&sending, &reason),
                         None => return End::stopped(),
                     },
                     Lookup::Idempotent => {}
@@ -384,7 +205,7 @@ impl Delivering<'_> {
     }
 
     /// Waits before the next attempt: by backoff, or until a side that is down is up again. None if the hub is stopping.
-    async fn wait(&self, backoff: &mut Backoff, failure: Failure) -> Option<()> {
+    pub(crate) async fn wait(&self, backoff: &mut Backoff, failure: Failure) -> Option<()> {
         let asked = match failure {
             Failure::Retry(asked) => asked,
             _ => None,
@@ -415,6 +236,7 @@ impl Delivering<'_> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_mins(1));
         loop {
             if let Some(place) = actual(self.core, &self.member.place) {
+                notices::ensure(self.core, self.mirror).await?;
                 sending.cleared.readdress(place);
                 return Some(());
             }

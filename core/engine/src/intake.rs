@@ -10,15 +10,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use viaduct_audit::Entry;
 use viaduct_bridge::{Connection, Inbox, InboxClosed, Ticket};
 use viaduct_model::{ChannelId, Cursor, Event, MirrorName, NetworkName, Place};
-use viaduct_store::{Accepted, Batch, Commit, Op, StoreError};
+use viaduct_store::{Accepted, Commit, Op, StoreError};
 
 use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::lane;
 use crate::routes::{Mirror, direct, home_of};
-use crate::{faults, reactions, roster, telemetry};
+use crate::{faults, ledger, notices, reactions, roster, telemetry};
 
 /// How many pushes of one side wait in memory; beyond it the session waits.
 const QUEUE: usize = 64;
@@ -95,6 +96,7 @@ struct Writing {
     commit: Commit,
     /// What to write again if it could not be written.
     ops: Vec<Op>,
+    entries: Vec<Entry>,
     /// For each accepted event: its mirror and source.
     woken: Vec<(Arc<Mirror>, Place)>,
     done: oneshot::Sender<()>,
@@ -134,6 +136,7 @@ impl Intake {
     /// Submits one push; nothing is returned if there was nothing to store.
     async fn submit(&self, push: Push) -> Option<Writing> {
         let mut ops = Vec::with_capacity(push.events.len());
+        let mut entries = Vec::new();
         let mut woken: Vec<(Arc<Mirror>, Place)> = Vec::new();
         for event in push.events {
             if let Some((event, mirror)) = self.route(event).await {
@@ -145,6 +148,11 @@ impl Intake {
                     woken.push((mirror.clone(), event.place.clone()));
                 }
                 ops.extend(reactions::remember(&event));
+                if let Some(book) = &self.core.book {
+                    let now = self.core.clock.now();
+                    let terms = self.core.govern.at(&event.place, now);
+                    entries.push(ledger::accepted(&book.keys, &terms.keeper, now, &mirror, &event));
+                }
                 ops.push(Op::Accept {
                     mirror: mirror.name.clone(),
                     event: Arc::new(event),
@@ -156,10 +164,11 @@ impl Intake {
             return None;
         }
         faults::point("accept-before");
-        match self.core.store.submit(Batch { ops: ops.clone() }).await {
+        match self.core.submit(ops.clone(), entries.clone()).await {
             Ok(commit) => Some(Writing {
                 commit,
                 ops,
+                entries,
                 woken,
                 done: push.done,
             }),
@@ -185,6 +194,7 @@ impl Intake {
             return None;
         }
         if roster::is_roster(&event.content) {
+            notices::greet(&self.core, &mirror, &event);
             roster::note(&self.core, &mirror, &event);
             return None;
         }
@@ -252,7 +262,7 @@ impl Intake {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
         while let Some(mut next) = failed.pop_front() {
             loop {
-                let result = match self.core.store.submit(Batch { ops: next.ops.clone() }).await {
+                let result = match self.core.submit(next.ops.clone(), next.entries.clone()).await {
                     Ok(commit) => {
                         next.commit = commit;
                         (&mut next.commit).await

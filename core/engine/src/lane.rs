@@ -8,17 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use viaduct_audit::Entry;
 use viaduct_bridge::Outcome;
 use viaduct_model::{DeliveryKey, Event, Lookup};
-use viaduct_store::{Batch, Copied, DeliveryState, Lane, LaneMark, Op, Seq, StoreError};
+use viaduct_store::{Copied, DeliveryState, Lane, LaneMark, Op, Seq, StoreError};
 
 use crate::EngineError;
 use crate::backoff::Backoff;
 use crate::core::{Core, Side};
-use crate::deliver::{Delivering, End, Prepared};
+use crate::deliver::{Delivering, Prepared};
+use crate::end::End;
+use crate::ledger::Trace;
 use crate::routes::{Member, Mirror};
 use crate::settling::Settling;
-use crate::{faults, resolve, telemetry};
+use crate::{faults, notices, quarantine, resolve, telemetry};
 
 /// How many journal entries a worker reads at once.
 const READ: usize = 64;
@@ -146,6 +149,13 @@ impl<'a> Worker<'a> {
         let Some(side) = core.side(&lane.to.network) else {
             return Ok(None);
         };
+        if let Some(reason) = &core.govern.at(&lane.to, core.clock.now()).obstacle {
+            tracing::debug!(mirror = %lane.mirror, to = %lane.to, reason, "The lane rests; the journal keeps what waits.");
+            return Ok(None);
+        }
+        if notices::ensure(core, &mirror).await.is_none() {
+            return Ok(None);
+        }
         let mark = core.store.lane(lane).await?.unwrap_or_default();
         let fresh = handle.settled().is_none();
         let position = handle.settled().unwrap_or(mark.settled);
@@ -183,7 +193,10 @@ impl<'a> Worker<'a> {
                 }
                 if self.goes_here(&event) {
                     let end = match self.prepare(seq, event).await? {
-                        Prepared::Send(sending) => self.delivering().outcome_of(*sending).await,
+                        Prepared::Send(mut sending) => {
+                            let trace = sending.trace.take();
+                            self.delivering().outcome_of(*sending).await.traced(trace)
+                        }
                         Prepared::End(end) => end,
                         Prepared::Elsewhere => continue,
                     };
@@ -219,11 +232,16 @@ impl<'a> Worker<'a> {
         let waiting = entries.len() as u64;
         telemetry::waiting(&self.handle.lane.mirror, &self.handle.lane.to.network, waiting);
         let mut entries = entries.into_iter().peekable();
-        while entries.peek().is_some() {
+        let mut barred = false;
+        while !barred && entries.peek().is_some() {
             let mut ready: Vec<(Seq, u64, Prepared)> = Vec::with_capacity(AHEAD);
             // Entries that refer to others are planned only when everything before them is in the map.
             while ready.len() < AHEAD {
                 let Some((_, next)) = entries.peek() else { break };
+                if self.barred(next) {
+                    barred = true;
+                    break;
+                }
                 if resolve::refers(&next.content) && !(ready.is_empty() && self.settling.is_empty()) {
                     if !ready.is_empty() {
                         break;
@@ -249,11 +267,12 @@ impl<'a> Worker<'a> {
                         self.position = seq;
                         continue;
                     }
-                    Prepared::Send(sending) => {
+                    Prepared::Send(mut sending) => {
                         if notes {
                             self.settling.begin(seq, following.get(index).copied()).await?;
                         }
-                        let end = self.delivering().deliver(*sending).await;
+                        let trace = sending.trace.take();
+                        let end = self.delivering().deliver(*sending).await.traced(trace);
                         let took = self.core.clock.now().as_millis().saturating_sub(at);
                         #[expect(clippy::cast_precision_loss, reason = "a histogram is of floats")]
                         self.side.meters.delivery_seconds(took as f64 / 1000.0);
@@ -264,13 +283,25 @@ impl<'a> Worker<'a> {
                 match end.into_settled() {
                     Some(end) => {
                         self.settle(seq, end, following.get(index + 1).copied().filter(|_| notes))
-                            .await?
+                            .await?;
                     }
                     None => return Ok(false),
                 }
             }
         }
-        Ok(true)
+        Ok(!barred)
+    }
+
+    /// Whether no agreement lets an event cross today: then the lane rests before it, and nothing is dropped.
+    fn barred(&self, event: &Event) -> bool {
+        let obstacle = self
+            .goes_here(event)
+            .then(|| self.delivering().obstacle(&event.place))
+            .flatten();
+        if let Some(reason) = &obstacle {
+            tracing::debug!(mirror = %self.mirror.name, to = %self.member.place, reason, "The lane rests; the journal keeps what waits.");
+        }
+        obstacle.is_some()
     }
 
     /// Lets the destination make its puppets and ghosts side by side.
@@ -300,11 +331,14 @@ impl<'a> Worker<'a> {
 
     async fn prepare(&self, seq: Seq, event: Event) -> Result<Prepared, StoreError> {
         let resolved = if resolve::refers(&event.content) {
+            if let Some(end) = quarantine::behind(self.core, &self.handle.lane, seq, &event).await? {
+                return Ok(Prepared::End(end));
+            }
             resolve::resolve(&*self.core.store, &event, &self.handle.lane.to).await?
         } else {
             crate::plan::Resolved::default()
         };
-        Ok(self.delivering().prepare(seq, event, &resolved))
+        Ok(self.delivering().prepare(seq, event, &resolved).await)
     }
 
     /// Writes down where the lane stands, and that nothing beyond it was begun.
@@ -317,9 +351,10 @@ impl<'a> Worker<'a> {
     }
 
     /// Writes down how a delivery ended, and that sending up to `ahead` begins.
-    async fn settle(&mut self, seq: Seq, end: End, ahead: Option<Seq>) -> Result<(), StoreError> {
+    async fn settle(&mut self, seq: Seq, mut end: End, ahead: Option<Seq>) -> Result<(), StoreError> {
         faults::point("settle-before");
         self.side.meters.settled(end.name());
+        let entries = end.entries(self.core.clock.now());
         let record = end.record.map(|(state, reason)| (state, reason, self.core.clock.now()));
         let op = Op::Settle {
             lane: self.handle.lane.clone(),
@@ -327,7 +362,9 @@ impl<'a> Worker<'a> {
             copied: end.copied,
             record,
         };
-        self.settling.settle(op, ahead).await?;
+        let mut ops = vec![op];
+        ops.append(&mut end.step.ops);
+        self.settling.settle(ops, entries, ahead).await?;
         self.position = seq;
         self.noted = seq;
         Ok(())
@@ -383,24 +420,31 @@ async fn try_settle_echo(
             let settle = Op::Settle {
                 lane: record.lane.clone(),
                 seq,
-                copied: Some(copied),
+                copied: Some(copied.clone()),
                 record: None,
             };
             let forget = Op::Forget {
                 lane: record.lane.clone(),
                 seq,
             };
-            core.store
-                .submit(Batch {
-                    ops: vec![settle, forget],
-                })
-                .await?
-                .await?;
+            let entries = echoed(core, mirror, &source, event, copied);
+            core.submit(vec![settle, forget], entries).await?.await?;
             crate::deliver::tell(core, &source.place, &source.id, &event.place, Outcome::Delivered);
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// The entries of a delivery that its echo has shown to have arrived.
+fn echoed(core: &Core, mirror: &Mirror, source: &Event, echo: &Event, copied: Copied) -> Vec<Entry> {
+    let (Some(book), Some(to)) = (&core.book, mirror.member(&echo.place)) else {
+        return Vec::new();
+    };
+    let now = core.clock.now();
+    let (here, there) = (core.govern.at(&source.place, now), core.govern.at(&to.place, now));
+    let trace = Trace::of(&book.keys, (&here, &there), mirror, &to.place, source);
+    End::arrived_as(copied).traced(Some(trace)).entries(now)
 }
 
 /// Passes on what only matters now, to whoever can show it, once.
@@ -418,7 +462,10 @@ pub(crate) async fn pass_on(core: &Arc<Core>, mirror: &Arc<Mirror>, event: &Even
             member,
             side: &side,
         };
-        if let Prepared::Send(sending) = delivering.prepare(Seq(0), event.clone(), &resolved) {
+        if delivering.obstacle(&event.place).is_some() {
+            continue;
+        }
+        if let Prepared::Send(sending) = delivering.prepare(Seq(0), event.clone(), &resolved).await {
             // Nobody misses a typing notification: errors end here.
             side.session.deliver(&sending.cleared).await.map(drop).ok();
         }
@@ -448,13 +495,22 @@ pub(crate) async fn retry(core: &Arc<Core>, lane: &Lane, seq: Seq) -> Result<Str
         member: &member,
         side: &side,
     };
-    let end = match delivering.prepare(seq, event, &resolved) {
-        Prepared::Send(sending) => delivering.deliver(*sending).await,
+    if let Some(obstacle) = delivering.obstacle(&event.place) {
+        return Err(EngineError::Barred(obstacle));
+    }
+    let end = match delivering.prepare(seq, event, &resolved).await {
+        Prepared::Send(mut sending) => {
+            let trace = sending.trace.take();
+            delivering.deliver(*sending).await.traced(trace)
+        }
         Prepared::End(end) => end,
         Prepared::Elsewhere => End::nothing(),
     };
     let name = end.name().to_owned();
-    let Some(end) = end.into_settled() else { return Ok(name) };
+    let Some(mut end) = end.into_settled() else {
+        return Ok(name);
+    };
+    let entries = end.entries(core.clock.now());
     let forget = Op::Forget {
         lane: lane.clone(),
         seq,
@@ -466,11 +522,8 @@ pub(crate) async fn retry(core: &Arc<Core>, lane: &Lane, seq: Seq) -> Result<Str
         copied: end.copied,
         record,
     };
-    core.store
-        .submit(Batch {
-            ops: vec![forget, settle],
-        })
-        .await?
-        .await?;
+    let mut ops = vec![forget, settle];
+    ops.append(&mut end.step.ops);
+    core.submit(ops, entries).await?.await?;
     Ok(name)
 }

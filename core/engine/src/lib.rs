@@ -15,9 +15,18 @@
 //! | `intake` | accepting events, durably and in order |
 //! | `lane` | one destination's position in a mirror's journal |
 //! | `resolve`, `plan` | what an event refers to; what it becomes at a destination (pure) |
-//! | `deliver` | one delivery until it is settled |
+//! | `prepare` | everybody on an event's way is asked; files, plan |
+//! | `deliver`, `end` | one delivery until it is settled; how it ended |
+//! | `govern` | what the agreements say about a place today |
+//! | `notices` | what people in mirrored rooms are told |
+//! | `partners` | what operators do with agreements |
+//! | `rights`, `hands` | what people may demand, what has to end; and what the networks do for it |
+//! | `quarantine` | what is held, until a second person releases it |
+//! | `ledger` | every step's entry, in the step's own commit |
+//! | `rooms` | the mirrors' rooms, asked for at the start |
 //! | `roster` | joins and leaves, in the background |
 //! | `upkeep` | dropping what is delivered and old |
+//! | [`rehearse`] | trying policies on what is in the journal |
 //! | `reactions` | finding reactions that are taken back |
 //! | `media` | files across sides, and links to them |
 //! | `supervise` | sessions that are started again |
@@ -37,15 +46,26 @@
 mod backoff;
 mod core;
 mod deliver;
+mod end;
 mod faults;
+mod govern;
+mod hands;
 mod home;
 mod intake;
 mod lane;
+mod ledger;
 mod media;
+mod notices;
 mod observer;
+mod partners;
 mod plan;
+mod prepare;
+mod quarantine;
 mod reactions;
+pub mod rehearse;
 mod resolve;
+mod rights;
+mod rooms;
 mod roster;
 mod routes;
 mod settings;
@@ -62,25 +82,33 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use viaduct_audit::{Action, ExporterError, LedgerError};
 use viaduct_bridge::{Connection, Context, Factory};
-use viaduct_matrix::{BridgeInfo, Observer};
-use viaduct_model::{Clock, Entropy, NetworkName};
+use viaduct_compliance::Filter;
+use viaduct_governance::GovernanceError;
+use viaduct_inspect::Inspector;
+use viaduct_matrix::Observer;
+use viaduct_model::{Clock, Entropy, MessageId, NetworkName};
 use viaduct_store::{Batch, Delivery, DeliveryFilter, Lane, Op, Seq, Store, StoreError};
 
 pub use home::Home;
+pub use ledger::Audit;
 pub use media::PATH as MEDIA_PATH;
 pub use observer::Commands;
 pub use plan::{Links, Plan, Referred, Resolved, plan};
-pub use settings::{Flow, Forms, MemberSpec, MirrorSpec, NetworkSpec, Policies, Settings};
+pub use settings::{Flow, Forms, MemberSpec, MirrorSpec, NamedPolicy, NetworkSpec, Policies, Settings};
 pub use status::{LaneStatus, MirrorStatus, NetworkStatus, Status};
 pub use viaduct_bridge::Probe;
 
-use crate::backoff::Backoff;
 use crate::core::Core;
-use crate::routes::{Mirror, RoomOrigin};
+use crate::govern::Govern;
+use crate::ledger::Book;
+use crate::rehearse::{Judged, Replayed, Wanted};
 
 /// How long a delivery under way may take to finish when the hub stops.
 pub(crate) const DRAIN: Duration = Duration::from_secs(5);
+/// This version, as the ledger notes it.
+const VERSION: &str = concat!("viaduct ", env!("CARGO_PKG_VERSION"));
 /// How long a session may take to look at itself.
 const PROBE: Duration = Duration::from_secs(15);
 
@@ -105,6 +133,10 @@ pub struct Parts {
     pub public_url: Option<String>,
     /// Answers commands given to the bot.
     pub commands: Option<Arc<dyn Commands>>,
+    /// The ledger; without one nothing is recorded.
+    pub audit: Option<Audit>,
+    /// Looks into files; without one, nothing is known about them.
+    pub inspector: Option<Inspector>,
 }
 
 impl fmt::Debug for Parts {
@@ -138,6 +170,21 @@ pub enum EngineError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The ledger cannot be kept.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// An agreement, the quarantine or a key refused something.
+    #[error(transparent)]
+    Governance(#[from] GovernanceError),
+    /// An exporter of the ledger cannot work.
+    #[error(transparent)]
+    Exporter(#[from] ExporterError),
+    /// It needs a ledger.
+    #[error("no ledger is kept; describe one under `audit` in the configuration")]
+    NoLedger,
+    /// No agreement lets it cross today.
+    #[error("nothing may cross there now: {0}")]
+    Barred(String),
     /// There is no such delivery record.
     #[error("there is no record of such a delivery")]
     NoDelivery,
@@ -171,15 +218,23 @@ impl Engine {
     pub async fn start(settings: Settings, parts: Parts) -> Result<Self, EngineError> {
         let secret = link_secret(&*parts.store, &*parts.entropy).await?;
         let links = media::LinkSigner::new(parts.public_url, &secret);
+        let book = match parts.audit {
+            Some(audit) => Some(Book::open(audit, parts.store.clone(), parts.entropy.clone()).await?),
+            None => None,
+        };
+        let govern = Govern::open(book.as_ref(), &settings, parts.store.clone(), parts.clock.clone()).await?;
         let core = Arc::new(Core::new(
             parts.store,
             parts.clock,
             parts.entropy,
             links,
+            (book, govern),
+            parts.inspector,
             settings.clone(),
         ));
+        note_settings(&core, Action::Started).await?;
         observer::remember_rooms(&core).await?;
-        forget_changed_rooms(&core).await?;
+        rooms::forget_changed(&core).await?;
         open_lanes(&core).await?;
 
         let name = NetworkName::matrix();
@@ -203,10 +258,16 @@ impl Engine {
         }
         engine.begin_mirrors();
         engine.core.tasks.spawn(upkeep::run(engine.core.clone()));
+        engine.core.tasks.spawn(upkeep::calendar(engine.core.clone()));
+        engine.core.tasks.spawn(quarantine::run(engine.core.clone()));
         Ok(engine)
     }
 
     async fn open(&self, network: &NetworkSpec, settings: &Settings) {
+        if hands::is_closed(&self.core, &network.name).await {
+            tracing::info!(network = %network.name, "The network's partner was wound up; it stays closed.");
+            return;
+        }
         let opened = supervise::start(&self.core, network, settings, &self.factories.0).await;
         let mut unopened = self.unopened.lock().unwrap_or_else(PoisonError::into_inner);
         match opened {
@@ -222,7 +283,7 @@ impl Engine {
     fn begin_mirrors(&self) {
         for mirror in self.core.routes().mirrors() {
             self.core.unsettled.send_modify(|mirrors| *mirrors += 1);
-            self.core.tasks.spawn(begin_mirror(self.core.clone(), mirror.clone()));
+            self.core.tasks.spawn(rooms::begin(self.core.clone(), mirror.clone()));
         }
     }
 
@@ -233,8 +294,10 @@ impl Engine {
     /// When the store fails; then the settings before stay in force.
     pub async fn reload(&self, settings: Settings) -> Result<(), EngineError> {
         let before = self.core.settings();
+        self.core.govern.reload(&settings).await?;
         self.core.replace_settings(settings.clone());
-        forget_changed_rooms(&self.core).await?;
+        note_settings(&self.core, Action::Configured).await?;
+        rooms::forget_changed(&self.core).await?;
         open_lanes(&self.core).await?;
         for network in &before.networks {
             if !unchanged(network, &before, &settings) {
@@ -273,6 +336,34 @@ impl Engine {
         let mut told = join_all(asked).await;
         told.sort_by(|a, b| a.0.cmp(&b.0));
         told
+    }
+
+    /// Puts the journal through a candidate policy; see [`rehearse::replay`].
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn replay(&self, candidate: &Filter, wanted: &Wanted) -> Result<Replayed, EngineError> {
+        Ok(rehearse::replay(&*self.core.store, &self.core.settings(), candidate, wanted).await?)
+    }
+
+    /// What the policies in force make of one event; see [`rehearse::explain`].
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn explain(&self, id: &MessageId) -> Result<Vec<Judged>, EngineError> {
+        Ok(rehearse::explain(&*self.core.store, &self.core.settings(), id).await?)
+    }
+
+    /// Notes in the ledger what an operator did outside of the hub, such as an export.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn note(&self, action: Action, reason: &str) -> Result<(), EngineError> {
+        let entry = ledger::plain(self.core.clock.now(), action, reason);
+        Ok(self.core.note(vec![entry]).await?)
     }
 
     /// Records of deliveries that did not simply arrive.
@@ -324,8 +415,21 @@ impl Engine {
         if tokio::time::timeout(DRAIN * 2, self.core.tasks.wait()).await.is_err() {
             tracing::warn!("Some work did not end in time; it goes on after the next start.");
         }
+        if let Some(book) = &self.core.book {
+            let entry = ledger::plain(self.core.clock.now(), Action::Stopped, VERSION);
+            self.core.note(vec![entry]).await.ok();
+            book.close().await;
+        }
         Ok(self.core.store.close().await?)
     }
+}
+
+/// Notes with which version and which policies the hub works from now on.
+async fn note_settings(core: &Core, action: Action) -> Result<(), EngineError> {
+    let mut entry = ledger::plain(core.clock.now(), action, VERSION);
+    let policies = core.routes().policies();
+    entry.findings = policies.into_iter().map(|policy| (policy, 1)).collect();
+    Ok(core.note(vec![entry]).await?)
 }
 
 /// Whether a network's session may stay: same section, same kind, same channels.
@@ -381,108 +485,6 @@ async fn open_lanes(core: &Core) -> Result<(), StoreError> {
         }
     }
     core.store.submit(Batch { ops }).await?.await.map(drop)
-}
-
-/// The state key under which a mirror's room was asked for.
-fn room_key(mirror: &Mirror) -> String {
-    format!("room/{}", mirror.name)
-}
-
-fn room_wish(mirror: &Mirror) -> Option<Vec<u8>> {
-    match &mirror.origin {
-        RoomOrigin::Configured(spec) => Some(format!("{spec:?}").into_bytes()),
-        RoomOrigin::Direct { .. } => None,
-    }
-}
-
-/// A mirror whose room the operator now wants otherwise gets it anew.
-async fn forget_changed_rooms(core: &Core) -> Result<(), StoreError> {
-    for mirror in core.routes().mirrors() {
-        let Some(wish) = room_wish(mirror) else { continue };
-        let known = core.store.state(reactions::OWNER, &room_key(mirror)).await?;
-        if known.as_deref() != Some(wish.as_slice()) {
-            core.forget_room(&mirror.name);
-        }
-    }
-    Ok(())
-}
-
-/// Counts a mirror as settled when dropped.
-struct Unsettled(Arc<Core>);
-
-impl Drop for Unsettled {
-    fn drop(&mut self) {
-        self.0
-            .unsettled
-            .send_modify(|mirrors| *mirrors = mirrors.saturating_sub(1));
-    }
-}
-
-async fn begin_mirror(core: Arc<Core>, mirror: Arc<Mirror>) {
-    core.wake_all(&mirror);
-    let mut unsettled = Some(Unsettled(core.clone()));
-    let Some(wish) = room_wish(&mirror) else { return };
-    let RoomOrigin::Configured(spec) = &mirror.origin else {
-        return;
-    };
-    let Some(home) = core.home() else { return };
-    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_mins(1));
-    let known = core.room_of(&mirror.name);
-    let room = loop {
-        if let Some(room) = core.room_of(&mirror.name) {
-            break room;
-        }
-        let made = match home.ensure_room(spec).await {
-            Ok(room) => core.save_room(&mirror, &room).await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        drop(unsettled.take());
-        if let Err(error) = made {
-            tracing::warn!(mirror = %mirror.name, error, "The mirror's room is not available yet.");
-            tokio::select! {
-                () = tokio::time::sleep(backoff.next(None, &*core.entropy)) => {}
-                () = core.stop.cancelled() => return,
-            }
-        }
-    };
-    drop(unsettled);
-    if known.is_none() {
-        let op = Op::State {
-            owner: reactions::OWNER.to_owned(),
-            key: room_key(&mirror),
-            value: Some(wish),
-        };
-        core.commit(op).await.ok();
-        tracing::info!(mirror = %mirror.name, room, "The mirror has its room.");
-    }
-    let places = bridge_info(&core.settings(), &mirror);
-    if let Err(error) = home.announce(&room, &places).await {
-        tracing::debug!(mirror = %mirror.name, %error, "The room could not be told what it is mirrored with.");
-    }
-    core.wake_all(&mirror);
-}
-
-fn bridge_info(settings: &Settings, mirror: &Mirror) -> Vec<BridgeInfo> {
-    let kind = |name: &NetworkName| {
-        settings
-            .networks
-            .iter()
-            .find(|network| network.name == *name)
-            .map_or("unknown", |network| &network.kind)
-            .to_owned()
-    };
-    mirror
-        .members
-        .iter()
-        .skip(1)
-        .map(|member| BridgeInfo {
-            network: member.place.network.clone(),
-            protocol: kind(&member.place.network),
-            channel: member.place.channel.clone(),
-            channel_name: member.place.channel.to_string(),
-            url: None,
-        })
-        .collect()
 }
 
 /// Tells whether a connection works, for status pages.

@@ -109,11 +109,31 @@ fn file_name(name: &str) -> String {
     }
 }
 
-/// Opens files wherever they are.
+/// Opens files wherever they are: what was looked into, as it was then.
 pub(crate) struct Files(pub(crate) Arc<Core>);
 
 #[async_trait]
 impl MediaSource for Files {
+    async fn open(&self, media: &MediaRef) -> Result<Media, MediaError> {
+        let sources = Sources(self.0.clone());
+        if let Some(inspector) = &self.0.inspector
+            && let Some(opened) = inspector.open(&sources, media).await
+        {
+            return opened;
+        }
+        sources.open(media).await
+    }
+
+    fn link(&self, media: &MediaRef, name: &str) -> Option<String> {
+        self.0.links.link(media, name, self.0.clock.now())
+    }
+}
+
+/// Opens files at the networks they are on.
+pub(crate) struct Sources(pub(crate) Arc<Core>);
+
+#[async_trait]
+impl MediaSource for Sources {
     async fn open(&self, media: &MediaRef) -> Result<Media, MediaError> {
         if media.network.as_str() == JOURNAL {
             return journal_text(&*self.0.store, &media.locator).await;

@@ -84,14 +84,19 @@ impl Observer for HomeObserver {
     }
 
     async fn command(&self, room: &str, sender: &str, text: &str, event_id: &str) {
-        if let (Some(commands), Some(home)) = (&self.commands, self.core.home()) {
-            let answer = commands.answer(text, sender).await;
-            if let Err(error) = home
-                .notice(room, &answer, Some(event_id), &format!("command-{event_id}"))
-                .await
-            {
-                tracing::warn!(%error, "A command could not be answered.");
-            }
+        let Some(home) = self.core.home() else { return };
+        let answer = match (crate::notices::asked(&self.core, room, text), &self.commands) {
+            // Everybody may ask about data protection.
+            (Some(answer), _) => Some(answer),
+            (None, Some(commands)) => Some(commands.answer(text, sender).await),
+            (None, None) => None,
+        };
+        let Some(answer) = answer else { return };
+        if let Err(error) = home
+            .notice(room, &answer, Some(event_id), &format!("command-{event_id}"))
+            .await
+        {
+            tracing::warn!(%error, "A command could not be answered.");
         }
     }
 

@@ -117,7 +117,18 @@ async fn pass_on(core: &Arc<Core>, to: &Place, event: Event) {
         member,
         side: &side,
     };
-    if let Prepared::Send(sending) = delivering.prepare(Seq(0), event, &Resolved::default()) {
-        delivering.deliver(*sending).await;
+    if delivering.obstacle(&event.place).is_some() {
+        return;
+    }
+    let mut end = match delivering.prepare(Seq(0), event, &Resolved::default()).await {
+        Prepared::Send(mut sending) => {
+            let trace = sending.trace.take();
+            delivering.deliver(*sending).await.traced(trace)
+        }
+        Prepared::End(end) => end,
+        Prepared::Elsewhere => return,
+    };
+    if let Err(error) = core.note(end.entries(core.clock.now())).await {
+        tracing::warn!(%to, %error, "A membership change could not be noted in the ledger.");
     }
 }

@@ -1,13 +1,15 @@
 //! Which place belongs to which mirror.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use viaduct_compliance::Filter;
+use sha2::{Digest, Sha256};
+use viaduct_compliance::{Filter, Policy};
 use viaduct_matrix::RoomSpec;
 use viaduct_model::{ChannelId, MirrorName, NetworkName, Person, Place};
 
-use crate::settings::{Flow, Forms, MirrorSpec, Policies, Settings};
+use crate::settings::{Flow, Forms, MirrorSpec, NamedPolicy, Policies, Settings};
 
 /// The Matrix side of a mirror, named by the mirror and not by its room: a room can be upgraded to another, and the room of
 /// a direct chat does not exist before the first message.
@@ -15,22 +17,58 @@ pub(crate) fn home_of(mirror: &MirrorName) -> Place {
     Place::new(NetworkName::matrix(), ChannelId::from(mirror))
 }
 
+/// A policy's name and the beginning of its hash: which wording of it decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PolicyVersion(String);
+
+impl PolicyVersion {
+    fn of(name: &str, policy: &Policy) -> Self {
+        let text = serde_json::to_vec(policy).unwrap_or_default();
+        let hash = Sha256::digest(&text);
+        let mut version = format!("{name}@");
+        for byte in hash.iter().take(6) {
+            write!(version, "{byte:02x}").ok();
+        }
+        Self(version)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A filter and the version of the policy it was made of.
+#[derive(Debug)]
+pub(crate) struct Versioned {
+    pub(crate) filter: Filter,
+    pub(crate) version: PolicyVersion,
+}
+
+impl Versioned {
+    pub(crate) fn of(name: &str, policy: &Policy) -> Arc<Self> {
+        Arc::new(Self {
+            filter: Filter::new(policy.clone()),
+            version: PolicyVersion::of(name, policy),
+        })
+    }
+}
+
 /// The filters of one member, ready to decide.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filters {
     /// Into the hub, in the order they are asked.
-    pub(crate) inward: Vec<Arc<Filter>>,
+    pub(crate) inward: Vec<Arc<Versioned>>,
     /// Out of the hub.
-    pub(crate) outward: Vec<Arc<Filter>>,
+    pub(crate) outward: Vec<Arc<Versioned>>,
 }
 
 impl Filters {
     fn of(policies: &[&Policies]) -> Self {
-        let ready = |pick: fn(&Policies) -> Option<&viaduct_compliance::Policy>| {
+        let ready = |pick: fn(&Policies) -> Option<&NamedPolicy>| {
             policies
                 .iter()
                 .filter_map(|p| pick(p))
-                .map(|policy| Arc::new(Filter::new(policy.clone())))
+                .map(|named| Versioned::of(&named.name, &named.policy))
                 .collect()
         };
         Self {
@@ -69,6 +107,8 @@ pub(crate) struct Mirror {
     pub(crate) name: MirrorName,
     pub(crate) origin: RoomOrigin,
     pub(crate) members: Vec<Member>,
+    /// The labels of what is said in it.
+    pub(crate) labels: Vec<String>,
 }
 
 impl Mirror {
@@ -83,6 +123,7 @@ impl Mirror {
             name,
             origin,
             members: std::iter::once(home).chain(remote).collect(),
+            labels: Vec::new(),
         }
     }
 
@@ -143,6 +184,13 @@ impl Routes {
         self.by_name.get(name)
     }
 
+    /// The versions of all policies in force.
+    pub(crate) fn policies(&self) -> BTreeSet<String> {
+        let members = self.by_name.values().flat_map(|mirror| &mirror.members);
+        let filters = members.flat_map(|member| member.filters.inward.iter().chain(&member.filters.outward));
+        filters.map(|filter| filter.version.as_str().to_owned()).collect()
+    }
+
     pub(crate) fn mirrors(&self) -> impl Iterator<Item = &Arc<Mirror>> {
         self.by_name.values()
     }
@@ -171,7 +219,10 @@ fn configured(spec: &MirrorSpec, settings: &Settings) -> Mirror {
             }
         })
         .collect();
-    Mirror::new(spec.name.clone(), RoomOrigin::Configured(spec.room.clone()), members)
+    Mirror {
+        labels: spec.labels.clone(),
+        ..Mirror::new(spec.name.clone(), RoomOrigin::Configured(spec.room.clone()), members)
+    }
 }
 
 /// The mirror of a conversation between a remote person and a Matrix user.

@@ -1,9 +1,11 @@
 //! What the operator asked for, as the engine needs it: already checked, names resolved to ids where the config has them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use viaduct_compliance::Policy;
+use viaduct_governance::{Agreement, Language, NetworkFacts, Networks, PartnerName};
 use viaduct_matrix::RoomSpec;
 use viaduct_model::{MirrorName, NetworkName, Place};
 
@@ -14,6 +16,13 @@ pub struct Settings {
     pub networks: Vec<NetworkSpec>,
     /// The mirrors, in any order. A place belongs to one mirror at most.
     pub mirrors: Vec<MirrorSpec>,
+    /// The agreements with partners. Nothing crosses to or from a network that is neither the own organisation's nor covered
+    /// by one that is in force.
+    pub partners: BTreeMap<PartnerName, Agreement>,
+    /// The room in which operators are told what is due.
+    pub operators: Option<RoomSpec>,
+    /// What people are spoken to in.
+    pub language: Language,
     /// How long delivered events stay in the journal, for quotes, links to long texts and trying again.
     pub keep: Duration,
 }
@@ -23,8 +32,25 @@ impl Default for Settings {
         Self {
             networks: Vec::new(),
             mirrors: Vec::new(),
+            partners: BTreeMap::new(),
+            operators: None,
+            language: Language::default(),
             keep: Duration::from_hours(7 * 24),
         }
+    }
+}
+
+impl Settings {
+    /// What has to be known of the networks to judge an agreement.
+    pub fn facts(&self) -> Networks {
+        let facts = |network: &NetworkSpec| NetworkFacts {
+            kind: network.kind.clone(),
+            own: network.own,
+        };
+        self.networks
+            .iter()
+            .map(|network| (network.name.clone(), facts(network)))
+            .collect()
     }
 }
 
@@ -41,15 +67,26 @@ pub struct NetworkSpec {
     pub policies: Policies,
     /// How the engine words what the network cannot express.
     pub forms: Forms,
+    /// Whether it belongs to the own organisation: then no agreement is needed.
+    pub own: bool,
 }
 
 /// The filters of one network or mirror member, one for each direction. Without one, everything passes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Policies {
     /// From the network into the hub.
-    pub inward: Option<Policy>,
+    pub inward: Option<NamedPolicy>,
     /// From the hub to the network.
-    pub outward: Option<Policy>,
+    pub outward: Option<NamedPolicy>,
+}
+
+/// A policy and its name in the configuration.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NamedPolicy {
+    /// Its name.
+    pub name: String,
+    /// What it says.
+    pub policy: Policy,
 }
 
 /// One Matrix room joined with any number of channels.
@@ -61,6 +98,8 @@ pub struct MirrorSpec {
     pub room: RoomSpec,
     /// Its channels.
     pub members: Vec<MemberSpec>,
+    /// The labels of what is said in it.
+    pub labels: Vec<String>,
 }
 
 /// One channel of a mirror.

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use viaduct_store::{Batch, Commit, Lane, Op, Seq, StoreError};
+use viaduct_audit::Entry;
+use viaduct_store::{Commit, Lane, Op, Seq, StoreError};
 
 use crate::backoff::Backoff;
 use crate::core::Core;
@@ -27,6 +28,7 @@ pub(crate) struct Settling<'a> {
 struct Writing {
     commit: Commit,
     ops: Vec<Op>,
+    entries: Vec<Entry>,
     begun: Seq,
 }
 
@@ -62,20 +64,25 @@ impl<'a> Settling<'a> {
         Ok(())
     }
 
-    /// Hands over how a delivery ended, with the note that sending up to `ahead` begins.
-    pub(crate) async fn settle(&mut self, settled: Op, ahead: Option<Seq>) -> Result<(), StoreError> {
+    /// Hands over how a delivery ended, with what the ledger is to say of it and the note that sending up to `ahead` begins.
+    pub(crate) async fn settle(
+        &mut self,
+        mut ops: Vec<Op>,
+        entries: Vec<Entry>,
+        ahead: Option<Seq>,
+    ) -> Result<(), StoreError> {
         while self.writing.len() >= IN_FLIGHT {
             self.one().await?;
         }
-        let mut ops = vec![settled];
         if let Some(ahead) = ahead.filter(|ahead| *ahead > self.begun) {
             ops.push(self.note(ahead));
             self.begun = ahead;
         }
-        let commit = self.core.store.submit(Batch { ops: ops.clone() }).await?;
+        let commit = self.core.submit(ops.clone(), entries.clone()).await?;
         self.writing.push_back(Writing {
             commit,
             ops,
+            entries,
             begun: self.begun,
         });
         Ok(())
@@ -115,7 +122,7 @@ impl<'a> Settling<'a> {
             return Ok(());
         };
         if let Err(error) = result {
-            self.again(first.ops, error).await?;
+            self.again(first.ops, first.entries, error).await?;
         }
         self.surely_begun = first.begun;
         faults::point("settle-after");
@@ -123,7 +130,7 @@ impl<'a> Settling<'a> {
     }
 
     /// What was delivered has to be written down, whatever it takes: the disk may be full for a while.
-    async fn again(&self, ops: Vec<Op>, error: StoreError) -> Result<(), StoreError> {
+    async fn again(&self, ops: Vec<Op>, entries: Vec<Entry>, error: StoreError) -> Result<(), StoreError> {
         let mut error = error;
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
         loop {
@@ -132,14 +139,14 @@ impl<'a> Settling<'a> {
             }
             tracing::error!(lane = %self.lane.to, %error, "A delivery could not be written down and is tried again.");
             tokio::time::sleep(backoff.next(None, &*self.core.entropy)).await;
-            match self.write(Batch { ops: ops.clone() }).await {
+            match self.write(ops.clone(), entries.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(next) => error = next,
             }
         }
     }
 
-    async fn write(&self, batch: Batch) -> Result<(), StoreError> {
-        self.core.store.submit(batch).await?.await.map(drop)
+    async fn write(&self, ops: Vec<Op>, entries: Vec<Entry>) -> Result<(), StoreError> {
+        self.core.submit(ops, entries).await?.await.map(drop)
     }
 }

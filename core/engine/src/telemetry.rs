@@ -78,6 +78,12 @@ pub(crate) fn waiting(mirror: &MirrorName, network: &NetworkName, events: u64) {
     gauge!("viaduct_lane_waiting", "mirror" => mirror.to_string(), "network" => network.to_string()).set(events as f64);
 }
 
+/// How many commits' entries wait to be written into the ledger.
+pub(crate) fn ledger_waiting(commits: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    gauge!("viaduct_ledger_waiting").set(commits as f64);
+}
+
 /// Whether a network is up.
 pub(crate) fn connected(network: &NetworkName, up: bool) {
     gauge!("viaduct_network_up", "network" => network.to_string()).set(if up { 1.0 } else { 0.0 });

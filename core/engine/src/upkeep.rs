@@ -4,23 +4,131 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use viaduct_governance::{Due, DueWhat, Language, Text, day};
 use viaduct_model::Timestamp;
 use viaduct_store::{Lane, Op, Seq, StoreError};
 
 use crate::core::Core;
 use crate::routes::Mirror;
+use crate::{EngineError, notices, quarantine, rights};
 
 /// How often there is a look.
 const EVERY: Duration = Duration::from_mins(10);
+/// How often there is a look where agreements say how long what is kept: it goes through all that is there.
+const RETENTION: Duration = Duration::from_hours(1);
 /// How many entries are looked at and dropped at once.
 const PAGE: usize = 256;
 
+/// How often agreements and what is held are looked at: both change with the time.
+const CALENDAR: Duration = Duration::from_mins(1);
+
+/// Looks at the calendar until the hub stops.
+pub(crate) async fn calendar(core: Arc<Core>) {
+    loop {
+        if let Err(error) = look(&core).await {
+            tracing::error!(%error, "Agreements could not be looked at; it is tried again.");
+        }
+        if core.govern.desk.is_some()
+            && let Err(error) = rights::go_on(&core).await
+        {
+            tracing::error!(%error, "Winding up could not go on; it is tried again.");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(CALENDAR) => {}
+            () = core.stop.cancelled() => return,
+        }
+    }
+}
+
+/// Tells what is due, rejects what nobody released in time, and wakes lanes whose agreements may have changed.
+pub(crate) async fn look(core: &Arc<Core>) -> Result<(), EngineError> {
+    let now = core.clock.now();
+    quarantine::expire(core, now).await?;
+    let Some(agreements) = &core.govern.agreements else {
+        return Ok(());
+    };
+    for due in agreements.take_due().await? {
+        let text = said(&due, core.settings().language);
+        tracing::warn!(partner = %due.partner, "{text}");
+        tell_operators(
+            core,
+            &text,
+            &format!("due-{}-{:?}-{}", due.partner, due.what, due.last_day),
+        )
+        .await;
+    }
+    let register = agreements.register();
+    let standing = register.partners().keys().map(|name| {
+        let permits = register.standing(name, now).is_some_and(|standing| standing.permits());
+        (name.clone(), permits)
+    });
+    let standing = standing.collect();
+    let changed = core.govern.note_standing(&standing);
+    if changed.is_empty() {
+        return Ok(());
+    }
+    core.govern.changed();
+    for mirror in core.routes().mirrors() {
+        core.wake_all(mirror);
+    }
+    core.govern.released.notify_one();
+    for (partner, before) in changed {
+        // At the start nothing has changed for the people in the rooms.
+        if before.is_some() {
+            let standing = register.standing(&partner, now).filter(|standing| !standing.permits());
+            let reason = standing.map(|standing| standing.to_string());
+            notices::rests(core, &partner, reason.as_deref()).await;
+        }
+    }
+    Ok(())
+}
+
+/// What is due, in the operators' language.
+fn said(due: &Due, language: Language) -> String {
+    let (text, days) = match due.what {
+        DueWhat::Began => (Text::AgreementBegan, 0),
+        DueWhat::Ends(days) => (Text::AgreementEnds, days),
+        DueWhat::Ended => (Text::AgreementEnded, 0),
+        DueWhat::ContractEnds(days) => (Text::ContractEnds, days),
+        DueWhat::ContractEnded => (Text::ContractEnded, 0),
+    };
+    let values = [
+        ("partner", due.partner.as_str()),
+        ("until", &day(due.last_day, language)),
+        ("days", &days.to_string()),
+    ];
+    text.say(language, &values)
+}
+
+/// Says something in the operators' room, if there is one. The same `key` is said once.
+pub(crate) async fn tell_operators(core: &Arc<Core>, text: &str, key: &str) {
+    let settings = core.settings();
+    let (Some(spec), Some(home)) = (&settings.operators, core.home()) else {
+        return;
+    };
+    let told = match home.ensure_room(spec).await {
+        Ok(room) => home.notice(&room, text, None, key).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = told {
+        tracing::warn!(%error, "The operators' room could not be told.");
+    }
+}
+
 /// Works until the hub stops.
 pub(crate) async fn run(core: Arc<Core>) {
+    let pause = if core.govern.desk.is_some() { RETENTION } else { EVERY };
     loop {
         tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(pause) => {}
             () = core.stop.cancelled() => return,
+        }
+        if core.govern.desk.is_some() {
+            match rights::retain(&core).await {
+                Ok(report) => tracing::debug!(?report, "What is due was deleted."),
+                Err(error) => tracing::warn!(%error, "What is due could not be deleted."),
+            }
+            continue;
         }
         for mirror in core.routes().mirrors() {
             if let Err(error) = trim(&core, mirror).await {

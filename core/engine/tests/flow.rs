@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::{FakeSide, Script, place, settings, start, until};
 use viaduct_bridge::{DeliveryError, Outcome};
 use viaduct_compliance::{Policy, Rule};
-use viaduct_engine::{Flow, Policies};
+use viaduct_engine::{Flow, NamedPolicy, Policies};
 use viaduct_model::{Content, DeliveryKey, Lookup, Membership, Message, MessageId, Reaction};
 use viaduct_store::{DeliveryFilter, DeliveryState, MemoryStore, Store};
 
@@ -194,9 +194,12 @@ async fn a_policy_refuses_holds_and_tells_the_sender() {
         ..serde_json::from_value(serde_json::json!({ "name": name, "action": action })).unwrap()
     };
     wanted.mirrors[0].members[1].policies = Policies {
-        outward: Some(Policy {
-            rules: vec![rule("no-ann", "a*", "refuse")],
-            ..Policy::default()
+        outward: Some(NamedPolicy {
+            name: "no-ann".to_owned(),
+            policy: Policy {
+                rules: vec![rule("no-ann", "a*", "refuse")],
+                ..Policy::default()
+            },
         }),
         inward: None,
     };

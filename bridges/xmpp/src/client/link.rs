@@ -1,4 +1,4 @@
-//! The component stream (XEP-0114).
+//! A stream that is logged in, and the task that moves stanzas between it and two bounded queues.
 //!
 //! Built on the library's stream layer and not on its `Component`, whose stream ends at the first idle minute and at the
 //! first stanza it cannot read.
@@ -6,23 +6,26 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::BufStream;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, BufStream};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tokio_xmpp::Stanza;
 use tokio_xmpp::xmlstream::{
-    FallibleStreamElement, ReadError, StreamHeader, Timeouts as StreamTimeouts, XmlStream, XmppStreamElement,
-    initiate_stream,
+    FallibleStreamElement, ReadError, StreamElementError, Timeouts as StreamTimeouts, XmlStream, XmppStreamElement,
 };
-use xmpp_parsers::component::Handshake;
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::jid::Jid;
-use xmpp_parsers::{ns, ping};
+use xmpp_parsers::jid::{FullJid, Jid};
+use xmpp_parsers::ping;
+use xmpp_parsers::sm::{A, Nonza as Managed, R, StreamId};
 
+use super::account::{Login, ResumeError, Resumed};
 use super::bounded::{Bounded, Meter};
+use super::namespace::ForClients;
+use super::resume::Tally;
 use super::sift::Sifted;
-use crate::config::{Component, Secret, Timeouts};
+use super::words::ConditionText;
+use crate::config::Timeouts;
 use crate::telemetry;
 
 /// The largest stanza taken, in bytes. Servers refuse smaller ones from their own people.
@@ -34,6 +37,8 @@ const WRITE_BATCH: usize = 64;
 /// How much is taken from the socket at once, and how much is gathered for it, in bytes.
 const READ_BUFFER: usize = 64 * 1024;
 const WRITE_BUFFER: usize = 16 * 1024;
+/// First and longest pause between attempts to resume.
+const RESUME_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 /// Why there is no connection (any more).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,19 +46,63 @@ pub enum LinkError {
     /// The server cannot be reached, or broke off.
     #[error("{0}")]
     Lost(String),
-    /// The server does not know the component or refuses its secret.
-    #[error("the server refuses the component: {0}")]
+    /// The server does not know us, or refuses our secret.
+    #[error("the server refuses the login: {0}")]
     Refused(String),
 }
 
-type Io = Bounded<BufStream<TcpStream>>;
-type Stream = XmlStream<Io, Sifted>;
+impl LinkError {
+    /// The server did not answer.
+    pub(super) fn unanswered(limit: Duration) -> Self {
+        Self::Lost(format!("the server did not answer within {} s", limit.as_secs()))
+    }
+}
+
+/// Both directions of a connection, encrypted or not.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+
+/// A connection before it is read.
+pub type Socket = Box<dyn Duplex>;
+/// A connection as streams read it.
+type Io = Bounded<BufStream<Socket>>;
+/// A stream.
+pub(super) type Stream = XmlStream<Io, Sifted>;
+
+/// Makes a connection readable, within bounds.
+pub(super) fn link_io(socket: Socket) -> (Io, Meter) {
+    Bounded::new(
+        BufStream::with_capacity(READ_BUFFER, WRITE_BUFFER, socket),
+        STANZA_BOUND,
+    )
+}
+
+/// When a stream counts as silent, and when as lost.
+pub(super) fn limits(timeouts: &Timeouts) -> StreamTimeouts {
+    StreamTimeouts {
+        read_timeout: Duration::from_secs(timeouts.idle),
+        response_timeout: Duration::from_secs(timeouts.response),
+    }
+}
 
 /// A stream that is logged in.
 pub struct Link {
     stream: Stream,
     meter: Meter,
-    domain: Jid,
+    /// Who sends signs of life.
+    own: Jid,
+    client: Option<Box<Client>>,
+}
+
+/// What a client's stream has beyond a component's.
+struct Client {
+    login: Login,
+    /// The address under which the session knows itself.
+    own: FullJid,
+    /// What the server calls the session, if it can be resumed.
+    id: Option<StreamId>,
+    tally: Tally,
+    patience: Duration,
 }
 
 /// The session's ends of a running link.
@@ -64,95 +113,44 @@ pub struct Ends {
     pub incoming: mpsc::Receiver<Stanza>,
 }
 
-/// Connects and logs in.
-pub async fn connect(component: &Component, secret: &Secret, timeouts: &Timeouts) -> Result<Link, LinkError> {
-    let limit = Duration::from_secs(timeouts.connect);
-    match timeout(limit, login(component, secret, timeouts)).await {
-        Ok(result) => result,
-        Err(_) => Err(LinkError::Lost(format!(
-            "the server did not answer within {} s",
-            limit.as_secs()
-        ))),
-    }
+/// How a connection ended.
+enum End {
+    /// For good.
+    Final(LinkError),
+    /// It broke; it may be resumed.
+    Broken(LinkError),
 }
 
-async fn login(component: &Component, secret: &Secret, timeouts: &Timeouts) -> Result<Link, LinkError> {
-    let lost = |error: std::io::Error| LinkError::Lost(error.to_string());
-    let domain = Jid::new(&component.domain).map_err(|error| LinkError::Refused(error.to_string()))?;
-    let socket = TcpStream::connect((component.host.as_str(), component.port))
-        .await
-        .map_err(|error| LinkError::Lost(format!("cannot reach {}:{}: {error}", component.host, component.port)))?;
-    socket.set_nodelay(true).map_err(lost)?;
-    let (io, meter) = Bounded::new(
-        BufStream::with_capacity(READ_BUFFER, WRITE_BUFFER, socket),
-        STANZA_BOUND,
-    );
-    let header = StreamHeader {
-        to: Some(component.domain.clone().into()),
-        from: None,
-        id: None,
-    };
-    let limits = StreamTimeouts {
-        read_timeout: Duration::from_secs(timeouts.idle),
-        response_timeout: Duration::from_secs(timeouts.response),
-    };
-    let mut pending = initiate_stream(io, ns::COMPONENT, header, limits).await.map_err(lost)?;
-    let id = pending.take_header().id.map(std::borrow::Cow::into_owned);
-    let id =
-        id.ok_or_else(|| LinkError::Lost("the server opened no component stream; is this its component port?".into()))?;
-    let mut stream: Stream = pending.skip_features();
-    let handshake = Handshake::from_stream_id_and_password(id, secret.reveal());
-    stream
-        .send(&XmppStreamElement::ComponentHandshake(handshake))
-        .await
-        .map_err(lost)?;
-    loop {
-        match stream.next().await {
-            Some(Ok(Sifted(Some(FallibleStreamElement::Ok(XmppStreamElement::ComponentHandshake(_)))))) => break,
-            Some(Ok(Sifted(Some(FallibleStreamElement::Ok(XmppStreamElement::StreamError(error)))))) => {
-                return Err(LinkError::Refused(error.0.condition_text()));
-            }
-            Some(Err(ReadError::SoftTimeout) | Ok(_)) => {}
-            Some(Err(error)) => return Err(LinkError::Lost(format!("during login: {error}"))),
-            None => return Err(LinkError::Refused("the server closed the stream".into())),
-        }
-    }
-    meter.reset();
-    Ok(Link { stream, meter, domain })
-}
-
-/// What an element means: a stanza, nothing, or the end.
-fn understand(element: FallibleStreamElement) -> Result<Option<Stanza>, LinkError> {
-    match element {
-        FallibleStreamElement::Ok(XmppStreamElement::Stanza(stanza)) => Ok(Some(stanza)),
-        FallibleStreamElement::Ok(XmppStreamElement::StreamError(error)) => Err(LinkError::Lost(format!(
-            "the server closed the stream: {}",
-            error.0.condition_text()
-        ))),
-        FallibleStreamElement::Ok(_) => Ok(None),
-        FallibleStreamElement::Err(error) => {
-            telemetry::unreadable_stanza();
-            tracing::warn!(%error, "A stanza that cannot be read was skipped.");
-            Ok(None)
-        }
-    }
-}
-
-/// Says a stream error in words.
-trait ConditionText {
-    fn condition_text(&self) -> String;
-}
-
-impl ConditionText for xmpp_parsers::stream_error::StreamError {
-    fn condition_text(&self) -> String {
-        match self.texts.values().next() {
-            Some(text) => format!("{:?} ({text})", self.condition),
-            None => format!("{:?}", self.condition),
-        }
-    }
+fn broken(error: impl Into<Box<dyn std::error::Error>>) -> End {
+    End::Broken(LinkError::Lost(error.into().to_string()))
 }
 
 impl Link {
+    pub(super) fn of_component(stream: Stream, meter: Meter, domain: Jid) -> Self {
+        Self {
+            stream,
+            meter,
+            own: domain,
+            client: None,
+        }
+    }
+
+    pub(super) fn of_account(stream: Stream, meter: Meter, own: FullJid, login: Login, id: Option<StreamId>) -> Self {
+        let client = Client {
+            patience: login.resume_patience(),
+            login,
+            own: own.clone(),
+            id,
+            tally: Tally::default(),
+        };
+        Self {
+            stream,
+            meter,
+            own: own.into(),
+            client: Some(Box::new(client)),
+        }
+    }
+
     /// Makes the queues; [`Link::run`] serves them.
     pub fn queues() -> (Ends, mpsc::Receiver<Stanza>, mpsc::Sender<Stanza>) {
         let (outgoing, outgoing_receiver) = mpsc::channel(QUEUE_BOUND);
@@ -160,63 +158,257 @@ impl Link {
         (Ends { outgoing, incoming }, outgoing_receiver, incoming_sender)
     }
 
-    /// Moves stanzas both ways until the stream ends or all senders of `outgoing` are gone. While the session is busy the
-    /// socket is not read, so that the server waits; what is to be sent goes out all the same.
-    pub async fn run(mut self, mut outgoing: mpsc::Receiver<Stanza>, incoming: mpsc::Sender<Stanza>) -> LinkError {
-        let mut waiting: Option<Stanza> = None;
+    /// Moves stanzas both ways until the stream ends, `closing` is cancelled, or all senders of `outgoing` are gone. While the
+    /// session is busy the socket is not read, so that the server waits; what is to be sent goes out all the same. A client's
+    /// connection that breaks is resumed where the server can, without anybody noticing.
+    pub async fn run(
+        mut self,
+        mut outgoing: mpsc::Receiver<Stanza>,
+        incoming: mpsc::Sender<Stanza>,
+        closing: CancellationToken,
+    ) -> LinkError {
+        let mut waiting = None;
         loop {
+            let end = tokio::select! {
+                biased;
+                () = closing.cancelled() => {
+                    self.stream.shutdown().await.ok();
+                    return LinkError::Lost("closed".into());
+                }
+                end = self.carry(&mut outgoing, &incoming, &mut waiting) => end,
+            };
+            let error = match end {
+                End::Final(error) => return error,
+                End::Broken(error) => error,
+            };
             tokio::select! {
-                stanza = outgoing.recv() => {
+                () = closing.cancelled() => return error,
+                resumed = self.resume() => if !resumed {
+                    return error;
+                },
+            }
+        }
+    }
+
+    async fn carry(
+        &mut self,
+        outgoing: &mut mpsc::Receiver<Stanza>,
+        incoming: &mpsc::Sender<Stanza>,
+        waiting: &mut Option<Stanza>,
+    ) -> End {
+        let closed = || End::Final(LinkError::Lost("closed".into()));
+        loop {
+            let may_send = self.client.as_ref().is_none_or(|client| !client.tally.is_full());
+            tokio::select! {
+                stanza = outgoing.recv(), if may_send => {
                     let Some(stanza) = stanza else {
                         self.stream.shutdown().await.ok();
-                        return LinkError::Lost("closed".into());
+                        return closed();
                     };
-                    if let Err(error) = self.write(stanza, &mut outgoing).await {
-                        return LinkError::Lost(error.to_string());
+                    if let Err(error) = self.write(stanza, outgoing).await {
+                        return broken(error);
                     }
                 }
                 permit = incoming.reserve(), if waiting.is_some() => match (permit, waiting.take()) {
                     (Ok(permit), Some(stanza)) => permit.send(stanza),
-                    _ => return LinkError::Lost("closed".into()),
+                    _ => return closed(),
                 },
                 item = self.stream.next(), if waiting.is_none() => match self.read(item).await {
-                    Ok(stanza) => waiting = stanza,
-                    Err(error) => return error,
+                    Ok(stanza) => *waiting = stanza,
+                    Err(end) => return end,
                 },
             }
         }
     }
 
     async fn write(&mut self, first: Stanza, outgoing: &mut mpsc::Receiver<Stanza>) -> std::io::Result<()> {
-        self.stream.feed(&XmppStreamElement::Stanza(first)).await?;
+        self.feed(first).await?;
         for _ in 1..WRITE_BATCH {
             let Ok(stanza) = outgoing.try_recv() else { break };
-            self.stream.feed(&XmppStreamElement::Stanza(stanza)).await?;
+            self.feed(stanza).await?;
+        }
+        let ask = self
+            .client
+            .as_mut()
+            .is_some_and(|client| client.id.is_some() && client.tally.should_ask());
+        if ask {
+            let request = XmppStreamElement::SM(Managed::Req(R));
+            self.stream.feed(&request).await?;
         }
         <Stream as SinkExt<&XmppStreamElement>>::flush(&mut self.stream).await
     }
 
+    async fn feed(&mut self, mut stanza: Stanza) -> std::io::Result<()> {
+        let Some(client) = &mut self.client else {
+            return self.stream.feed(&XmppStreamElement::Stanza(stanza)).await;
+        };
+        // A client speaks for itself only; its server says who that is.
+        *sender(&mut stanza) = None;
+        let element = XmppStreamElement::Stanza(stanza);
+        let fed = self.stream.feed(&ForClients(&element)).await;
+        if let (Some(_), XmppStreamElement::Stanza(stanza)) = (&client.id, element) {
+            client.tally.sent(stanza);
+        }
+        fed
+    }
+
     /// What an item of the stream means: a stanza, nothing, or the end.
-    async fn read(&mut self, item: Option<Result<Sifted, ReadError>>) -> Result<Option<Stanza>, LinkError> {
+    async fn read(&mut self, item: Option<Result<Sifted, ReadError>>) -> Result<Option<Stanza>, End> {
         self.meter.reset();
         match item {
-            Some(Ok(Sifted(None))) => Ok(None),
-            Some(Ok(Sifted(Some(element)))) => understand(element),
+            Some(Ok(Sifted(None))) => {
+                if let Some(client) = &mut self.client {
+                    client.tally.receive();
+                }
+                Ok(None)
+            }
+            Some(Ok(Sifted(Some(FallibleStreamElement::Ok(element))))) => self.understand(element).await,
+            Some(Ok(Sifted(Some(FallibleStreamElement::Err(error))))) => {
+                if let (Some(client), StreamElementError::InvalidStanza { .. }) = (&mut self.client, &error) {
+                    client.tally.receive();
+                }
+                telemetry::unreadable_stanza();
+                tracing::warn!(%error, "A stanza that cannot be read was skipped.");
+                Ok(None)
+            }
             Some(Err(ReadError::ParseError(error))) => {
                 telemetry::unreadable_stanza();
                 tracing::warn!(%error, "An element that cannot be read was skipped.");
                 Ok(None)
             }
             Some(Err(ReadError::SoftTimeout)) => {
-                let request = Iq::from_get("keepalive", ping::Ping).with_from(self.domain.clone());
-                let request = request.with_to(Jid::from(self.domain.to_bare()));
-                let sent = self.stream.send(&XmppStreamElement::Stanza(request.into())).await;
-                sent.map(|()| None).map_err(|error| LinkError::Lost(error.to_string()))
+                let request = Iq::from_get("keepalive", ping::Ping).with_from(self.own.clone());
+                let server = Jid::new(self.own.domain().as_str()).map_err(broken)?;
+                let request = request.with_to(server);
+                self.feed(request.into()).await.map_err(broken)?;
+                <Stream as SinkExt<&XmppStreamElement>>::flush(&mut self.stream)
+                    .await
+                    .map_err(broken)?;
+                Ok(None)
             }
-            Some(Err(ReadError::HardError(error))) => Err(LinkError::Lost(error.to_string())),
-            Some(Err(ReadError::StreamFooterReceived)) | None => {
-                Err(LinkError::Lost("the server closed the stream".into()))
+            Some(Err(ReadError::HardError(error))) => Err(broken(error)),
+            Some(Err(ReadError::StreamFooterReceived)) => {
+                Err(End::Final(LinkError::Lost("the server closed the stream".into())))
+            }
+            None => Err(broken("the server closed the connection")),
+        }
+    }
+
+    async fn understand(&mut self, element: XmppStreamElement) -> Result<Option<Stanza>, End> {
+        match element {
+            XmppStreamElement::Stanza(mut stanza) => {
+                if let Some(client) = &mut self.client {
+                    client.tally.receive();
+                    client.address(&mut stanza);
+                }
+                Ok(Some(stanza))
+            }
+            XmppStreamElement::StreamError(error) => {
+                let reason = format!("the server closed the stream: {}", error.0.condition_text());
+                Err(End::Final(LinkError::Lost(reason)))
+            }
+            XmppStreamElement::SM(Managed::Ack(A { h })) => {
+                if let Some(client) = &mut self.client {
+                    let noted = client.tally.acknowledge(h);
+                    noted.map_err(|error| End::Final(LinkError::Lost(error.to_string())))?;
+                    if client.tally.is_full() && client.tally.should_ask() {
+                        let request = XmppStreamElement::SM(Managed::Req(R));
+                        self.stream.send(&request).await.map_err(broken)?;
+                    }
+                }
+                Ok(None)
+            }
+            XmppStreamElement::SM(Managed::Req(_)) => {
+                if let Some(client) = &self.client {
+                    let answer = A::new(client.tally.received());
+                    let answer = XmppStreamElement::SM(Managed::Ack(answer));
+                    self.stream.send(&answer).await.map_err(broken)?;
+                }
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Takes a client's broken connection up again. Says whether that worked.
+    async fn resume(&mut self) -> bool {
+        let Some(client) = &self.client else { return false };
+        let Some(id) = client.id.clone() else { return false };
+        let limit = Instant::now() + client.patience;
+        let mut pause = RESUME_PAUSE.0;
+        let resumed = loop {
+            match timeout_at(limit, client.login.resume(&id, client.tally.received())).await {
+                Ok(Ok(resumed)) => break resumed,
+                Ok(Err(ResumeError::Refused(error))) => {
+                    tracing::info!(%error, "The broken connection cannot be resumed.");
+                    return false;
+                }
+                Ok(Err(ResumeError::Lost(error))) => {
+                    tracing::debug!(%error, "The server cannot be reached to resume the connection.");
+                }
+                Err(_) => return false,
+            }
+            if Instant::now() + pause >= limit {
+                return false;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(RESUME_PAUSE.1);
+        };
+        match self.go_on(resumed).await {
+            Ok(()) => {
+                telemetry::resumed();
+                tracing::info!("The broken connection was resumed.");
+                true
+            }
+            Err(error) => {
+                tracing::info!(%error, "The connection broke again while it was resumed.");
+                false
             }
         }
+    }
+
+    /// Sends again, over a resumed connection, what the server does not have.
+    async fn go_on(&mut self, resumed: Resumed) -> std::io::Result<()> {
+        self.stream = resumed.stream;
+        self.meter = resumed.meter;
+        let Some(client) = &mut self.client else { return Ok(()) };
+        client
+            .tally
+            .acknowledge(resumed.handled)
+            .map_err(|error| std::io::Error::other(error.to_string()))?;
+        for stanza in client.tally.take_unacknowledged() {
+            self.feed(stanza).await?;
+        }
+        <Stream as SinkExt<&XmppStreamElement>>::flush(&mut self.stream).await
+    }
+}
+
+impl Client {
+    /// Fills in the addresses that servers leave out towards a client: what has no sender comes from the account itself, and
+    /// whatever comes is for it.
+    fn address(&self, stanza: &mut Stanza) {
+        let from = sender(stanza);
+        if from.is_none() {
+            *from = Some(self.own.to_bare().into());
+        }
+        let to = match stanza {
+            Stanza::Message(message) => &mut message.to,
+            Stanza::Presence(presence) => &mut presence.to,
+            Stanza::Iq(iq) => match iq {
+                Iq::Get { to, .. } | Iq::Set { to, .. } | Iq::Result { to, .. } | Iq::Error { to, .. } => to,
+            },
+        };
+        *to = Some(self.own.clone().into());
+    }
+}
+
+/// The sender's address of a stanza.
+fn sender(stanza: &mut Stanza) -> &mut Option<Jid> {
+    match stanza {
+        Stanza::Message(message) => &mut message.from,
+        Stanza::Presence(presence) => &mut presence.from,
+        Stanza::Iq(iq) => match iq {
+            Iq::Get { from, .. } | Iq::Set { from, .. } | Iq::Result { from, .. } | Iq::Error { from, .. } => from,
+        },
     }
 }

@@ -4,6 +4,8 @@
 //! enter are announced *n*² times. The hub's own copy is the one that is read. Of the copies for puppets, those of messages
 //! are passed over element by element, and those of presences are kept aside until their end and then mostly forgotten:
 //! only a room's codes (XEP-0045 section 15.6.2: oneself has entered, was removed, …) and errors concern a puppet.
+//!
+//! Everything is moved into one namespace on the way (see [`super::namespace`]), and stanzas that nest without end are dropped.
 
 use tokio_xmpp::xmlstream::FallibleStreamElement;
 use xmpp_parsers::ns;
@@ -11,11 +13,15 @@ use xso::error::{Error, FromEventsError};
 use xso::exports::rxml::{AttrMap, Event, Namespace, QName};
 use xso::{Context, FromEventsBuilder, FromXml};
 
+use super::namespace;
 use crate::convert::names::{OWN_LOCAL, RESOURCE};
 use crate::telemetry;
 
 /// The most parse events of a presence that are kept aside. Whatever is longer is not what a room says to a newcomer.
 const HELD_BOUND: usize = 256;
+
+/// How deep the elements of a stanza may nest. What is made of deeper ones would take the stack with it.
+const DEPTH_BOUND: usize = 100;
 
 /// An element of the stream; none if it concerns nobody.
 #[derive(Debug)]
@@ -24,9 +30,15 @@ pub struct Sifted(pub Option<FallibleStreamElement>);
 impl FromXml for Sifted {
     type Builder = Sieve;
 
-    fn from_events(name: QName, attributes: AttrMap, context: &Context<'_>) -> Result<Sieve, FromEventsError> {
+    fn from_events(mut name: QName, attributes: AttrMap, context: &Context<'_>) -> Result<Sieve, FromEventsError> {
+        if name.0 == ns::JABBER_CLIENT {
+            name.0 = Namespace::from(ns::DEFAULT_NS);
+        }
         Ok(match Interest::of(&name, &attributes) {
-            Interest::Whole => Sieve::Whole(Box::new(FallibleStreamElement::from_events(name, attributes, context)?)),
+            Interest::Whole => Sieve::Whole {
+                builder: Box::new(FallibleStreamElement::from_events(name, attributes, context)?),
+                depth: 1,
+            },
             Interest::Codes => Sieve::Held(Box::new(Held {
                 name,
                 attributes,
@@ -74,7 +86,12 @@ fn is_puppet(address: &str) -> bool {
 /// Takes an element in.
 pub enum Sieve {
     /// Everything matters.
-    Whole(Box<<FallibleStreamElement as FromXml>::Builder>),
+    Whole {
+        /// What makes the element.
+        builder: Box<<FallibleStreamElement as FromXml>::Builder>,
+        /// How many elements are open.
+        depth: usize,
+    },
     /// Perhaps it matters.
     Held(Box<Held>),
     /// Nothing matters.
@@ -97,8 +114,17 @@ impl FromEventsBuilder for Sieve {
     type Output = Sifted;
 
     fn feed(&mut self, event: Event, context: &Context<'_>) -> Result<Option<Sifted>, Error> {
+        let event = namespace::incoming(event);
         match self {
-            Self::Whole(builder) => Ok(builder.feed(event, context)?.map(|element| Sifted(Some(element)))),
+            Self::Whole { builder, depth } => {
+                *depth = depth_after(*depth, &event);
+                if *depth > DEPTH_BOUND {
+                    telemetry::unreadable_stanza();
+                    *self = Self::Passed { depth: *depth };
+                    return Ok(None);
+                }
+                Ok(builder.feed(event, context)?.map(|element| Sifted(Some(element))))
+            }
             Self::Passed { depth } => {
                 *depth = depth_after(*depth, &event);
                 Ok((*depth == 0).then_some(Sifted(None)))
@@ -201,6 +227,20 @@ mod tests {
         assert_eq!(sift(PUPPET, "message", "type='groupchat'", "<body>hello</body>"), None);
         let endless = "<status/>".repeat(HELD_BOUND);
         assert_eq!(sift(PUPPET, "presence", "", &codes(&endless)), None);
+    }
+
+    #[test]
+    fn bottomless_stanzas_are_dropped() {
+        let nested = |depth: usize| {
+            format!(
+                "<body>x</body>{}{}",
+                "<a xmlns='y'>".repeat(depth),
+                "</a>".repeat(depth)
+            )
+        };
+        assert_eq!(sift(HUB, "message", "", &nested(DEPTH_BOUND - 1)).as_deref(), Some("x"));
+        assert_eq!(sift(HUB, "message", "", &nested(DEPTH_BOUND)), None);
+        assert_eq!(sift(HUB, "message", "", &nested(100_000)), None);
     }
 
     #[test]

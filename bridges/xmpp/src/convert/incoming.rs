@@ -1,9 +1,10 @@
 //! What a stanza says, before the ids in it are looked up.
 
-use viaduct_model::document::{Document, Inline};
+use viaduct_model::document::{Block, Document, Inline};
 use viaduct_model::{Message, MessageStyle, NetworkName, Timestamp};
 use xmpp_parsers::chatstates::ChatState;
 use xmpp_parsers::delay::Delay;
+use xmpp_parsers::displayed_markers::Displayed;
 use xmpp_parsers::jid::{BareJid, Jid};
 use xmpp_parsers::message::{Message as Stanza, MessageType};
 use xmpp_parsers::message_correct::Replace;
@@ -13,14 +14,14 @@ use xmpp_parsers::occupant_id::OccupantId;
 use xmpp_parsers::reactions::Reactions;
 use xmpp_parsers::stanza_id::{OriginId, StanzaId};
 
-use super::styling;
-use crate::xep::xep0045_muc_user::MucUser;
-use crate::xep::xep0372_references::{self, Reference};
+use super::{fallbacks, mentions, styling, xhtml};
+use crate::xep::xep0045_muc_user::{self as muc_user, MucUser};
 use crate::xep::xep0382_spoiler::{self, Spoiler};
-use crate::xep::xep0428_fallback::{self, Fallback};
-use crate::xep::xep0447_file_sharing;
 use crate::xep::xep0461_reply::{self, Reply};
-use crate::xep::{self, xep0393_unstyled, xep0424_retraction, xep0425_moderation};
+use crate::xep::xep0511_link_metadata::{self, LinkMetadata};
+use crate::xep::{
+    self, xep0071_xhtml_im, xep0393_unstyled, xep0424_retraction, xep0425_moderation, xep0482_call_invites,
+};
 
 /// At most so many files of one message are taken.
 pub(super) const FILE_BOUND: usize = 32;
@@ -86,6 +87,10 @@ pub enum Says {
     Subject(String),
     /// Typing begins or ends.
     Typing(bool),
+    /// The sender has read up to a message.
+    Read(String),
+    /// The room's name, picture or rules changed.
+    Reconfigured,
 }
 
 /// A message's content.
@@ -159,6 +164,12 @@ impl Reader<'_> {
                 None => Says::Message(said),
             });
         }
+        if let Some(displayed) = xep::find::<Displayed>(payloads, "displayed", ns::DISPLAYED_MARKERS) {
+            return Some(Says::Read(displayed.id.0));
+        }
+        if by_room && MucUser::find(payloads).is_some_and(|user| user.has(muc_user::CONFIGURATION_CHANGED)) {
+            return Some(Says::Reconfigured);
+        }
         payloads
             .iter()
             .filter(|payload| payload.has_ns(ns::CHATSTATES))
@@ -180,13 +191,15 @@ impl Reader<'_> {
                 ..Said::default()
             });
         }
-        if payloads
-            .iter()
-            .any(|payload| payload.is("invite", "urn:xmpp:call-invites:0"))
-        {
+        if let Some(video) = xep0482_call_invites::find(payloads) {
+            let notice = if video {
+                "[video call: join it with an XMPP client]"
+            } else {
+                "[call: join it with an XMPP client]"
+            };
             let message = Message {
                 style: MessageStyle::Notice,
-                ..Message::plain("[call: join it with an XMPP client]")
+                ..Message::plain(notice)
             };
             return Some(Said {
                 message,
@@ -197,7 +210,7 @@ impl Reader<'_> {
             .get_best_body(vec![""])
             .map(|(_, body)| body.as_str())
             .unwrap_or_default();
-        let mut text = without_fallbacks(body, payloads);
+        let mut text = fallbacks::without_fallbacks(body, payloads);
         let mut message = Message {
             attachments: self.files(payloads, &mut text),
             ..Message::default()
@@ -211,11 +224,15 @@ impl Reader<'_> {
         let unstyled = payloads
             .iter()
             .any(|payload| payload.is("unstyled", xep0393_unstyled::NS));
-        message.body = if unstyled {
-            Document::plain(&text)
-        } else {
-            styling::parse(&text)
+        let markup = xep0071_xhtml_im::find(payloads).filter(|_| !text.is_empty() && text == body);
+        message.body = match markup.map(xhtml::parse).filter(|document| !document.is_empty()) {
+            Some(document) => document,
+            None if unstyled => Document::plain(&text),
+            None => styling::parse(&text),
         };
+        for link in xep0511_link_metadata::find(payloads, &text) {
+            message.body.blocks.push(preview(link));
+        }
         if let Some(spoiler) = xep::find::<Spoiler>(payloads, "spoiler", xep0382_spoiler::NS) {
             cover(&mut message, &spoiler.reason);
         }
@@ -226,9 +243,16 @@ impl Reader<'_> {
             message,
             reply_to: xep::find::<Reply>(payloads, "reply", xep0461_reply::NS).map(|reply| reply.id),
             thread: stanza.thread.as_ref().map(|thread| thread.id.clone()),
-            mentions: mentions(body, payloads),
+            mentions: mentions::referenced(body, payloads),
         })
     }
+}
+
+/// What is behind a link, as a quotation below the text.
+fn preview(link: LinkMetadata) -> Block {
+    let title = vec![Inline::Strong(vec![Inline::Text(link.title)])];
+    let description = link.description.map(|text| Block::Paragraph(vec![Inline::Text(text)]));
+    Block::Quote([Block::Paragraph(title)].into_iter().chain(description).collect())
 }
 
 fn read_from(stanza: &Stanza) -> From {
@@ -284,60 +308,6 @@ pub fn reaction_set(all: impl Iterator<Item = String>) -> Vec<String> {
         }
     }
     set
-}
-
-/// The body without the parts that only repeat, for old clients, what a payload says.
-fn without_fallbacks(body: &str, payloads: &[Element]) -> String {
-    let mut ranges: Vec<(usize, usize)> = Vec::new();
-    for payload in payloads
-        .iter()
-        .filter(|payload| payload.is("fallback", xep0428_fallback::NS))
-    {
-        let Ok(fallback) = Fallback::try_from(payload.clone()) else {
-            continue;
-        };
-        if !matches!(
-            fallback.extension.as_deref(),
-            Some(xep0461_reply::NS | xep0447_file_sharing::NS | ns::OOB)
-        ) {
-            continue;
-        }
-        if fallback.parts.is_empty() {
-            ranges.push((0, usize::MAX));
-        }
-        ranges.extend(
-            fallback
-                .parts
-                .iter()
-                .map(|part| (part.start.unwrap_or(0), part.end.unwrap_or(usize::MAX))),
-        );
-    }
-    if ranges.is_empty() {
-        return body.to_owned();
-    }
-    let kept = body
-        .chars()
-        .enumerate()
-        .filter(|(at, _)| !ranges.iter().any(|(start, end)| (start..end).contains(&at)));
-    kept.map(|(_, character)| character).collect()
-}
-
-/// Who is mentioned: the words of the body, and the address they stand for.
-fn mentions(body: &str, payloads: &[Element]) -> Vec<(String, String)> {
-    let references = payloads
-        .iter()
-        .filter(|payload| payload.is("reference", xep0372_references::NS))
-        .take(FILE_BOUND);
-    references
-        .filter_map(|payload| Reference::try_from(payload.clone()).ok())
-        .filter(|reference| reference.kind == "mention")
-        .filter_map(|reference| {
-            let address = reference.uri?.strip_prefix("xmpp:")?.to_owned();
-            let (begin, end) = reference.begin.zip(reference.end)?;
-            let words: String = body.chars().skip(begin).take(end.checked_sub(begin)?).collect();
-            (!words.trim().is_empty()).then_some((words, address))
-        })
-        .collect()
 }
 
 fn cover(message: &mut Message, reason: &str) {
@@ -416,6 +386,39 @@ mod tests {
         );
         assert_eq!(said.message.body.to_plain(), "yes");
         assert_eq!(said.reply_to.as_deref(), Some("9"));
+    }
+
+    #[test]
+    fn markup_previews_and_calls_are_read() {
+        let marked = said(
+            "<message type='groupchat' from='r@c.example/al'><body>*raw* b</body>\
+             <html xmlns='http://jabber.org/protocol/xhtml-im'><body xmlns='http://www.w3.org/1999/xhtml'>\
+             <p>raw <strong>b</strong></p></body></html></message>",
+        );
+        assert_eq!(marked.message.body.to_plain(), "raw b");
+        let preview = said(
+            "<message type='groupchat' from='r@c.example/al'><body>https://a.example/</body>\
+             <rdf:Description xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' xmlns:og='https://ogp.me/ns#' \
+             rdf:about='https://a.example/'><og:title>Title</og:title><og:description>About</og:description>\
+             </rdf:Description></message>",
+        );
+        assert_eq!(
+            preview.message.body.to_plain(),
+            "https://a.example/\n\n> Title\n> \n> About"
+        );
+        let call = said(
+            "<message type='groupchat' from='r@c.example/al'><invite xmlns='urn:xmpp:call-invites:0' video='true'/></message>",
+        );
+        assert_eq!(call.message.style, MessageStyle::Notice);
+        let encrypted = said(
+            "<message type='groupchat' from='r@c.example/al'><body>I sent you an OMEMO encrypted message</body>\
+             <encryption xmlns='urn:xmpp:eme:0' namespace='eu.siacs.conversations.axolotl' name='OMEMO'/></message>",
+        );
+        assert_eq!(encrypted.message.body.to_plain(), ENCRYPTED_NOTICE);
+        let read = read(
+            "<message type='groupchat' from='r@c.example/al'><displayed xmlns='urn:xmpp:chat-markers:0' id='7'/></message>",
+        );
+        assert_eq!(read.unwrap().says, Says::Read("7".into()));
     }
 
     #[test]

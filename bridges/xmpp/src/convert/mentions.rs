@@ -1,6 +1,32 @@
 //! Words of a text that address somebody.
 
 use viaduct_model::document::{Document, Inline, Mention};
+use xmpp_parsers::minidom::Element;
+
+use crate::xep::xep0372_references::{self, Reference};
+
+/// At most so many references of one message are looked at.
+const BOUND: usize = 32;
+/// Nobody is addressed by a nick of more characters.
+const NICK_BOUND: usize = 128;
+
+/// Who is mentioned: the words of the body, and the address they stand for.
+pub fn referenced(body: &str, payloads: &[Element]) -> Vec<(String, String)> {
+    let references = payloads
+        .iter()
+        .filter(|payload| payload.is("reference", xep0372_references::NS))
+        .take(BOUND);
+    references
+        .filter_map(|payload| Reference::try_from(payload.clone()).ok())
+        .filter(|reference| reference.kind == "mention")
+        .filter_map(|reference| {
+            let address = reference.uri?.strip_prefix("xmpp:")?.to_owned();
+            let (begin, end) = reference.begin.zip(reference.end)?;
+            let words: String = body.chars().skip(begin).take(end.checked_sub(begin)?).collect();
+            (!words.trim().is_empty()).then_some((words, address))
+        })
+        .collect()
+}
 
 /// The document with the first occurrence of each mention's label made that mention.
 pub fn apply(document: Document, mentions: Vec<Mention>) -> Document {
@@ -40,6 +66,10 @@ pub fn addressed<'a>(text: &str, nicks: impl Iterator<Item = &'a String>) -> Opt
         Some(rest) => (rest, true),
         None => (text, false),
     };
+    // Most texts address nobody, and a room may have thousands of nicks.
+    if !at && !text.chars().take(NICK_BOUND).any(|c| matches!(c, ':' | ',')) {
+        return None;
+    }
     nicks
         .filter(|nick| {
             text.strip_prefix(nick.as_str()).is_some_and(|rest| {

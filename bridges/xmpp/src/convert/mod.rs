@@ -1,8 +1,10 @@
 //! Stanzas as events and events as stanzas. Pure: no I/O, no clock, no memory.
 
+mod fallbacks;
 pub mod incoming;
 pub mod mentions;
 pub mod names;
 pub mod outgoing;
 mod shared_files;
 pub mod styling;
+pub mod xhtml;

@@ -10,8 +10,11 @@ use crate::xep::xep0106_jid_escaping::{escape, unescape};
 /// The longest nick offered to a room, in bytes; rooms commonly refuse longer ones.
 const NICK_BOUND: usize = 64;
 
-/// The resource of everything the hub itself connects.
+/// The resource of everything that a component connects.
 pub const RESOURCE: &str = "viaduct";
+
+/// The resource that the hub asks for as a client. It is not that of puppets.
+pub const ACCOUNT_RESOURCE: &str = "viaduct-hub";
 
 /// The local part of the hub's own address. No puppet's is like it: theirs have an escaped `:`, a `!`, or a `p-` in front.
 pub const OWN_LOCAL: &str = "viaduct";

@@ -3,6 +3,7 @@
 use unicode_segmentation::UnicodeSegmentation;
 use viaduct_model::document::{Document, Inline, MentionTarget};
 use viaduct_model::{Message, MessageStyle, NetworkName};
+use xmpp_parsers::displayed_markers::Displayed;
 use xmpp_parsers::jid::BareJid;
 use xmpp_parsers::message::{Id, Lang, Message as Stanza, MessageType, Thread};
 use xmpp_parsers::message_correct::Replace;
@@ -11,7 +12,7 @@ use xmpp_parsers::reactions::{Reaction, Reactions};
 use xmpp_parsers::stanza_id::OriginId;
 
 use super::styling;
-use crate::xep::xep0334_hints::Store;
+use crate::xep::xep0334_hints::{NoStore, Store};
 use crate::xep::xep0372_references::Reference;
 use crate::xep::xep0382_spoiler::Spoiler;
 use crate::xep::xep0393_unstyled::Unstyled;
@@ -40,11 +41,31 @@ pub struct Answered {
     pub text: String,
 }
 
+/// Somebody for whom the hub speaks.
+#[derive(Debug, Clone, Copy)]
+pub struct Relayed<'a> {
+    /// Their name.
+    pub name: &'a str,
+    /// How what they say is introduced: `{name}` stands for the name, and `{text}` at the end for the text.
+    pub form: &'a str,
+}
+
+impl Relayed<'_> {
+    fn name(&self) -> String {
+        self.name.chars().filter(|c| !c.is_control()).collect()
+    }
+
+    fn introduction(&self) -> String {
+        let before = self.form.strip_suffix("{text}").unwrap_or(self.form);
+        before.replace("{name}", &self.name())
+    }
+}
+
 /// How something is said.
 #[derive(Debug, Clone, Default)]
 pub struct Manner<'a> {
-    /// The name to put in front, when the speaker has no nick of their own.
-    pub relayed: Option<&'a str>,
+    /// Who says it, when the speaker has no nick of their own.
+    pub relayed: Option<Relayed<'a>>,
     /// The message it answers.
     pub answers: Option<Answered>,
     /// The thread's name.
@@ -94,11 +115,11 @@ pub fn text(message: &Message, manner: &Manner<'_>, mentions: &Mentions<'_>) -> 
 }
 
 /// The text with its speaker's name, or as an action.
-fn introduced(message: &Message, relayed: Option<&str>) -> Document {
+fn introduced(message: &Message, relayed: Option<Relayed<'_>>) -> Document {
     let action = message.style == MessageStyle::Action;
     let introduction = match (relayed, action) {
-        (Some(name), true) => format!("* {name} "),
-        (Some(name), false) => format!("{name}: "),
+        (Some(relayed), true) => format!("* {} ", relayed.name()),
+        (Some(relayed), false) => relayed.introduction(),
         (None, true) => "/me ".to_owned(),
         (None, false) if message.body.to_plain().starts_with("/me ") => styling::GUARD.to_string(),
         (None, false) => return message.body.clone(),
@@ -232,6 +253,14 @@ pub fn reactions(target: &str, set: &[String]) -> Stanza {
         .with_payload(Store)
 }
 
+/// The news that somebody has read up to a message.
+pub fn displayed(target: &str) -> Stanza {
+    let id = Id(target.to_owned());
+    Stanza::new_with_type(MessageType::Groupchat, None)
+        .with_payload(Displayed { id })
+        .with_payload(NoStore)
+}
+
 /// A new subject.
 pub fn subject(text: &str) -> Stanza {
     let mut stanza = Stanza::new_with_type(MessageType::Groupchat, None);
@@ -355,7 +384,10 @@ mod tests {
             ..Message::default()
         };
         let manner = Manner {
-            relayed: Some("Al"),
+            relayed: Some(Relayed {
+                name: "A\nl",
+                form: "{name}: {text}",
+            }),
             replaces: Some("old".into()),
             ..Manner::default()
         };

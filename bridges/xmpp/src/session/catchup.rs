@@ -1,6 +1,7 @@
 //! Reading archives (XEP-0313): what was missed, and whether something arrived.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -63,7 +64,7 @@ impl From<InboxClosed> for CatchUpError {
 
 impl Xmpp {
     /// Tells everything that was missed, then lets live messages through. Tries until it works or the connection ends.
-    pub(super) async fn catch_up(&self, room: &Room, wire: &Wire) {
+    pub(super) async fn catch_up(&self, room: &Arc<Room>, wire: &Wire) {
         loop {
             match self.catch_up_once(room, wire).await {
                 Ok(()) | Err(CatchUpError::Closed(_) | CatchUpError::Request(RequestError::Closed)) => return,
@@ -80,7 +81,7 @@ impl Xmpp {
         }
     }
 
-    async fn catch_up_once(&self, room: &Room, wire: &Wire) -> Result<(), CatchUpError> {
+    async fn catch_up_once(&self, room: &Arc<Room>, wire: &Wire) -> Result<(), CatchUpError> {
         let mut told = HashSet::new();
         let archive = room.state().features.archive;
         if let Some(position) = self.resume_position(room).await.filter(|_| archive) {
@@ -100,7 +101,7 @@ impl Xmpp {
 
     /// Notes where the mirror begins, if the room is mirrored for the first time: what comes after its latest message concerns
     /// the hub.
-    pub(super) async fn begin(&self, room: &Room, wire: &Wire) -> Result<(), RequestError> {
+    pub(super) async fn begin(&self, room: &Arc<Room>, wire: &Wire) -> Result<(), RequestError> {
         let archive = room.state().features.archive;
         if !archive || self.resume_position(room).await.is_some() {
             return Ok(());
@@ -159,7 +160,7 @@ impl Xmpp {
 
     async fn tell_since(
         &self,
-        room: &Room,
+        room: &Arc<Room>,
         wire: &Wire,
         position: &str,
         mut after: Option<String>,
@@ -193,7 +194,7 @@ impl Xmpp {
     }
 
     /// Tells the live messages that waited, and lets later ones through: the order is the room's.
-    async fn go_live(&self, room: &Room, wire: &Wire, told: &HashSet<String>) -> Result<(), CatchUpError> {
+    async fn go_live(&self, room: &Arc<Room>, wire: &Wire, told: &HashSet<String>) -> Result<(), CatchUpError> {
         loop {
             let waiting = {
                 let mut state = room.state();
@@ -240,7 +241,7 @@ impl Xmpp {
         };
         let to = xmpp_parsers::jid::Jid::from(room.address.clone());
         let ask = Ask {
-            from: self.own.clone().into(),
+            from: self.standing.own().clone().into(),
             to: to.clone(),
             set: true,
             payload: payload.into(),

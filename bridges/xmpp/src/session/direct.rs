@@ -5,7 +5,7 @@
 //! has then taken the message, and has told if it refuses it.
 
 use tokio::sync::oneshot;
-use viaduct_bridge::{DeliveryError, InboxClosed};
+use viaduct_bridge::DeliveryError;
 use viaduct_model::{
     ChannelId, Content, Event, Message, MessageId, MessageStyle, NetworkName, Outbound, Person, PersonId, Place,
     Receipt, Timestamp,
@@ -16,10 +16,11 @@ use xmpp_parsers::message::{Message as Stanza, MessageType};
 use xmpp_parsers::nick::Nick;
 use xmpp_parsers::ns;
 use xmpp_parsers::ping::Ping;
+use xmpp_parsers::receipts::Received;
 use xmpp_parsers::stanza_error::StanzaError;
 
 use super::outbound::refusal;
-use super::{Xmpp, reactions, unsupported};
+use super::{Gathered, Xmpp, reactions, unsupported};
 use crate::client::wire::{Ask, Wire, describe};
 use crate::convert::incoming::{Reading, Says};
 use crate::convert::names::{self, RESOURCE};
@@ -66,18 +67,19 @@ struct Speech {
 
 impl Xmpp {
     /// Takes a message addressed to a puppet by somebody.
-    pub(super) async fn on_direct(&self, stanza: Stanza) -> Result<(), InboxClosed> {
+    pub(super) async fn on_direct(&self, stanza: Stanza, gathered: &mut Gathered) {
         let (Some(from), Some(to)) = (stanza.from.clone(), stanza.to.clone()) else {
-            return Ok(());
+            return;
         };
         if stanza.type_ == MessageType::Error {
-            return self.on_direct_error(&stanza, &from, &to.to_bare()).await;
+            let notice = self.on_direct_error(&stanza, &from, &to.to_bare());
+            return gathered.events.extend(notice);
         }
-        if !matches!(stanza.type_, MessageType::Chat | MessageType::Normal) || !self.section.puppets {
-            return Ok(());
+        if !matches!(stanza.type_, MessageType::Chat | MessageType::Normal) || !self.section.has_puppets() {
+            return;
         }
         let Some(direct_to) = names::matrix_person(&to.to_bare()) else {
-            return Ok(());
+            return;
         };
         // Within a room people are told apart by their nick, elsewhere by their address alone.
         let room = self.rooms.get(&from.to_bare());
@@ -96,16 +98,16 @@ impl Xmpp {
             }
             None => self.stranger(&from.to_bare(), &stanza),
         };
-        let Some(sender) = sender else { return Ok(()) };
+        let Some(sender) = sender else { return };
         let Some(channel) = (Pair {
             puppet: to.to_bare(),
             other,
         })
         .channel() else {
-            return Ok(());
+            return;
         };
         let Some(reading) = self.read(&from.to_bare(), &stanza) else {
-            return Ok(());
+            return;
         };
         let speech = Speech {
             sender,
@@ -113,22 +115,21 @@ impl Xmpp {
             direct_to,
         };
         if let Says::Reactions(named, set) = &reading.says {
-            return self.on_direct_reactions(&speech, &reading, named, set).await;
+            let events = self.on_direct_reactions(&speech, &reading, named, set).await;
+            return gathered.events.extend(events);
         }
-        self.tell(self.direct_event(&speech, &reading).into_iter().collect())
-            .await
+        if self.section.receipts
+            && let Some(receipt) = receipt_for(&stanza)
+        {
+            gathered.acknowledgements.push(receipt.into());
+        }
+        gathered.events.extend(self.direct_event(&speech, &reading));
     }
 
-    async fn on_direct_reactions(
-        &self,
-        speech: &Speech,
-        reading: &Reading,
-        named: &str,
-        set: &[String],
-    ) -> Result<(), InboxClosed> {
+    async fn on_direct_reactions(&self, speech: &Speech, reading: &Reading, named: &str, set: &[String]) -> Vec<Event> {
         let sender = speech.sender.id.as_str();
         let Some(target) = target_of(sender, named) else {
-            return Ok(());
+            return Vec::new();
         };
         let key = reactions::key(&speech.place.channel, &target, sender);
         let changes = reactions::changes(&target, &self.kept_reactions(&key).await, set);
@@ -137,9 +138,11 @@ impl Xmpp {
             let id = MessageId::new(format!("{}/{part}", id.as_ref()?)).ok()?;
             Some(self.spoken(speech, reading.at, id, content))
         };
-        self.tell(changes.into_iter().filter_map(event).collect()).await?;
+        let events: Vec<Event> = changes.into_iter().filter_map(event).collect();
+        // Remembered before they are stored: a crash in between loses them, where it would repeat them in a room. There is no
+        // archive to read them from again either way.
         self.remember_reactions(&key, set).await;
-        Ok(())
+        events
     }
 
     fn stranger(&self, address: &BareJid, stanza: &Stanza) -> Option<Person> {
@@ -173,7 +176,13 @@ impl Xmpp {
             }),
             Says::Retract(id) => theirs(id).map(|target| Content::Delete { target, reason: None }),
             Says::Typing(active) if self.section.typing => Some(Content::Typing { active: *active }),
-            Says::Typing(_) | Says::Subject(_) | Says::Moderated(_) | Says::Reactions(..) => None,
+            Says::Read(id) if self.section.receipts => target(id).map(|target| Content::Read { target }),
+            Says::Typing(_)
+            | Says::Read(_)
+            | Says::Subject(_)
+            | Says::Moderated(_)
+            | Says::Reactions(..)
+            | Says::Reconfigured => None,
         };
         Some(self.spoken(speech, reading.at, self.direct_id(speech, reading)?, content?))
     }
@@ -198,14 +207,12 @@ impl Xmpp {
     }
 
     /// A message of a puppet was refused: its delivery fails, or, where that was over, the Matrix person reads of it.
-    async fn on_direct_error(&self, stanza: &Stanza, from: &Jid, to: &BareJid) -> Result<(), InboxClosed> {
-        let Some(error) = xep::find::<StanzaError>(&stanza.payloads, "error", ns::DEFAULT_NS) else {
-            return Ok(());
-        };
+    fn on_direct_error(&self, stanza: &Stanza, from: &Jid, to: &BareJid) -> Option<Event> {
+        let error = xep::find::<StanzaError>(&stanza.payloads, "error", ns::DEFAULT_NS)?;
         let waiting = stanza.id.as_ref().and_then(|id| self.refusals().remove(&id.0));
         if let Some(waiting) = waiting {
             drop(waiting.send(Box::new(error)));
-            return Ok(());
+            return None;
         }
         let other = Jid::from(from.to_bare());
         let channel = (Pair {
@@ -213,12 +220,8 @@ impl Xmpp {
             other,
         })
         .channel();
-        let Some((channel, direct_to)) = channel.zip(names::matrix_person(to)) else {
-            return Ok(());
-        };
-        let Some(sender) = self.stranger(&from.to_bare(), stanza) else {
-            return Ok(());
-        };
+        let (channel, direct_to) = channel.zip(names::matrix_person(to))?;
+        let sender = self.stranger(&from.to_bare(), stanza)?;
         let text = format!("[not delivered: {}]", describe(&error));
         let message = Message {
             style: MessageStyle::Notice,
@@ -230,15 +233,15 @@ impl Xmpp {
             direct_to,
         };
         let id = format!("{} {}", self.context.clock.now(), self.random());
-        let Some(id) = names::made_id(speech.sender.id.as_str(), &id) else {
-            return Ok(());
-        };
-        self.tell(vec![self.spoken(&speech, None, id, Content::Message(message))])
-            .await
+        let id = names::made_id(speech.sender.id.as_str(), &id)?;
+        Some(self.spoken(&speech, None, id, Content::Message(message)))
     }
 
     /// Delivers into a conversation.
     pub(super) async fn deliver_direct(&self, pair: &Pair, outbound: &Outbound) -> Result<Receipt, DeliveryError> {
+        if !self.section.has_puppets() {
+            return Err(unsupported("chats between two people need puppets"));
+        }
         let wire = self.wire().ok_or_else(|| DeliveryError::retry("not connected"))?;
         let stanzas = match &outbound.content {
             Content::Message(message) | Content::Edit { message, .. } => {
@@ -284,6 +287,7 @@ impl Xmpp {
                 };
                 vec![Stanza::new_with_type(MessageType::Chat, None).with_payload(state)]
             }
+            Content::Read { target } if self.section.receipts => vec![outgoing::displayed(&name_of(target))],
             _ => return Err(unsupported("a chat between two people has nothing for this")),
         };
         if stanzas.is_empty() {
@@ -340,8 +344,8 @@ impl Xmpp {
                 .map_err(|error| DeliveryError::retry(error.to_string()))?;
         }
         let ping = Ask {
-            from: self.own.clone().into(),
-            to: self.domain_address(),
+            from: self.standing.own().clone().into(),
+            to: self.standing.domain(),
             set: false,
             payload: Ping.into(),
         };
@@ -359,17 +363,31 @@ impl Xmpp {
 
     /// The conversation of a Matrix person with somebody of the network.
     pub(super) fn open_direct(&self, person: &PersonId, on_behalf: &str) -> Result<ChannelId, DeliveryError> {
-        if !self.section.puppets {
+        if !self.section.has_puppets() {
             return Err(unsupported("direct chats need puppets"));
         }
         let other =
             Jid::new(person.as_str()).map_err(|_| unsupported("the room does not show this person's address"))?;
         let id = PersonId::new(on_behalf).map_err(|error| DeliveryError::permanent(error.to_string()))?;
         let own = names::person(&NetworkName::matrix(), id, on_behalf, None);
-        let puppet = names::puppet_address(self.domain.as_str(), &own);
+        let puppet = self.standing.puppet(&own);
         let channel = puppet.and_then(|puppet| Pair { puppet, other }.channel());
         channel.ok_or_else(|| DeliveryError::permanent("the addresses are too long"))
     }
+}
+
+/// The receipt that a message asks for (XEP-0184).
+fn receipt_for(stanza: &Stanza) -> Option<Stanza> {
+    let wanted = stanza
+        .payloads
+        .iter()
+        .any(|payload| payload.is("request", ns::RECEIPTS));
+    let received = Received {
+        id: stanza.id.as_ref().filter(|_| wanted)?.0.clone(),
+    };
+    let mut receipt = Stanza::new_with_type(MessageType::Chat, stanza.from.clone()).with_payload(received);
+    receipt.from.clone_from(&stanza.to);
+    Some(receipt)
 }
 
 /// Stops waiting for a refusal.

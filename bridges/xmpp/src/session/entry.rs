@@ -7,25 +7,26 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use viaduct_bridge::Connection;
 use viaduct_model::{Author, Outbound};
-use xmpp_parsers::disco::DiscoInfoQuery;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::muc::muc::{History, Muc};
-use xmpp_parsers::ns;
 use xmpp_parsers::ping::Ping;
 use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
-use super::Xmpp;
-use super::room::{Features, Room, Seat};
+use super::room::{Room, Seat};
+use super::{Chore, PUPPET_COPIES, PUPPET_COPIES_LEAST, Xmpp};
 use crate::client::wire::{Ask, RequestError, Wire, describe};
-use crate::convert::names::{RESOURCE, puppet_address, puppet_nick};
+use crate::convert::names::{RESOURCE, puppet_nick};
 use crate::telemetry;
 
 /// How often another nick is tried when one is taken.
 const NICK_ATTEMPTS: u32 = 20;
 /// First and longest pause between attempts to enter a room, in milliseconds.
 const PAUSE: (u64, u64) = (2_000, 300_000);
+
+/// The pause after an invitation: whoever invites without end does not make the hub knock without end.
+const INVITED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why nobody came in.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,7 +97,11 @@ impl Xmpp {
                     tracing::info!(room = %room.address, "The hub entered a room.");
                     room.set_seat(Seat::In);
                     self.context.inbox.report(Some(&room.channel), Connection::Up);
+                    self.reopened(&room).await;
                     self.catch_up(&room, &wire).await;
+                    drop(permit);
+                    self.bookmark(&room, &wire).await;
+                    self.want_description(&room);
                     return;
                 }
                 Err(error) => {
@@ -111,14 +116,20 @@ impl Xmpp {
             let longest = PAUSE.0.saturating_mul(1 << attempt.min(10)).min(PAUSE.1);
             let pause = longest / 2 + self.context.entropy.below(longest / 2 + 1);
             attempt += 1;
-            sleep(Duration::from_millis(pause)).await;
+            tokio::select! {
+                () = sleep(Duration::from_millis(pause)) => {}
+                () = room.invited.notified() => {
+                    attempt = 0;
+                    sleep(INVITED_PAUSE).await;
+                }
+            }
         }
     }
 
     /// Makes sure, room by room, that the hub still sits where it believes to (XEP-0410): a room's server that restarted has
     /// forgotten it without a word.
     pub(super) async fn check_seats(self: Arc<Self>, wire: Arc<Wire>) {
-        let own = self.own.to_bare();
+        let own = self.standing.own().to_bare();
         for room in self.rooms.values() {
             let nick = {
                 let state = room.state();
@@ -133,7 +144,7 @@ impl Xmpp {
                 continue;
             };
             let ask = Ask {
-                from: self.own.clone().into(),
+                from: self.standing.own().clone().into(),
                 to: to.into(),
                 set: false,
                 payload: Ping.into(),
@@ -144,14 +155,14 @@ impl Xmpp {
                 tracing::warn!(room = %room.address, "The room has forgotten the hub; entering again.");
                 telemetry::room_lost();
                 room.vacate(Seat::Entering);
-                drop(self.lost.send(Arc::clone(room)));
+                drop(self.chores.send(Chore::Enter(Arc::clone(room))));
             }
         }
     }
 
     async fn take_seat(&self, room: &Room, wire: &Wire) -> Result<(), EntryError> {
         self.load_own(room).await;
-        let own_address = self.own.to_bare();
+        let own_address = self.standing.own().to_bare();
         for attempt in 0..NICK_ATTEMPTS {
             let nick = if attempt == 0 {
                 self.section.nick.clone()
@@ -164,13 +175,13 @@ impl Xmpp {
                 state.roster = Some(std::collections::HashSet::new());
                 state.own_nicks.insert(nick.clone(), own_address.clone());
             }
-            match self.enter(room, wire, &self.own, &nick).await {
+            match self.enter(room, wire, (self.standing.own(), &nick), None).await {
                 Ok(given) => {
-                    let features = self.discover(room, wire).await;
-                    let features = features.map_err(|error| EntryError::Unanswered(error.to_string()))?;
+                    let about = self.discover(room, wire).await;
+                    let about = about.map_err(|error| EntryError::Unanswered(error.to_string()))?;
                     let mut state = room.state();
                     state.call_own(&nick, given, &own_address);
-                    state.features = features;
+                    state.features = about.features;
                     return Ok(());
                 }
                 Err(error) => {
@@ -184,44 +195,28 @@ impl Xmpp {
         Err(EntryError::Unanswered("every nick tried is taken".into()))
     }
 
-    /// What the room says it can do.
-    async fn discover(&self, room: &Room, wire: &Wire) -> Result<Features, RequestError> {
-        let ask = Ask {
-            from: self.own.clone().into(),
-            to: room.address.clone().into(),
-            set: false,
-            payload: DiscoInfoQuery { node: None }.into(),
-        };
-        let info: Option<Element> = match wire.request(ask).await {
-            Ok(info) => info,
-            Err(RequestError::Refused(_)) => None,
-            Err(error) => return Err(error),
-        };
-        let features = info
-            .iter()
-            .flat_map(|info| info.children().filter(|child| child.is("feature", ns::DISCO_INFO)));
-        Ok(Features::from_list(
-            features.filter_map(|feature| feature.attr("var")).take(500),
-        ))
-    }
-
     /// Sends somebody's presence into a room and waits for the room's answer: the nick they have.
-    async fn enter(&self, room: &Room, wire: &Wire, who: &FullJid, nick: &str) -> Result<String, EntryError> {
+    async fn enter(
+        &self,
+        room: &Room,
+        wire: &Wire,
+        (who, nick): (&FullJid, &str),
+        looks: Option<Element>,
+    ) -> Result<String, EntryError> {
         let target = room
             .occupant(nick)
             .ok_or_else(|| EntryError::Unanswered("the nick is impossible".into()))?;
         let (sender, receiver) = oneshot::channel();
         room.state().entering.insert(who.clone(), sender);
         let mut muc = Muc::new().with_history(History::new().with_maxstanzas(0));
-        muc.password = self
-            .section
-            .room_passwords
-            .get(room.address.as_str())
-            .map(|password| password.reveal().to_owned());
-        let presence = Presence::available()
+        let configured = self.secrets.rooms.get(&room.address);
+        let configured = configured.map(|password| password.reveal().to_owned());
+        muc.password = configured.or_else(|| room.state().password.clone());
+        let mut presence = Presence::available()
             .with_from(who.clone())
             .with_to(Jid::from(target))
             .with_payload(muc);
+        presence.payloads.extend(looks);
         if let Err(error) = wire.send(presence).await {
             room.state().entering.remove(who);
             return Err(EntryError::Unanswered(error.to_string()));
@@ -244,14 +239,14 @@ impl Xmpp {
     /// Whoever is to speak for an author in a room: their puppet, or the hub.
     pub(super) async fn speaker(&self, room: &Room, wire: &Wire, author: &Author) -> Result<Speaker, EntryError> {
         let relay = |loss| Speaker {
-            address: self.own.clone(),
+            address: self.standing.own().clone(),
             relayed: Some(author.display.clone()),
             loss,
         };
-        if !self.section.puppets {
+        if !self.section.has_puppets() {
             return Ok(relay(None));
         }
-        let Some(address) = puppet_address(self.domain.as_str(), &author.person) else {
+        let Some(address) = self.standing.puppet(&author.person) else {
             return Ok(relay(None));
         };
         let Ok(full) = address.with_resource_str(RESOURCE) else {
@@ -262,7 +257,11 @@ impl Xmpp {
             relayed: None,
             loss: None,
         };
+        let changed = self.note_profile(&address, &author.person);
         if room.state().puppets.contains_key(&address) {
+            if changed {
+                drop(self.chores.send(Chore::Refresh(Box::new(author.person.clone()))));
+            }
             return Ok(puppet);
         }
         let door = Arc::clone(room.state().doors.entry(address.clone()).or_default());
@@ -270,7 +269,7 @@ impl Xmpp {
         if room.state().puppets.contains_key(&address) {
             return Ok(puppet);
         }
-        let entered = match self.puppet_entries.acquire().await {
+        let entered = match self.admit(room).await {
             Ok(_permit) => self.enter_puppet(room, wire, &address, &full, author).await,
             Err(_) => Err(EntryError::Unanswered("the hub is stopping".into())),
         };
@@ -291,6 +290,19 @@ impl Xmpp {
         }
     }
 
+    /// Waits until another puppet may enter a room: the larger it is, the fewer at a time.
+    async fn admit(&self, room: &Room) -> Result<tokio::sync::SemaphorePermit<'_>, tokio::sync::AcquireError> {
+        // One after another, so that the size of the room counts at the time of the entry.
+        let _turn = self.admission.lock().await;
+        let crowd = {
+            let state = room.state();
+            state.occupants.len().saturating_add(state.own_nicks.len())
+        };
+        let copies = u32::try_from(crowd.saturating_mul(2)).unwrap_or(PUPPET_COPIES);
+        let copies = copies.clamp(PUPPET_COPIES_LEAST, PUPPET_COPIES);
+        self.puppet_entries.acquire_many(copies).await
+    }
+
     async fn enter_puppet(
         &self,
         room: &Room,
@@ -299,6 +311,7 @@ impl Xmpp {
         full: &FullJid,
         author: &Author,
     ) -> Result<(), EntryError> {
+        let looks = self.announcement(&author.person).await;
         let mut last = EntryError::Unanswered("every nick tried is taken".into());
         for attempt in 0..NICK_ATTEMPTS {
             let nick = puppet_nick(&self.section.nick_template, &author.person, attempt);
@@ -309,7 +322,7 @@ impl Xmpp {
                 }
                 state.own_nicks.insert(nick.clone(), address.clone());
             }
-            match self.enter(room, wire, full, &nick).await {
+            match self.enter(room, wire, (full, &nick), looks.clone()).await {
                 Ok(given) => {
                     let new = {
                         let mut state = room.state();

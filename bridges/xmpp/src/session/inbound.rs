@@ -1,6 +1,7 @@
 //! Messages of rooms as events.
 
-use viaduct_bridge::InboxClosed;
+use std::sync::Arc;
+
 use viaduct_model::document::{Mention, MentionTarget};
 use viaduct_model::{Content, DeliveryKey, Event, Message, MessageId, NetworkName, Person, PersonId, Timestamp};
 use xmpp_parsers::jid::{BareJid, Jid};
@@ -8,12 +9,11 @@ use xmpp_parsers::message::{Message as Stanza, MessageType};
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza_error::StanzaError;
 
-use super::Xmpp;
 use super::index::Known;
 use super::outbound::subject_waiter;
 use super::reactions::Reacted;
 use super::room::{Reflection, Room};
-use crate::client::wire::Wire;
+use super::{Gathered, Xmpp};
 use crate::convert::incoming::{From as Sender, Ids, Reader, Reading, Said, Says};
 use crate::convert::outgoing::{clip, key_of};
 use crate::convert::{mentions, names};
@@ -25,44 +25,45 @@ const TEXT_BOUND: usize = 300;
 
 impl Xmpp {
     /// Takes a live message.
-    pub(super) async fn on_message(&self, _wire: &Wire, stanza: Stanza) -> Result<(), InboxClosed> {
+    pub(super) async fn on_message(&self, stanza: Stanza, gathered: &mut Gathered) {
         let room = stanza.from.as_ref().and_then(|from| self.rooms.get(&from.to_bare()));
         let direct = matches!(stanza.type_, MessageType::Chat | MessageType::Normal);
         let Some(room) = room.filter(|_| !direct) else {
-            return self.on_direct(stanza).await;
+            if !self.on_invitation(&stanza) {
+                self.on_direct(stanza, gathered).await;
+            }
+            return;
         };
         if stanza.type_ == MessageType::Error {
-            refused(room, &stanza);
-            return Ok(());
+            return refused(room, &stanza);
         }
         // Every puppet gets a copy; only the hub's own is read.
-        let for_hub = stanza.to.as_ref().is_some_and(|to| *to == self.own);
+        let for_hub = stanza.to.as_ref().is_some_and(|to| *to == *self.standing.own());
         if !for_hub || stanza.type_ != MessageType::Groupchat {
-            return Ok(());
+            return;
         }
         let sender_nick = stanza.from.as_ref().and_then(|from| from.resource());
         let own = sender_nick.is_some_and(|nick| room.state().own_nicks.contains_key(nick.as_str()));
         if own {
-            return self.on_reflection(room, &stanza).await;
+            gathered.events.extend(self.on_reflection(room, &stanza));
+            return;
         }
         {
             let mut state = room.state();
             if !state.live {
                 state.postpone(stanza);
-                return Ok(());
+                return;
             }
         }
-        let events = self.live_events(room, &stanza).await;
-        self.tell(events).await?;
-        self.keep_notes(room).await;
-        Ok(())
+        gathered.events.extend(self.live_events(room, &stanza).await);
+        if room.state().has_notes() && !gathered.noted.iter().any(|noted| Arc::ptr_eq(noted, room)) {
+            gathered.noted.push(Arc::clone(room));
+        }
     }
 
     /// The room shows what the hub said: that settles a delivery that waits for it.
-    async fn on_reflection(&self, room: &Room, stanza: &Stanza) -> Result<(), InboxClosed> {
-        let Some(reading) = self.read(&room.address, stanza) else {
-            return Ok(());
-        };
+    fn on_reflection(&self, room: &Room, stanza: &Stanza) -> Option<Event> {
+        let reading = self.read(&room.address, stanza)?;
         if let Says::Subject(subject) = &reading.says
             && let Some(waiting) = room.state().confirming.remove(&subject_waiter(subject))
         {
@@ -70,11 +71,9 @@ impl Xmpp {
                 id: room.shown.clone(),
                 at: reading.at,
             })));
-            return Ok(());
+            return None;
         }
-        let Some(event) = self.echo(room, &reading, None) else {
-            return Ok(());
-        };
+        let event = self.echo(room, &reading, None)?;
         let waiting = {
             let mut state = room.state();
             let ids = [&reading.ids.message, &reading.ids.origin];
@@ -87,10 +86,9 @@ impl Xmpp {
                     id: event.id,
                     at: reading.at,
                 })));
-                Ok(())
+                None
             }
-            None if room.state().live => self.tell(vec![event]).await,
-            None => Ok(()),
+            None => Some(event).filter(|_| room.state().live),
         }
     }
 
@@ -104,7 +102,7 @@ impl Xmpp {
     }
 
     /// The events of a live message of somebody else.
-    pub(super) async fn live_events(&self, room: &Room, stanza: &Stanza) -> Vec<Event> {
+    pub(super) async fn live_events(&self, room: &Arc<Room>, stanza: &Stanza) -> Vec<Event> {
         let Some(mut reading) = self.read(&room.address, stanza) else {
             return Vec::new();
         };
@@ -122,7 +120,7 @@ impl Xmpp {
     /// The events of an archived message, whoever sent it.
     pub(super) async fn archived_events(
         &self,
-        room: &Room,
+        room: &Arc<Room>,
         id: &str,
         at: Option<Timestamp>,
         stanza: &Stanza,
@@ -131,7 +129,7 @@ impl Xmpp {
             return Vec::new();
         };
         reading.ids.stanza = Some(id.to_owned());
-        let own = room.state().was_own(&reading.from, &self.domain);
+        let own = room.state().was_own(&reading.from, &self.standing);
         if own {
             return self.echo(room, &reading, Some(id.to_owned())).into_iter().collect();
         }
@@ -142,7 +140,7 @@ impl Xmpp {
     /// The id the hub gave to an archived message of its own; none for messages of others.
     pub(super) fn own_archived_id(&self, room: &Room, stanza: &Stanza) -> Option<String> {
         let reading = self.read(&room.address, stanza)?;
-        let own = room.state().was_own(&reading.from, &self.domain);
+        let own = room.state().was_own(&reading.from, &self.standing);
         reading.ids.origin.or(reading.ids.message).filter(|_| own)
     }
 
@@ -153,7 +151,7 @@ impl Xmpp {
         };
         reading.ids.stanza = Some(id.to_owned());
         let Says::Message(said) = &reading.says else { return };
-        let own = room.state().was_own(&reading.from, &self.domain);
+        let own = room.state().was_own(&reading.from, &self.standing);
         let sender = if own {
             self.puppet_of(room, &reading.from)
         } else {
@@ -203,11 +201,11 @@ impl Xmpp {
             room.state()
                 .own_nicks
                 .get(nick)
-                .map_or_else(|| format!("{nick}@{}", self.domain), ToString::to_string),
+                .map_or_else(|| self.standing.former(nick), ToString::to_string),
         )
     }
 
-    async fn events(&self, room: &Room, reading: Reading, at: Timestamp, cursor: Option<String>) -> Vec<Event> {
+    async fn events(&self, room: &Arc<Room>, reading: Reading, at: Timestamp, cursor: Option<String>) -> Vec<Event> {
         let sender = room.person(&reading.from).unwrap_or_else(|| self.room_itself(room));
         let Some(id) = event_id(&reading.ids, sender.id.as_str()).or_else(|| anonymous_id(&reading, &sender, at))
         else {
@@ -220,6 +218,8 @@ impl Xmpp {
                 Some(target) => Content::Delete { target, reason: None },
                 None => return Vec::new(),
             },
+            // The hub's own doing is known on the other sides already.
+            Says::Moderated(moderated) if self.moderated_itself(room, moderated.by.as_deref()) => return Vec::new(),
             Says::Moderated(moderated) => match MessageId::new(&moderated.target) {
                 Ok(target) => Content::Delete {
                     target,
@@ -239,7 +239,15 @@ impl Xmpp {
                 None => return Vec::new(),
             },
             Says::Typing(active) if self.section.typing => Content::Typing { active: *active },
-            Says::Typing(_) => return Vec::new(),
+            Says::Read(named) if self.section.receipts => match target(room, named) {
+                Some(target) => Content::Read { target },
+                None => return Vec::new(),
+            },
+            Says::Reconfigured => {
+                self.want_description(room);
+                return Vec::new();
+            }
+            Says::Typing(_) | Says::Read(_) => return Vec::new(),
         };
         if let Says::Message(said) = &reading.says {
             remember(room, &id, &reading, said, sender.id.as_str());
@@ -254,6 +262,11 @@ impl Xmpp {
             echo_of: None,
             direct_to: None,
         }]
+    }
+
+    fn moderated_itself(&self, room: &Room, by: Option<&str>) -> bool {
+        let nick = by.and_then(|by| Jid::new(by).ok()?.resource().map(ToString::to_string));
+        nick.is_some_and(|nick| room.state().own_nicks.get(&nick) == Some(&self.standing.own().to_bare()))
     }
 
     fn message(&self, room: &Room, id: &MessageId, said: &Said) -> Message {
@@ -285,12 +298,11 @@ impl Xmpp {
         if found.is_empty() {
             let state = room.state();
             let text = said.message.body.to_plain();
-            if let Some(nick) = mentions::addressed(&text, state.own_nicks.keys()) {
-                let target = state
-                    .own_nicks
-                    .get(nick)
-                    .and_then(names::matrix_person)
-                    .and_then(matrix_target);
+            let nicks = state.own_nicks.keys().chain(state.relayed.keys());
+            if let Some(nick) = mentions::addressed(&text, nicks) {
+                let puppet = state.own_nicks.get(nick).and_then(names::matrix_person);
+                let relayed = state.relayed.get(nick).map(ToString::to_string);
+                let target = puppet.or(relayed).and_then(matrix_target);
                 found.extend(target.map(|target| Mention {
                     label: nick.clone(),
                     target,
@@ -304,7 +316,7 @@ impl Xmpp {
     fn mentioned(&self, room: &Room, address: &str) -> Option<MentionTarget> {
         let address = Jid::new(address).ok()?;
         let own = |address: &BareJid| names::matrix_person(address).and_then(matrix_target);
-        if address.domain() == self.domain.domain() {
+        if self.standing.owns(&address.to_bare()) {
             return own(&address.to_bare());
         }
         if address.to_bare() == room.address {

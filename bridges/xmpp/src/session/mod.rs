@@ -1,19 +1,26 @@
-//! The bridge contract: rooms, puppets, delivery and catch-up over one component stream.
+//! The bridge contract: rooms, puppets, delivery and catch-up over one stream.
 //!
 //! [`Xmpp::run`] reads stanzas one by one and hands each to [`inbound`] or [`presence`]; nothing there waits for the network.
 //! Whatever takes its time runs beside it: entering rooms ([`entry`]), reading archives ([`catchup`]), delivering
 //! ([`outbound`]). What a room knows is in [`room::Room`], behind a lock that is never held across an await.
 
+mod about;
+mod answers;
+mod avatars;
 mod catchup;
 mod direct;
 mod entry;
 mod inbound;
 mod index;
+mod invitations;
+mod looks;
+mod members;
 mod outbound;
 mod presence;
 mod probes;
 mod reactions;
 mod room;
+mod standing;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,39 +28,46 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tokio_xmpp::Stanza;
-use viaduct_bridge::{Connection, Context, DeliveryError, Failure, OpenError, Probe, Session, SessionError};
+use viaduct_bridge::{
+    Connection, Context, DeliveryError, Failure, InboxClosed, OpenError, Probe, Session, SessionError,
+};
 use viaduct_compliance::Cleared;
-use viaduct_model::{Capabilities, ChannelId, DeliveryKey, Outbound, PersonId, Receipt};
-use xmpp_parsers::disco::{DiscoInfoResult, Identity};
+use viaduct_model::{Capabilities, ChannelId, DeliveryKey, Event, Outbound, PersonId, Receipt};
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::jid::{BareJid, FullJid, Jid};
-use xmpp_parsers::minidom::Element;
-use xmpp_parsers::ns;
-use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+use xmpp_parsers::jid::{BareJid, Jid};
+use xmpp_parsers::presence::Presence;
+use xmpp_parsers::stanza_error::StanzaError;
 
 use crate::capabilities;
-use crate::client::link::{Link, LinkError, connect};
+use crate::client::link::{Link, LinkError};
 use crate::client::wire::Wire;
-use crate::config::{Secret, Section};
-use crate::convert::names::{self, OWN_LOCAL, RESOURCE};
+use crate::client::{account, component};
+use crate::config::{Secrets, Section};
+use crate::convert::names;
 use crate::xep::xep0313_archive::Archived;
 use room::{Room, Seat};
+use standing::Standing;
 
 /// How many rooms are entered, and archives read, side by side.
 const ENTRIES: usize = 16;
-/// How many puppets enter rooms side by side.
-const PUPPET_ENTRIES: usize = 64;
+/// The most stanzas from which events are gathered before they are pushed.
+const DRAIN: usize = 256;
+/// How long saying goodbye to the server may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How many presences may be under way because of puppets that are entering rooms. Servers hang up on a component for which
+/// too many stanzas wait (ejabberd: 10,000), and everybody who enters a room is announced to all, and all to them.
+const PUPPET_COPIES: u32 = 6_000;
+/// As how many presences an entry counts at least: so many puppets enter side by side at most.
+const PUPPET_COPIES_LEAST: u32 = PUPPET_COPIES / 64;
 
 /// A session on one XMPP network.
 pub struct Xmpp {
     section: Section,
-    secret: Secret,
+    secrets: Secrets,
     context: Context,
-    /// The component's domain.
-    domain: BareJid,
-    /// The hub's own address.
-    own: FullJid,
+    standing: Standing,
     rooms: HashMap<BareJid, Arc<Room>>,
     channels: HashMap<ChannelId, Arc<Room>>,
     wire: Mutex<Option<Arc<Wire>>>,
@@ -62,18 +76,45 @@ pub struct Xmpp {
     http: reqwest::Client,
     entries: tokio::sync::Semaphore,
     puppet_entries: tokio::sync::Semaphore,
-    /// Rooms whose seat was lost; served by [`Xmpp::run`].
-    lost: tokio::sync::mpsc::UnboundedSender<Arc<Room>>,
-    lost_receiver: tokio::sync::Mutex<tokio::sync::mpsc::UnboundedReceiver<Arc<Room>>>,
+    admission: tokio::sync::Mutex<()>,
+    profiles: Mutex<avatars::Profiles>,
+    /// Bounds the answers that are worked on.
+    answering: Arc<tokio::sync::Semaphore>,
+    /// What is to be done beside reading; served by [`Xmpp::serve`].
+    chores: tokio::sync::mpsc::UnboundedSender<Chore>,
+    chores_receiver: tokio::sync::Mutex<tokio::sync::mpsc::UnboundedReceiver<Chore>>,
+}
+
+/// What takes its time and is done beside reading. At most one of a kind waits for a room.
+enum Chore {
+    /// Enter a room (again).
+    Enter(Arc<Room>),
+    /// Look what a room says of itself.
+    Describe(Arc<Room>),
+    /// Show in all rooms how somebody looks now.
+    Refresh(Box<viaduct_model::Person>),
+}
+
+/// What one look at the socket brought; it is pushed at once.
+#[derive(Default)]
+struct Gathered {
+    events: Vec<Event>,
+    /// Rooms in which something is to be remembered after that.
+    noted: Vec<Arc<Room>>,
+    /// What is to be sent once the events are on stable storage.
+    acknowledgements: Vec<Stanza>,
 }
 
 impl Xmpp {
-    /// A session that is not yet connected.
-    pub fn new(section: Section, secret: Secret, context: Context) -> Result<Arc<Self>, OpenError> {
+    /// A session that is not yet connected. Reads the section's secrets.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if a secret cannot be had, or an address is none.
+    pub fn new(section: Section, context: Context) -> Result<Arc<Self>, OpenError> {
         let wrong = |what: &str| OpenError(format!("{what} is not a valid address"));
-        let domain = BareJid::new(&section.component.domain).map_err(|_| wrong(&section.component.domain))?;
-        let own =
-            FullJid::new(&format!("{OWN_LOCAL}@{domain}/{RESOURCE}")).map_err(|_| wrong(&section.component.domain))?;
+        let secrets = section.secrets().map_err(|error| OpenError(error.to_string()))?;
+        let standing = Standing::of(&section).ok_or_else(|| wrong("the component's or account's address"))?;
         let mut rooms = HashMap::new();
         let mut channels = HashMap::new();
         for channel in &context.channels {
@@ -94,22 +135,24 @@ impl Xmpp {
             .read_timeout(Duration::from_secs(section.timeouts.request))
             .build()
             .map_err(|error| OpenError(format!("the HTTP client cannot be made: {error}")))?;
-        let (lost, lost_receiver) = tokio::sync::mpsc::unbounded_channel();
+        let (chores, chores_receiver) = tokio::sync::mpsc::unbounded_channel();
         Ok(Arc::new(Self {
             section,
-            secret,
+            secrets,
             context,
-            domain,
-            own,
+            standing,
             rooms,
             channels,
             wire: Mutex::default(),
             refusals: Mutex::default(),
             http,
             entries: tokio::sync::Semaphore::new(ENTRIES),
-            puppet_entries: tokio::sync::Semaphore::new(PUPPET_ENTRIES),
-            lost,
-            lost_receiver: tokio::sync::Mutex::new(lost_receiver),
+            admission: tokio::sync::Mutex::default(),
+            puppet_entries: tokio::sync::Semaphore::new(PUPPET_COPIES as usize),
+            profiles: Mutex::default(),
+            answering: Arc::new(tokio::sync::Semaphore::new(answers::WORKERS)),
+            chores,
+            chores_receiver: tokio::sync::Mutex::new(chores_receiver),
         }))
     }
 
@@ -138,39 +181,55 @@ impl Xmpp {
         let (mut ends, outgoing, incoming) = Link::queues();
         let patience = Duration::from_secs(self.section.timeouts.request);
         let wire = Arc::new(Wire::new(ends.outgoing.clone(), self.random(), patience));
-        let mut running = AbortOnDrop(tokio::spawn(link.run(outgoing, incoming)));
+        let closing = CancellationToken::new();
+        let mut running = AbortOnDrop(tokio::spawn(link.run(outgoing, incoming, closing.clone())));
         drop(std::mem::replace(&mut ends.outgoing, tokio::sync::mpsc::channel(1).0));
         for room in self.rooms.values() {
             room.set_seat(Seat::Entering);
         }
         self.set_wire(Some(Arc::clone(&wire)));
+        if self.standing.is_account() {
+            // Servers bring invitations to clients that are available only.
+            drop(wire.send(Presence::available()).await);
+        }
         self.context.inbox.report(None, Connection::Up);
         let mut tasks = JoinSet::new();
         for room in self.rooms.values() {
             tasks.spawn(Arc::clone(self).keep_room(Arc::clone(room), Arc::clone(&wire)));
         }
-        let mut lost = self.lost_receiver.lock().await;
+        let mut chores = self.chores_receiver.lock().await;
         let every = Duration::from_secs(self.section.timeouts.self_ping.max(1));
         let mut self_ping = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
         self_ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = self.context.stop.cancelled() => return Ok(()),
+                () = self.context.stop.cancelled() => break,
                 stanza = ends.incoming.recv() => match stanza {
                     Some(stanza) => tokio::select! {
-                        () = self.context.stop.cancelled() => return Ok(()),
-                        taken = self.on_stanza(&wire, stanza) => taken.map_err(|_| SessionError::Stopping)?,
+                        () = self.context.stop.cancelled() => break,
+                        taken = self.take(&wire, stanza, &mut ends.incoming) => taken.map_err(|_| SessionError::Stopping)?,
                     },
                     None => break,
                 },
-                Some(room) = lost.recv() => {
-                    tasks.spawn(Arc::clone(self).keep_room(room, Arc::clone(&wire)));
+                Some(chore) = chores.recv() => {
+                    let (session, wire) = (Arc::clone(self), Arc::clone(&wire));
+                    match chore {
+                        Chore::Enter(room) => tasks.spawn(session.keep_room(room, wire)),
+                        Chore::Describe(room) => tasks.spawn(session.describe(room, wire)),
+                        Chore::Refresh(person) => tasks.spawn(session.refresh(person, wire)),
+                    };
                 }
                 _ = self_ping.tick() => {
                     tasks.spawn(Arc::clone(self).check_seats(Arc::clone(&wire)));
                 }
                 Some(_) = tasks.join_next() => {}
             }
+        }
+        if self.context.stop.is_cancelled() {
+            // The server learns of it, so that nobody sits on in the rooms.
+            closing.cancel();
+            drop(tokio::time::timeout(FAREWELL, &mut running.0).await);
+            return Ok(());
         }
         let reason = match (&mut running.0).await {
             Ok(error) => error.to_string(),
@@ -179,23 +238,59 @@ impl Xmpp {
         Err(SessionError::Connection(reason))
     }
 
-    async fn on_stanza(&self, wire: &Wire, stanza: Stanza) -> Result<(), viaduct_bridge::InboxClosed> {
+    /// Takes a stanza and whatever else is there already, and pushes all that follows from them at once.
+    async fn take(
+        self: &Arc<Self>,
+        wire: &Arc<Wire>,
+        first: Stanza,
+        incoming: &mut tokio::sync::mpsc::Receiver<Stanza>,
+    ) -> Result<(), InboxClosed> {
+        let mut gathered = Gathered::default();
+        let mut next = Some(first);
+        for _ in 0..DRAIN {
+            let Some(stanza) = next else { break };
+            self.on_stanza(wire, stanza, &mut gathered).await;
+            next = incoming.try_recv().ok();
+        }
+        if let Some(stanza) = next {
+            self.on_stanza(wire, stanza, &mut gathered).await;
+        }
+        self.push(wire, gathered).await
+    }
+
+    async fn push(&self, wire: &Arc<Wire>, gathered: Gathered) -> Result<(), InboxClosed> {
+        if !gathered.events.is_empty() {
+            let ticket = self.context.inbox.push(gathered.events).await?;
+            if !gathered.acknowledgements.is_empty() {
+                let wire = Arc::clone(wire);
+                tokio::spawn(async move {
+                    if ticket.await.is_ok() {
+                        for stanza in gathered.acknowledgements {
+                            wire.send_or_drop(stanza);
+                        }
+                    }
+                });
+            }
+        }
+        for room in gathered.noted {
+            self.keep_notes(&room).await;
+        }
+        Ok(())
+    }
+
+    async fn on_stanza(self: &Arc<Self>, wire: &Arc<Wire>, stanza: Stanza, gathered: &mut Gathered) {
         match stanza {
-            Stanza::Iq(iq @ (Iq::Result { .. } | Iq::Error { .. })) => {
-                wire.settle(iq);
-                Ok(())
+            Stanza::Iq(iq @ (Iq::Result { .. } | Iq::Error { .. })) => wire.settle(iq),
+            Stanza::Iq(iq) => self.answer(wire, &iq),
+            Stanza::Presence(presence) => {
+                let events = self.on_presence(wire, presence).await;
+                gathered.events.extend(events);
             }
-            Stanza::Iq(iq) => {
-                wire.send_or_drop(answer(&iq));
-                Ok(())
-            }
-            Stanza::Presence(presence) => self.on_presence(wire, presence).await,
             Stanza::Message(message) => match Archived::find(&message.payloads) {
                 Some(archived) => {
                     wire.file(message.from.as_ref(), archived);
-                    Ok(())
                 }
-                None => self.on_message(wire, message).await,
+                None => self.on_message(message, gathered).await,
             },
         }
     }
@@ -251,11 +346,17 @@ impl Xmpp {
     }
 
     pub(crate) fn own_address(&self) -> Jid {
-        self.own.clone().into()
+        self.standing.own().clone().into()
     }
 
-    fn domain_address(&self) -> Jid {
-        Jid::from(self.domain.clone())
+    /// Connects, one way or the other.
+    async fn connect(&self) -> Result<Link, LinkError> {
+        let (login, timeouts) = (&self.secrets.login, &self.section.timeouts);
+        match (&self.section.component, &self.section.account) {
+            (Some(component), _) => component::connect(component, login, timeouts).await,
+            (None, Some(account)) => account::connect(account, login, timeouts).await,
+            (None, None) => Err(LinkError::Refused("there is neither a component nor an account".into())),
+        }
     }
 }
 
@@ -276,10 +377,9 @@ impl Session for XmppSession {
     #[tracing::instrument(skip_all, fields(network = %self.0.context.network))]
     async fn run(&self) -> Result<(), SessionError> {
         self.0.context.inbox.report(None, Connection::Connecting);
-        let connecting = connect(&self.0.section.component, &self.0.secret, &self.0.section.timeouts);
         let link = tokio::select! {
             () = self.0.context.stop.cancelled() => return Ok(()),
-            link = connecting => link,
+            link = self.0.connect() => link,
         };
         let result = match link {
             Ok(link) => self.0.serve(link).await,
@@ -307,7 +407,10 @@ impl Session for XmppSession {
             return capabilities::of_direct(&self.0.section);
         }
         let features = self.0.channels.get(channel).map(|room| room.state().features);
-        capabilities::of_room(&self.0.section, features.is_some_and(|features| features.archive))
+        capabilities::of_room(
+            &self.0.section,
+            features.is_none_or(|features| features.archive || !features.known),
+        )
     }
 
     async fn prepare(&self, outbound: &Cleared<Outbound>) {
@@ -323,6 +426,9 @@ impl Session for XmppSession {
     }
 
     async fn open_media(&self, locator: &str) -> Result<viaduct_bridge::Media, viaduct_bridge::MediaError> {
+        if let Some(picture) = self.0.open_picture(locator).await {
+            return picture;
+        }
         crate::files::open(&self.0.http, &self.0.section, locator).await
     }
 
@@ -338,51 +444,4 @@ impl Session for XmppSession {
 /// Unsupported, in the engine's words.
 fn unsupported(reason: &str) -> DeliveryError {
     DeliveryError::new(Failure::Unsupported, reason)
-}
-
-/// Answers what others ask of the component.
-fn answer(iq: &Iq) -> Iq {
-    let (to, from, id) = (iq.from().cloned(), iq.to().cloned(), iq.id().to_owned());
-    let Iq::Get { payload, .. } = iq else {
-        return refuse(to, from, id);
-    };
-    if payload.is("ping", ns::PING) {
-        return Iq::Result {
-            from,
-            to,
-            id,
-            payload: None,
-        };
-    }
-    if payload.is("query", ns::DISCO_INFO) && payload.attr("node").is_none() {
-        let info = DiscoInfoResult {
-            node: None,
-            identities: vec![Identity::new_anonymous::<_, _, String, String>("gateway", "matrix")],
-            features: [ns::DISCO_INFO, ns::PING].into_iter().map(str::to_owned).collect(),
-            extensions: Vec::new(),
-        };
-        return Iq::Result {
-            from,
-            to,
-            id,
-            payload: Some(Element::from(info)),
-        };
-    }
-    refuse(to, from, id)
-}
-
-fn refuse(to: Option<Jid>, from: Option<Jid>, id: String) -> Iq {
-    let error = StanzaError::new(
-        ErrorType::Cancel,
-        DefinedCondition::ServiceUnavailable,
-        "en",
-        "not offered here",
-    );
-    Iq::Error {
-        from,
-        to,
-        id,
-        error,
-        payload: None,
-    }
 }

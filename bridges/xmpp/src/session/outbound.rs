@@ -6,23 +6,19 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use viaduct_bridge::{DeliveryError, Failure};
 use viaduct_compliance::Cleared;
-use viaduct_model::{Attachment, Content, Membership, Message, MessageId, Outbound, Person, Receipt};
+use viaduct_model::{Attachment, Content, Message, MessageId, Outbound, Receipt};
 use xmpp_parsers::chatstates::ChatState;
-use xmpp_parsers::jid::{BareJid, Jid};
+use xmpp_parsers::jid::Jid;
 use xmpp_parsers::message::{Message as Stanza, MessageType};
-use xmpp_parsers::minidom::Element;
-use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use super::direct::Pair;
 use super::entry::{EntryError, Speaker};
 use super::room::{ModerationVersion, Reflection, Room};
-use super::{Xmpp, reactions, unsupported};
-use crate::client::wire::{Ask, RequestError, Wire, describe, is_passing};
-use crate::convert::names::puppet_address;
-use crate::convert::outgoing::{self, Answered, Manner, Mentions};
+use super::{Xmpp, unsupported};
+use crate::client::wire::{Wire, describe, is_passing};
+use crate::convert::outgoing::{self, Answered, Manner, Mentions, Relayed};
 use crate::telemetry;
-use crate::xep::xep0045_muc_admin as muc_admin;
 use crate::xep::xep0425_moderation;
 use crate::xep::xep0446_file_metadata::FileMetadata;
 
@@ -48,8 +44,9 @@ impl Xmpp {
                     .await
             }
             Content::Typing { active } => self.type_out(room, &wire, outbound, *active).await,
-            Content::Role { .. }
-            | Content::Name { .. }
+            Content::Read { target } if self.section.receipts => self.read_out(room, &wire, outbound, target).await,
+            Content::Role { person, role } => self.role_out(room, &wire, person, *role).await,
+            Content::Name { .. }
             | Content::Picture { .. }
             | Content::Pins { .. }
             | Content::Read { .. }
@@ -58,7 +55,12 @@ impl Xmpp {
         }
     }
 
-    async fn speaker_for(&self, room: &Room, wire: &Wire, outbound: &Outbound) -> Result<Speaker, DeliveryError> {
+    pub(super) async fn speaker_for(
+        &self,
+        room: &Room,
+        wire: &Wire,
+        outbound: &Outbound,
+    ) -> Result<Speaker, DeliveryError> {
         self.speaker(room, wire, &outbound.author)
             .await
             .map_err(|error| match error {
@@ -82,8 +84,15 @@ impl Xmpp {
             let known = state.index.get(root).and_then(|known| known.thread.clone());
             known.unwrap_or_else(|| root.to_string())
         });
+        let relayed = speaker.relayed.as_deref().map(|name| Relayed {
+            name,
+            form: &self.section.relay_form,
+        });
+        if let Some(name) = &speaker.relayed {
+            room.state().note_relayed(name, &outbound.author.person);
+        }
         let manner = Manner {
-            relayed: speaker.relayed.as_deref(),
+            relayed,
             answers,
             thread,
             replaces,
@@ -94,6 +103,10 @@ impl Xmpp {
         };
         let mut losses: Vec<String> = speaker.loss.iter().cloned().collect();
         let mut stanzas = outgoing::text(message, &manner, &mentions);
+        if stanzas.is_empty() && relayed.is_some() {
+            // The address of a file has to stand alone; whose it is has to be said before it.
+            stanzas = outgoing::text(&named_files(message), &manner, &mentions);
+        }
         for attachment in &message.attachments {
             stanzas.push(self.file(wire, attachment, &manner, &mentions, &mut losses).await?);
         }
@@ -169,7 +182,10 @@ impl Xmpp {
         target: &MessageId,
         reason: Option<&str>,
     ) -> Result<Receipt, DeliveryError> {
-        let author = puppet_address(self.domain.as_str(), &outbound.author.person).map(|address| address.to_string());
+        let author = self
+            .standing
+            .puppet(&outbound.author.person)
+            .map(|address| address.to_string());
         let (sender, moderation) = {
             let state = room.state();
             (
@@ -177,7 +193,7 @@ impl Xmpp {
                 state.features.moderation,
             )
         };
-        let relayed = sender.as_deref() == Some(self.own.to_bare().as_str());
+        let relayed = sender.as_deref() == Some(self.standing.own().to_bare().as_str());
         let by_author = sender.is_none() || relayed || sender == author;
         let parts = if outbound.parts.is_empty() {
             std::slice::from_ref(target)
@@ -185,13 +201,8 @@ impl Xmpp {
             &outbound.parts
         };
         if by_author {
-            let hub = Speaker {
-                address: self.own.clone(),
-                relayed: None,
-                loss: None,
-            };
             let speaker = if relayed {
-                hub
+                self.hub()
             } else {
                 self.speaker_for(room, wire, outbound).await?
             };
@@ -211,31 +222,13 @@ impl Xmpp {
         Ok(Receipt::default())
     }
 
-    async fn react(
-        &self,
-        room: &Room,
-        wire: &Wire,
-        outbound: &Outbound,
-        target: &MessageId,
-        emoji: &str,
-        added: bool,
-    ) -> Result<Receipt, DeliveryError> {
-        let speaker = self.speaker_for(room, wire, outbound).await?;
-        if speaker.relayed.is_some() {
-            return Err(unsupported("a reaction needs a puppet"));
+    /// The hub as a speaker in its own name.
+    pub(super) fn hub(&self) -> Speaker {
+        Speaker {
+            address: self.standing.own().clone(),
+            relayed: None,
+            loss: None,
         }
-        let bare = speaker.address.to_bare();
-        let key = reactions::key(&room.channel, target, bare.as_str());
-        let set = reactions::changed(self.kept_reactions(&key).await, emoji, added);
-        let name = target_name(room, target);
-        let reflections = self
-            .transmit(room, wire, &speaker, vec![outgoing::reactions(&name, &set)], outbound)
-            .await?;
-        self.remember_reactions(&key, &set).await;
-        Ok(Receipt {
-            ids: reflections.into_iter().map(|reflection| reflection.id).collect(),
-            ..Receipt::default()
-        })
     }
 
     /// Changes the subject as the hub. Rooms may show a subject without the id it was sent with, so its text confirms it too.
@@ -251,11 +244,7 @@ impl Xmpp {
         let (sender, receiver) = oneshot::channel();
         room.state().confirming.insert(shown.clone(), sender);
         let _forget = Unconfirmed { room, id: shown };
-        let hub = Speaker {
-            address: self.own.clone(),
-            relayed: None,
-            loss: None,
-        };
+        let hub = self.hub();
         tokio::select! {
             sent = self.transmit(room, wire, &hub, vec![stanza], outbound) => drop(sent?),
             Ok(_) = receiver => {}
@@ -265,62 +254,36 @@ impl Xmpp {
         Ok(Receipt::default())
     }
 
-    async fn membership_out(
+    async fn read_out(
         &self,
         room: &Room,
         wire: &Wire,
         outbound: &Outbound,
-        person: &Person,
-        change: &Membership,
-        reason: Option<&str>,
+        target: &MessageId,
     ) -> Result<Receipt, DeliveryError> {
-        match change {
-            Membership::Join if self.section.puppets => {
-                self.speaker_for(room, wire, outbound).await?;
-            }
-            Membership::Leave | Membership::Kick | Membership::Ban if person.network != self.context.network => {
-                self.remove_puppet(room, wire, person).await?;
-            }
-            Membership::Kick | Membership::Ban => {
-                let payload = removal(room, person, matches!(change, Membership::Ban), reason)?;
-                self.ask_room(room, wire, payload).await?;
-            }
-            _ => return Err(unsupported("not shown in XMPP rooms")),
+        let stanza = outgoing::displayed(&target_name(room, target));
+        self.say_lightly(room, wire, outbound, stanza).await
+    }
+
+    /// Sends what matters only now, if its author has a puppet in the room; nobody waits for it.
+    async fn say_lightly(
+        &self,
+        room: &Room,
+        wire: &Wire,
+        outbound: &Outbound,
+        mut stanza: Stanza,
+    ) -> Result<Receipt, DeliveryError> {
+        let address = self.standing.puppet(&outbound.author.person);
+        let present = address.filter(|address| room.state().puppets.contains_key(address));
+        let from = present.and_then(|address| address.with_resource_str(crate::convert::names::RESOURCE).ok());
+        if let Some(from) = from {
+            stanza.from = Some(from.into());
+            stanza.to = Some(Jid::from(room.address.clone()));
+            wire.send(stanza)
+                .await
+                .map_err(|error| DeliveryError::retry(error.to_string()))?;
         }
         Ok(Receipt::default())
-    }
-
-    async fn remove_puppet(&self, room: &Room, wire: &Wire, person: &Person) -> Result<(), DeliveryError> {
-        let Some(address) = puppet_address(self.domain.as_str(), person) else {
-            return Ok(());
-        };
-        let Some(nick) = room.state().puppets.get(&address).cloned() else {
-            return Ok(());
-        };
-        let Some(to) = room.occupant(&nick) else { return Ok(()) };
-        let Ok(from) = address.with_resource_str(crate::convert::names::RESOURCE) else {
-            return Ok(());
-        };
-        let presence = Presence::new(Type::Unavailable).with_from(from).with_to(Jid::from(to));
-        wire.send(presence)
-            .await
-            .map_err(|error| DeliveryError::retry(error.to_string()))
-    }
-
-    /// Asks the room for something as the hub itself.
-    async fn ask_room(&self, room: &Room, wire: &Wire, payload: Element) -> Result<(), DeliveryError> {
-        let ask = Ask {
-            from: self.own.clone().into(),
-            to: room.address.clone().into(),
-            set: true,
-            payload,
-        };
-        match wire.request(ask).await {
-            Ok(_) => Ok(()),
-            Err(RequestError::Refused(error)) => Err(refusal(&error)),
-            // These requests have the same effect when they are made twice.
-            Err(error) => Err(DeliveryError::retry(error.to_string())),
-        }
     }
 
     async fn type_out(
@@ -333,28 +296,17 @@ impl Xmpp {
         if !self.section.typing {
             return Err(unsupported("typing is not told here"));
         }
-        let address = puppet_address(self.domain.as_str(), &outbound.author.person);
-        let present = address.filter(|address| room.state().puppets.contains_key(address));
-        let from = present.and_then(|address| address.with_resource_str(crate::convert::names::RESOURCE).ok());
-        let Some(from) = from else {
-            return Ok(Receipt::default());
-        };
         let state = if active {
             ChatState::Composing
         } else {
             ChatState::Paused
         };
-        let mut stanza =
-            Stanza::new_with_type(MessageType::Groupchat, Jid::from(room.address.clone())).with_payload(state);
-        stanza.from = Some(from.into());
-        wire.send(stanza)
-            .await
-            .map_err(|error| DeliveryError::retry(error.to_string()))?;
-        Ok(Receipt::default())
+        let stanza = Stanza::new_with_type(MessageType::Groupchat, None).with_payload(state);
+        self.say_lightly(room, wire, outbound, stanza).await
     }
 
     /// Sends stanzas and waits until the room has shown them all.
-    async fn transmit(
+    pub(super) async fn transmit(
         &self,
         room: &Room,
         wire: &Wire,
@@ -399,6 +351,16 @@ impl Xmpp {
             }
         }
         Ok(reflections)
+    }
+}
+
+/// A message that says the names of a message's files.
+fn named_files(message: &Message) -> Message {
+    let names: Vec<&str> = message.attachments.iter().map(|file| file.name.as_str()).collect();
+    Message {
+        attachments: Vec::new(),
+        body: viaduct_model::Document::plain(&names.join(", ")),
+        ..message.clone()
     }
 }
 
@@ -451,30 +413,8 @@ pub(super) fn refusal(error: &StanzaError) -> DeliveryError {
     }
 }
 
-/// The request that removes somebody from a room.
-fn removal(room: &Room, person: &Person, ban: bool, reason: Option<&str>) -> Result<Element, DeliveryError> {
-    let mut item = muc_admin::Item {
-        reason: reason.map(str::to_owned),
-        ..muc_admin::Item::default()
-    };
-    if ban {
-        let address =
-            BareJid::new(person.id.as_str()).map_err(|_| unsupported("the room does not show their address"))?;
-        item.affiliation = Some("outcast".to_owned());
-        item.jid = Some(address);
-    } else {
-        let present = room.state().occupants.contains_key(&person.name);
-        item.role = Some("none".to_owned());
-        item.nick = Some(person.name.clone()).filter(|_| present);
-        if !present {
-            return Err(unsupported("they are not in the room"));
-        }
-    }
-    Ok(muc_admin::Query { item }.into())
-}
-
 /// What stanzas call a message: the room's id, or in rooms without such what its sender called it.
-fn target_name(room: &Room, target: &MessageId) -> String {
+pub(super) fn target_name(room: &Room, target: &MessageId) -> String {
     let state = room.state();
     let named = state.index.get(target).and_then(|known| known.stanza.clone());
     named

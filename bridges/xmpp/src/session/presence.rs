@@ -4,32 +4,33 @@ use std::sync::Arc;
 
 use viaduct_bridge::{Connection, InboxClosed};
 use viaduct_model::{Content, Event, Membership, MessageId, NetworkName, Person, PersonId, Role};
-use xmpp_parsers::jid::{BareJid, FullJid};
+use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::ns;
 use xmpp_parsers::occupant_id::OccupantId;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza_error::StanzaError;
 
-use super::Xmpp;
 use super::room::{Occupant, Room, Seat};
+use super::{Chore, Xmpp, avatars};
 use crate::client::wire::Wire;
 use crate::convert::incoming::From as Sender;
 use crate::convert::names;
 use crate::telemetry;
-use crate::xep;
 use crate::xep::xep0045_muc_user::{self as muc, MucUser};
+use crate::xep::{self, xep0317_hats};
 
 impl Xmpp {
     /// Takes a presence of a room's occupant; others do not concern the hub.
-    pub(super) async fn on_presence(&self, _wire: &Wire, presence: Presence) -> Result<(), InboxClosed> {
+    pub(super) async fn on_presence(&self, wire: &Wire, presence: Presence) -> Vec<Event> {
         let Some(from) = presence.from.clone() else {
-            return Ok(());
+            return Vec::new();
         };
         let Some(room) = self.rooms.get(&from.to_bare()) else {
-            return Ok(());
+            self.on_acquaintance(wire, &from, &presence);
+            return Vec::new();
         };
         let Some(Ok(to)) = presence.to.clone().map(FullJid::try_from) else {
-            return Ok(());
+            return Vec::new();
         };
         let nick = from.resource().map(ToString::to_string);
         match (&presence.type_, nick) {
@@ -38,27 +39,26 @@ impl Xmpp {
                 if let (Some(waiting), Some(error)) = (room.state().entering.remove(&to), error) {
                     drop(waiting.send(Err(Box::new(error))));
                 }
-                Ok(())
+                Vec::new()
+            }
+            // The room itself: its picture is announced this way.
+            (Type::None, None) if to == *self.standing.own() => {
+                self.want_description(room);
+                Vec::new()
             }
             (Type::None, Some(nick)) => self.on_available(room, &to, nick, &presence).await,
-            (Type::Unavailable, Some(nick)) => self.on_unavailable(room, &to, &nick, &presence).await,
-            _ => Ok(()),
+            (Type::Unavailable, Some(nick)) => self.on_unavailable(room, &to, &nick, &presence),
+            _ => Vec::new(),
         }
     }
 
-    async fn on_available(
-        &self,
-        room: &Room,
-        to: &FullJid,
-        nick: String,
-        presence: &Presence,
-    ) -> Result<(), InboxClosed> {
-        let is_hub = *to == self.own;
+    async fn on_available(&self, room: &Room, to: &FullJid, nick: String, presence: &Presence) -> Vec<Event> {
+        let is_hub = *to == *self.standing.own();
         let user = MucUser::find(&presence.payloads).unwrap_or_default();
         let is_self = user.has(muc::SELF_PRESENCE) || room.state().own_nicks.get(&nick) == Some(&to.to_bare());
         // A puppet sees everybody, too; what matters is what the hub sees.
         if !is_hub && !is_self {
-            return Ok(());
+            return Vec::new();
         }
         let occupant_id: Option<OccupantId> = xep::find(&presence.payloads, "occupant-id", ns::OID);
         let occupant_id = occupant_id.map(|occupant| occupant.id);
@@ -71,7 +71,7 @@ impl Xmpp {
             if let Some(waiting) = room.state().entering.remove(to) {
                 drop(waiting.send(Ok(nick)));
             }
-            return self.tell(gone).await;
+            return gone;
         }
         let item = user.item.unwrap_or_default();
         let occupant = Occupant {
@@ -79,11 +79,17 @@ impl Xmpp {
             address: item.jid,
             affiliation: item.affiliation,
             role: item.role,
+            picture: avatars::announced(&presence.payloads).filter(|_| self.section.avatars),
+            titles: if self.section.hats {
+                xep0317_hats::titles(&presence.payloads)
+            } else {
+                Vec::new()
+            },
         };
         let before = {
             let mut state = room.state();
             if state.own_nicks.contains_key(&nick) {
-                return Ok(());
+                return Vec::new();
             }
             if let Some(roster) = &mut state.roster {
                 roster.insert(nick.clone());
@@ -91,19 +97,15 @@ impl Xmpp {
             state.note_occupant(&nick, occupant.clone())
         };
         let Some(person) = room.person(&sender_of(&nick, &occupant)) else {
-            return Ok(());
+            return Vec::new();
         };
         match before {
-            None => {
-                self.tell(self.membership(room, person.clone(), person, Membership::Join, None))
-                    .await
-            }
+            None => self.membership(room, person.clone(), person, Membership::Join, None),
             Some(before) if role_of(&before) != role_of(&occupant) => {
                 let role = role_of(&occupant);
-                self.tell(self.change(room, self.room_itself(room), Content::Role { person, role }))
-                    .await
+                self.change(room, self.room_itself(room), Content::Role { person, role })
             }
-            Some(_) => Ok(()),
+            Some(_) => Vec::new(),
         }
     }
 
@@ -124,28 +126,22 @@ impl Xmpp {
             .collect()
     }
 
-    async fn on_unavailable(
-        &self,
-        room: &Arc<Room>,
-        to: &FullJid,
-        nick: &str,
-        presence: &Presence,
-    ) -> Result<(), InboxClosed> {
+    fn on_unavailable(&self, room: &Arc<Room>, to: &FullJid, nick: &str, presence: &Presence) -> Vec<Event> {
         let user = MucUser::find(&presence.payloads).unwrap_or_default();
         let owner = room.state().own_nicks.get(nick).cloned();
         match owner {
-            Some(owner) if owner == to.to_bare() => self.on_own_leave(room, to, nick, &user).await,
-            None if *to == self.own => self.on_other_leave(room, nick, user).await,
-            _ => Ok(()),
+            Some(owner) if owner == to.to_bare() => self.on_own_leave(room, to, nick, &user),
+            None if *to == *self.standing.own() => self.on_other_leave(room, nick, user),
+            _ => Vec::new(),
         }
     }
 
-    async fn on_other_leave(&self, room: &Room, nick: &str, user: MucUser) -> Result<(), InboxClosed> {
+    fn on_other_leave(&self, room: &Room, nick: &str, user: MucUser) -> Vec<Event> {
         let Some(occupant) = room.state().occupants.remove(nick) else {
-            return Ok(());
+            return Vec::new();
         };
         let Some(person) = room.person(&sender_of(nick, &occupant)) else {
-            return Ok(());
+            return Vec::new();
         };
         let new_nick = user
             .item
@@ -156,9 +152,7 @@ impl Xmpp {
             room.state().note_occupant(&new_nick, occupant.clone());
             let renamed = room.person(&sender_of(&new_nick, &occupant)).unwrap_or(person);
             let change = Membership::Rename { from: nick.to_owned() };
-            return self
-                .tell(self.membership(room, renamed.clone(), renamed, change, None))
-                .await;
+            return self.membership(room, renamed.clone(), renamed, change, None);
         }
         let change = leave_of(&user);
         let sender = if matches!(change, Membership::Kick | Membership::Ban) {
@@ -167,17 +161,11 @@ impl Xmpp {
             person.clone()
         };
         let reason = user.item.and_then(|item| item.reason);
-        self.tell(self.membership(room, sender, person, change, reason)).await
+        self.membership(room, sender, person, change, reason)
     }
 
     /// The hub, or a puppet, is out.
-    async fn on_own_leave(
-        &self,
-        room: &Arc<Room>,
-        to: &FullJid,
-        nick: &str,
-        user: &MucUser,
-    ) -> Result<(), InboxClosed> {
+    fn on_own_leave(&self, room: &Arc<Room>, to: &FullJid, nick: &str, user: &MucUser) -> Vec<Event> {
         let new_nick = user
             .item
             .as_ref()
@@ -187,10 +175,10 @@ impl Xmpp {
             let mut state = room.state();
             state.own_nicks.insert(new_nick.clone(), to.to_bare());
             state.puppets.entry(to.to_bare()).and_modify(|known| *known = new_nick);
-            return Ok(());
+            return Vec::new();
         }
-        if *to == self.own {
-            return self.on_seat_lost(room, user).await;
+        if *to == *self.standing.own() {
+            return self.on_seat_lost(room, user);
         }
         {
             let mut state = room.state();
@@ -200,13 +188,12 @@ impl Xmpp {
         let change = leave_of(user);
         let person =
             matrix_puppet(&to.to_bare(), nick).filter(|_| matches!(change, Membership::Kick | Membership::Ban));
-        let Some(person) = person else { return Ok(()) };
+        let Some(person) = person else { return Vec::new() };
         let reason = user.item.as_ref().and_then(|item| item.reason.clone());
-        self.tell(self.membership(room, self.room_itself(room), person, change, reason))
-            .await
+        self.membership(room, self.room_itself(room), person, change, reason)
     }
 
-    async fn on_seat_lost(&self, room: &Arc<Room>, user: &MucUser) -> Result<(), InboxClosed> {
+    fn on_seat_lost(&self, room: &Arc<Room>, user: &MucUser) -> Vec<Event> {
         let reason = match (&user.destroyed, leave_of(user)) {
             (Some((reason, moved)), _) => {
                 let moved = moved
@@ -224,17 +211,18 @@ impl Xmpp {
         };
         telemetry::room_lost();
         tracing::warn!(room = %room.address, %reason, "The hub lost its seat in a room.");
-        room.vacate(Seat::Entering);
         self.context
             .inbox
             .report(Some(&room.channel), Connection::Down(reason.clone()));
-        drop(self.lost.send(Arc::clone(room)));
         if user.destroyed.is_some() {
-            return self
-                .tell(self.change(room, self.room_itself(room), Content::Closed { reason }))
-                .await;
+            // To enter again would make the room anew.
+            room.vacate(Seat::Out(reason.clone()));
+            room.state().closed = true;
+            return self.change(room, self.room_itself(room), Content::Closed { reason });
         }
-        Ok(())
+        room.vacate(Seat::Entering);
+        drop(self.chores.send(Chore::Enter(Arc::clone(room))));
+        Vec::new()
     }
 
     /// The room as a sender, for what no person is known to have done.
@@ -289,6 +277,27 @@ impl Xmpp {
             drop(self.context.inbox.push(events).await?);
         }
         Ok(())
+    }
+}
+
+impl Xmpp {
+    /// A presence of somebody outside the rooms: they ask to see a puppet's presence, or tell of theirs.
+    fn on_acquaintance(&self, wire: &Wire, from: &Jid, presence: &Presence) {
+        let asks = matches!(presence.type_, Type::Subscribe | Type::Probe);
+        let Some(to) = presence.to.clone().filter(|_| asks && self.section.has_puppets()) else {
+            return;
+        };
+        let answer = |kind: Type| Presence::new(kind).with_from(to.clone()).with_to(from.clone());
+        if !self.section.presence || names::matrix_person(&to.to_bare()).is_none() {
+            if presence.type_ == Type::Subscribe {
+                wire.send_or_drop(answer(Type::Unsubscribed));
+            }
+            return;
+        }
+        if presence.type_ == Type::Subscribe {
+            wire.send_or_drop(answer(Type::Subscribed));
+        }
+        wire.send_or_drop(answer(Type::None));
     }
 }
 

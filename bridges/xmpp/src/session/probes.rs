@@ -1,12 +1,14 @@
 //! What `doctor` should know.
 
+use std::net::IpAddr;
+
 use viaduct_bridge::Probe;
 use xmpp_parsers::disco::DiscoInfoQuery;
 use xmpp_parsers::jid::Jid;
 
 use super::Xmpp;
 use super::room::{Room, Seat};
-use crate::client::link::{LinkError, connect};
+use crate::client::link::LinkError;
 use crate::client::wire::{Ask, Wire};
 
 impl Xmpp {
@@ -14,7 +16,11 @@ impl Xmpp {
         let Some(wire) = self.wire() else {
             return vec![self.probe_login().await];
         };
-        let mut probes = vec![Probe::ok("component", format!("{} is connected", self.domain))];
+        let mut probes = vec![Probe::ok(
+            self.login_subject(),
+            format!("{} is connected", self.address_shown()),
+        )];
+        probes.push(self.probe_encryption());
         let mut services: Vec<&str> = self.rooms.keys().map(|room| room.domain().as_str()).collect();
         services.sort_unstable();
         services.dedup();
@@ -33,20 +39,61 @@ impl Xmpp {
         probes
     }
 
+    fn login_subject(&self) -> &'static str {
+        if self.standing.is_account() {
+            "account"
+        } else {
+            "component"
+        }
+    }
+
+    fn address_shown(&self) -> String {
+        if self.standing.is_account() {
+            self.standing.own().to_bare().to_string()
+        } else {
+            self.standing.domain().to_string()
+        }
+    }
+
+    fn probe_encryption(&self) -> Probe {
+        let Some(component) = &self.section.component else {
+            let domain = self.standing.domain();
+            return Probe::ok(
+                "tls",
+                format!("the stream is encrypted, and the server has proven to be {domain}"),
+            );
+        };
+        let host = component.host.as_str();
+        let near = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        if near {
+            Probe::ok("tls", "the component's stream stays on this machine")
+        } else {
+            Probe::warning(
+                "tls",
+                format!("the component's stream to {host} is not encrypted"),
+                "let the server listen on the loopback interface, or carry the stream inside a tunnel",
+            )
+        }
+    }
+
     /// Logs in for a moment, with the session not running.
     async fn probe_login(&self) -> Probe {
-        match connect(&self.section.component, &self.secret, &self.section.timeouts).await {
-            Ok(_) => Probe::ok("component", format!("the server accepts {}", self.domain)),
-            Err(LinkError::Refused(reason)) => Probe::error(
-                "component",
-                reason,
+        let subject = self.login_subject();
+        let (refused, lost) = if self.standing.is_account() {
+            (
+                "compare account.address and the password with the server's account; if it offers no SCRAM, see account.allow_plain",
+                "check account.host, account.port and account.tls, and, if its certificate is not trusted, account.ca_file",
+            )
+        } else {
+            (
                 "compare component.domain and the secret with the server's configuration",
-            ),
-            Err(LinkError::Lost(reason)) => Probe::error(
-                "component",
-                reason,
                 "check component.host and component.port, and that the server listens there",
-            ),
+            )
+        };
+        match self.connect().await {
+            Ok(_) => Probe::ok(subject, format!("the server accepts {}", self.address_shown())),
+            Err(LinkError::Refused(reason)) => Probe::error(subject, reason, refused),
+            Err(LinkError::Lost(reason)) => Probe::error(subject, reason, lost),
         }
     }
 
@@ -56,7 +103,7 @@ impl Xmpp {
             return Probe::error(subject, "it is not an address", "correct it");
         };
         let ask = Ask {
-            from: self.domain_address(),
+            from: self.standing.domain(),
             to,
             set: false,
             payload: DiscoInfoQuery { node: None }.into(),
@@ -88,6 +135,16 @@ fn probe_room(room: &Room) -> Probe {
             "it gives people no ids: somebody who changes their nick appears as somebody else",
             "have occupant-ids (XEP-0421) switched on",
         ),
-        (Seat::In, true) => Probe::ok(subject, format!("the hub is in, with {} people", state.occupants.len())),
+        (Seat::In, true) => {
+            let moderation = match state.features.moderation {
+                Some(_) => "moderators can withdraw messages",
+                None => "messages of others cannot be withdrawn (no XEP-0425)",
+            };
+            let people = state.occupants.len();
+            Probe::ok(
+                subject,
+                format!("the hub is in, with {people} people; it keeps an archive; {moderation}"),
+            )
+        }
     }
 }

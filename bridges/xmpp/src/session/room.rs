@@ -1,28 +1,35 @@
 //! One mirrored room: who sits in it, who waits for it, and what is known of it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
-use viaduct_model::{ChannelId, IdError, MessageId, NetworkName, Person, PersonId, Place, Timestamp};
+use viaduct_model::{ChannelId, IdError, MediaRef, MessageId, NetworkName, Person, PersonId, Place, Timestamp};
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::message::Message as Stanza;
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza_error::StanzaError;
 
 use super::index::Index;
+use super::standing::Standing;
 use crate::convert::incoming::From as Sender;
 use crate::convert::names;
 use crate::xep::xep0425_moderation;
 
 /// So many people of one room are kept track of; further ones are known by their nick only.
 const OCCUPANT_BOUND: usize = 50_000;
+/// So many people for whom the hub speaks can be addressed by name.
+const RELAYED_BOUND: usize = 4096;
 /// So many live messages wait while a room catches up; with more, it starts over from the archive.
 const PENDING_BOUND: usize = 2_000;
 
 /// What a room can do, as it says itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a feature of its own")]
 pub struct Features {
+    /// Whether the room was asked at all.
+    pub known: bool,
     /// It keeps an archive (XEP-0313).
     pub archive: bool,
     /// It gives messages ids (XEP-0359).
@@ -45,7 +52,10 @@ pub enum ModerationVersion {
 impl Features {
     /// From the features a room lists.
     pub fn from_list<'a>(list: impl Iterator<Item = &'a str>) -> Self {
-        let mut features = Self::default();
+        let mut features = Self {
+            known: true,
+            ..Self::default()
+        };
         for feature in list {
             match feature {
                 ns::MAM => features.archive = true,
@@ -75,6 +85,10 @@ pub struct Occupant {
     pub affiliation: String,
     /// Their role.
     pub role: String,
+    /// The digest of their picture.
+    pub picture: Option<String>,
+    /// What the room says they are.
+    pub titles: Vec<String>,
 }
 
 /// Whether the hub itself is in a room.
@@ -111,9 +125,15 @@ pub type Confirmation = oneshot::Sender<Result<Reflection, Box<StanzaError>>>;
 
 /// What changes.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact about the room, and independent of the others"
+)]
 pub struct State {
     /// Whether the hub itself is in.
     pub seat: Seat,
+    /// Whether it was destroyed, and the other sides were told.
+    pub closed: bool,
     /// Those seen since the hub began to enter; none once it is in.
     pub roster: Option<HashSet<String>>,
     /// What the room can do.
@@ -132,10 +152,14 @@ pub struct State {
     pub past_nicks: HashSet<String>,
     /// Occupant-ids of puppets and the hub itself, of all times.
     pub own_occupants: HashSet<String>,
+    /// The password that came with an invitation.
+    pub password: Option<String>,
     /// Nicks of puppets that are in.
     pub puppets: HashMap<BareJid, String>,
     /// Puppets about to enter: whoever else needs the same one waits here for it.
     pub doors: HashMap<BareJid, Arc<tokio::sync::Mutex<()>>>,
+    /// For whom the hub has spoken lately, by the name it gave them.
+    pub relayed: HashMap<String, PersonId>,
     /// Attempts to enter under way.
     pub entering: HashMap<FullJid, oneshot::Sender<Entered>>,
     /// Messages whose reflection is awaited, by their stanza id.
@@ -164,6 +188,12 @@ pub struct Room {
     pub shown: MessageId,
     /// Held by whoever brings the hub into the room and up to date: one at a time.
     pub keeping: tokio::sync::Mutex<()>,
+    /// Whether it is about to be looked what the room says of itself.
+    pub description_wanted: AtomicBool,
+    /// Held by whoever looks: one at a time.
+    pub describing: tokio::sync::Mutex<()>,
+    /// Told when somebody invites the hub.
+    pub invited: tokio::sync::Notify,
     /// Told whenever the hub's seat changes.
     pub seat_changed: tokio::sync::Notify,
     state: Mutex<State>,
@@ -179,6 +209,9 @@ impl Room {
             place: Place::new(network.clone(), channel.clone()),
             address,
             keeping: tokio::sync::Mutex::default(),
+            description_wanted: AtomicBool::new(false),
+            describing: tokio::sync::Mutex::default(),
+            invited: tokio::sync::Notify::new(),
             seat_changed: tokio::sync::Notify::new(),
             state: Mutex::default(),
         })
@@ -233,19 +266,58 @@ impl Room {
             (None, Some(occupant)) => names::person_by_occupant(&self.address, occupant),
             (None, None) => names::person_by_nick(&self.address, nick),
         };
-        Some(names::person(&self.place.network, id?, nick, address))
+        let titles = present.map(|present| present.titles.join(", ")).unwrap_or_default();
+        let name = if titles.is_empty() {
+            nick.to_owned()
+        } else {
+            format!("{nick} ({titles})")
+        };
+        let mut person = names::person(&self.place.network, id?, &name, address);
+        person.avatar = present.and_then(|present| {
+            let owner = match &present.address {
+                Some(address) => Jid::from(address.to_bare()),
+                None => Jid::from(self.occupant(nick)?),
+            };
+            Some(MediaRef {
+                network: self.place.network.clone(),
+                locator: super::avatars::locator(&owner, present.picture.as_ref()?),
+            })
+        });
+        Some(person)
+    }
+}
+
+impl Room {
+    /// The nick of a person in the room.
+    pub fn nick_of(&self, person: &PersonId) -> Option<String> {
+        let state = self.state();
+        let is_them = |nick: &str, occupant: &Occupant| {
+            let id = match (&occupant.address, &occupant.id) {
+                (Some(address), _) => names::person_by_address(&address.to_bare()),
+                (None, Some(id)) => names::person_by_occupant(&self.address, id),
+                (None, None) => names::person_by_nick(&self.address, nick),
+            };
+            id.as_ref() == Some(person)
+        };
+        let found = state.occupants.iter().find(|(nick, occupant)| is_them(nick, occupant));
+        found.map(|(nick, _)| nick.clone())
     }
 }
 
 impl State {
     /// Whether an archived message is the hub's own.
-    pub fn was_own(&self, sender: &Sender, domain: &BareJid) -> bool {
+    pub fn was_own(&self, sender: &Sender, standing: &Standing) -> bool {
         match (&sender.address, &sender.occupant, &sender.nick) {
-            (Some(address), _, _) => address.domain() == domain.domain(),
+            (Some(address), _, _) => standing.owns(&address.to_bare()),
             (None, Some(occupant), _) => self.own_occupants.contains(occupant),
             (None, None, Some(nick)) => self.past_nicks.contains(nick),
             (None, None, None) => false,
         }
+    }
+
+    /// Whether something is to be remembered for good once what follows from it is in the inbox.
+    pub fn has_notes(&self) -> bool {
+        self.subject_noted || !self.noted_reactions.is_empty()
     }
 
     /// Notes an occupant and gives back what was known of them. With too many occupants nothing is noted.
@@ -261,6 +333,13 @@ impl State {
         if given != asked {
             self.own_nicks.remove(asked);
             self.own_nicks.insert(given, owner.clone());
+        }
+    }
+
+    /// Notes for whom the hub speaks, so that they can be addressed. With too many nobody is noted.
+    pub fn note_relayed(&mut self, name: &str, person: &Person) {
+        if person.network.is_matrix() && (self.relayed.len() < RELAYED_BOUND || self.relayed.contains_key(name)) {
+            self.relayed.insert(name.to_owned(), person.id.clone());
         }
     }
 

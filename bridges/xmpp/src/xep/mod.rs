@@ -9,9 +9,12 @@
 
 pub mod xep0045_muc_admin;
 pub mod xep0045_muc_user;
+pub mod xep0060_items;
+pub mod xep0071_xhtml_im;
 pub mod xep0106_jid_escaping;
 pub mod xep0249_direct_invite;
 pub mod xep0313_archive;
+pub mod xep0317_hats;
 pub mod xep0334_hints;
 pub mod xep0372_references;
 pub mod xep0382_spoiler;
@@ -23,6 +26,8 @@ pub mod xep0428_fallback;
 pub mod xep0446_file_metadata;
 pub mod xep0447_file_sharing;
 pub mod xep0461_reply;
+pub mod xep0482_call_invites;
+pub mod xep0511_link_metadata;
 
 use xmpp_parsers::minidom::Element;
 

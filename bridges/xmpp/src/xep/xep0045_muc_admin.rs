@@ -1,6 +1,7 @@
 //! XEP-0045 Multi-User Chat: what moderators and admins ask of a room.
 
 use xmpp_parsers::jid::BareJid;
+use xmpp_parsers::minidom::Element;
 use xso::{AsXml, FromXml};
 
 /// The namespace.
@@ -34,4 +35,26 @@ pub struct Query {
     /// What is to change.
     #[xml(child)]
     pub item: Item,
+}
+
+/// The request to change somebody's role.
+pub fn role(nick: String, role: &str, reason: Option<&str>) -> Element {
+    let item = Item {
+        nick: Some(nick),
+        role: Some(role.to_owned()),
+        reason: reason.map(str::to_owned),
+        ..Item::default()
+    };
+    Query { item }.into()
+}
+
+/// The request to change somebody's affiliation.
+pub fn affiliation(jid: BareJid, affiliation: &str, reason: Option<&str>) -> Element {
+    let item = Item {
+        jid: Some(jid),
+        affiliation: Some(affiliation.to_owned()),
+        reason: reason.map(str::to_owned),
+        ..Item::default()
+    };
+    Query { item }.into()
 }

@@ -3,13 +3,16 @@
 //! Read by hand rather than derived: rooms send status codes and JIDs that no list is complete about, and one unknown code
 //! must not hide the others.
 
-use xmpp_parsers::jid::Jid;
+use xmpp_parsers::jid::{BareJid, Jid};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
+use xso::{AsXml, FromXml};
 
 /// At most so many status codes and items of one element are looked at.
 const BOUND: usize = 64;
 
+/// Status code: the room's name, picture or rules changed.
+pub const CONFIGURATION_CHANGED: u16 = 104;
 /// Status code: this presence is about yourself.
 pub const SELF_PRESENCE: u16 = 110;
 /// Status code: the room changed the nick you asked for.
@@ -53,6 +56,8 @@ pub struct MucUser {
     pub destroyed: Option<(Option<String>, Option<Jid>)>,
     /// A mediated invitation: who invites.
     pub invited_by: Option<Jid>,
+    /// The room's password, with an invitation.
+    pub password: Option<String>,
 }
 
 impl MucUser {
@@ -81,6 +86,7 @@ impl MucUser {
                     let moved = child.attr("jid").and_then(|jid| Jid::new(jid).ok());
                     found.destroyed = Some((child_text(child, "reason"), moved));
                 }
+                "password" => found.password = Some(child.text()).filter(|text| !text.is_empty()),
                 "invite" => found.invited_by = child.attr("from").and_then(|jid| Jid::new(jid).ok()),
                 _ => {}
             }
@@ -105,6 +111,33 @@ fn child_text(element: &Element, name: &str) -> Option<String> {
         .get_child(name, ns::MUC_USER)
         .map(Element::text)
         .filter(|text| !text.is_empty())
+}
+
+/// Somebody invited through the room.
+#[derive(FromXml, AsXml, Debug, Clone, PartialEq)]
+#[xml(namespace = ns::MUC_USER, name = "invite")]
+struct Invite {
+    #[xml(attribute)]
+    to: BareJid,
+    #[xml(extract(default, name = "reason", fields(text(type_ = String))))]
+    reason: Option<String>,
+}
+
+/// The request to invite somebody.
+#[derive(FromXml, AsXml, Debug, Clone, PartialEq)]
+#[xml(namespace = ns::MUC_USER, name = "x")]
+struct Invitation {
+    #[xml(child)]
+    invite: Invite,
+}
+
+/// The request to a room to invite somebody.
+pub fn invitation(to: &BareJid, reason: Option<&str>) -> Element {
+    let invite = Invite {
+        to: to.clone(),
+        reason: reason.map(str::to_owned),
+    };
+    Invitation { invite }.into()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ const DOMAINS: [&str; 3] = ["bridge.localhost", "people.localhost", "others.loca
 pub struct Ejabberd {
     directory: TempDir,
     ports: Vec<u16>,
+    client_port: u16,
     node: String,
 }
 
@@ -45,12 +46,16 @@ impl Ejabberd {
         let server = Self {
             directory,
             ports,
+            client_port: free_port(),
             node: format!("viaduct{}@localhost", std::process::id()),
         };
         let at = |name: &str| server.directory.path().join(name);
         for name in ["logs", "spool", "files"] {
             std::fs::create_dir(at(name)).unwrap();
         }
+        super::certificate(server.directory.path());
+        let bundle = ["localhost.crt", "localhost.key"].map(|name| std::fs::read_to_string(at(name)).unwrap());
+        std::fs::write(at("localhost.pem"), bundle.concat()).unwrap();
         std::fs::write(at("ejabberd.yml"), server.config()).unwrap();
         let control = format!("INET_DIST_INTERFACE=127.0.0.1\nERL_DIST_PORT={}\n", free_port());
         std::fs::write(at("ejabberdctl.cfg"), control).unwrap();
@@ -64,21 +69,39 @@ impl Ejabberd {
         }
         assert!(server.control("start"), "ejabberd did not start");
         let limit = Instant::now() + Duration::from_secs(30);
-        for port in &server.ports {
+        for port in server.ports.iter().chain([&server.client_port]) {
             while TcpStream::connect(("127.0.0.1", *port)).await.is_err() {
                 assert!(Instant::now() < limit, "ejabberd did not listen");
                 sleep(Duration::from_millis(50)).await;
             }
         }
+        assert!(server.control("register bridge localhost secret-of-the-tests"));
         Some(server)
     }
 
-    fn control(&self, verb: &str) -> bool {
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("logs/ejabberd.log")).unwrap_or_default()
+    }
+
+    /// The id of its process.
+    pub fn process(&self) -> u32 {
+        let spool = self.directory.path().join("spool");
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let mut numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let found = numbers.find(|number| {
+            std::fs::read_to_string(format!("/proc/{number}/cmdline"))
+                .is_ok_and(|line| line.contains("beam") && line.contains(spool.to_str().unwrap()))
+        });
+        found.unwrap()
+    }
+
+    fn control(&self, words: &str) -> bool {
         let at = |name: &str| self.directory.path().join(name);
         let mut command = Command::new("/usr/sbin/ejabberdctl");
         command.arg("--config-dir").arg(self.directory.path());
         command.arg("--logs").arg(at("logs")).arg("--spool").arg(at("spool"));
-        succeeds(command.arg("--node").arg(&self.node).arg(verb))
+        succeeds(command.arg("--node").arg(&self.node).args(words.split(' ')))
     }
 
     fn config(&self) -> String {
@@ -93,10 +116,19 @@ impl Ejabberd {
         format!(
             r#"hosts: [localhost]
 loglevel: warning
+certfiles: ["{pem}"]
+acl: {{bridge: {{user: bridge}}}}
+shaper_rules: {{}}
 listen:
-{listeners}  - {{port: {http}, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {{/upload: mod_http_upload}}}}
+{listeners}  - {{port: {client}, ip: "127.0.0.1", module: ejabberd_c2s, starttls_required: true, max_stanza_size: 262144}}
+  - {{port: {http}, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {{/upload: mod_http_upload}}}}
 modules:
   mod_disco: {{}}
+  mod_stream_mgmt: {{}}
+  mod_pubsub: {{plugins: [flat, pep]}}
+  mod_caps: {{}}
+  mod_vcard: {{}}
+  mod_roster: {{}}
   mod_ping: {{}}
   mod_mam: {{default: always, assume_mam_usage: true}}
   mod_muc:
@@ -105,13 +137,16 @@ modules:
     min_message_interval: 0
     min_presence_interval: 0
     max_user_conferences: 1000
-    default_room_options: {{mam: true, persistent: true, allow_change_subj: false}}
+    max_users: 2000
+    default_room_options: {{max_users: 2000, mam: true, persistent: true, allow_change_subj: false}}
   mod_http_upload:
     host: upload.localhost
     put_url: "http://127.0.0.1:{http}/upload"
     docroot: "{files}"
     access: all
 "#,
+            pem = self.directory.path().join("localhost.pem").display(),
+            client = self.client_port,
             files = self.directory.path().join("files").display(),
         )
     }
@@ -125,6 +160,18 @@ impl Server for Ejabberd {
     fn port(&self, domain: &str) -> u16 {
         let position = DOMAINS.iter().position(|one| *one == domain).unwrap();
         *self.ports.get(position).unwrap()
+    }
+
+    fn report(&self) {
+        println!("{}", self.log());
+    }
+
+    fn client_port(&self) -> u16 {
+        self.client_port
+    }
+
+    fn ca_file(&self) -> std::path::PathBuf {
+        self.directory.path().join("localhost.crt")
     }
 }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,17 +16,19 @@ use viaduct_model::{
     Author, ChannelId, Clock, Content, Cursor, DeliveryKey, Entropy, Event, MediaRef, MessageId, NetworkName, Outbound,
     Person, PersonId, Place, Receipt, Timestamp,
 };
-use viaduct_xmpp::config::{Secret, Section};
+use viaduct_xmpp::config::Section;
 use viaduct_xmpp::{Xmpp, XmppSession};
 
-use super::prosody::{Prosody, SECRET};
+use super::Server;
+use super::prosody::SECRET;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Everything a hub remembers, and what the sessions told it.
 #[derive(Default)]
 pub struct Memory {
     pub events: Mutex<Vec<Event>>,
+    seen: Mutex<HashMap<(Place, MessageId), usize>>,
     pub reports: Mutex<Vec<(Option<ChannelId>, Connection)>>,
     pub state: Mutex<BTreeMap<String, Vec<u8>>>,
     changed: Notify,
@@ -40,12 +42,12 @@ impl Inbox for Shared {
         let (sender, ticket) = Ticket::new();
         {
             let mut known = self.0.events.lock().unwrap();
+            let mut seen = self.0.seen.lock().unwrap();
             for event in events {
                 // As the store does: a repetition changes nothing but the cursor.
-                match known
-                    .iter_mut()
-                    .find(|other| other.id == event.id && other.place == event.place)
-                {
+                let name = (event.place.clone(), event.id.clone());
+                let before = seen.get(&name).copied();
+                match before.and_then(|at| known.get_mut(at)) {
                     Some(_) if event.cursor.is_none() => {}
                     Some(other) => {
                         let mut repeated = other.clone();
@@ -54,7 +56,10 @@ impl Inbox for Shared {
                         repeated.echo_of = Some(DeliveryKey::from_remote("repeated"));
                         known.push(repeated);
                     }
-                    None => known.push(event),
+                    None => {
+                        seen.insert(name, known.len());
+                        known.push(event);
+                    }
                 }
             }
         }
@@ -152,9 +157,9 @@ pub struct Hub {
 
 impl Hub {
     /// A session with one room, started.
-    pub fn start(server: &Prosody, room: &str, memory: &Arc<Memory>, extra: serde_json::Value) -> Self {
+    pub fn start(server: &dyn Server, room: &str, memory: &Arc<Memory>, extra: serde_json::Value) -> Self {
         let mut section = serde_json::json!({
-            "component": {"port": server.component_port, "domain": "bridge.localhost"},
+            "component": {"port": server.port("bridge.localhost"), "domain": "bridge.localhost", "secret": SECRET},
             "muc_services": ["conference.localhost"],
             "timeouts": {"reflection": 10, "request": 10},
         });
@@ -162,6 +167,11 @@ impl Hub {
             .as_object_mut()
             .unwrap()
             .extend(extra.as_object().unwrap().clone());
+        Self::start_with(room, memory, section)
+    }
+
+    /// A session with one room and this section, started.
+    pub fn start_with(room: &str, memory: &Arc<Memory>, section: serde_json::Value) -> Self {
         let section: Section = serde_json::from_value(section).unwrap();
         let channel = ChannelId::new(room).unwrap();
         let stop = CancellationToken::new();
@@ -175,7 +185,7 @@ impl Hub {
             entropy: Arc::new(Counter::default()),
             stop: stop.clone(),
         };
-        let session = Arc::new(XmppSession(Xmpp::new(section, Secret::new(SECRET), context).unwrap()));
+        let session = Arc::new(XmppSession(Xmpp::new(section, context).unwrap()));
         let running = Arc::clone(&session);
         let stopping = stop.clone();
         // As the engine does: start again whenever the session ends.

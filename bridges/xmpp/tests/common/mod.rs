@@ -12,4 +12,34 @@ pub mod remote;
 pub trait Server: Send + Sync {
     /// Where a component connects.
     fn port(&self, domain: &str) -> u16;
+
+    /// Where clients connect. There is the account `bridge@localhost`.
+    fn client_port(&self) -> u16;
+
+    /// Prints what it has logged.
+    fn report(&self) {}
+
+    /// The certificate of its authority.
+    fn ca_file(&self) -> std::path::PathBuf;
+}
+
+/// Makes a key and a certificate for `localhost`, in files of that name.
+pub fn certificate(directory: &std::path::Path) {
+    let mut command = std::process::Command::new("openssl");
+    command.current_dir(directory);
+    command.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]);
+    command.args(["-keyout", "localhost.key", "-out", "localhost.crt", "-days", "2"]);
+    command.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]);
+    // A certificate of an authority would not be taken for a server's.
+    command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }

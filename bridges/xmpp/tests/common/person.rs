@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tokio_xmpp::Stanza;
-use viaduct_xmpp::client::link::{Ends, Link, connect};
+use viaduct_xmpp::client::component::connect;
+use viaduct_xmpp::client::link::{Ends, Link};
 use viaduct_xmpp::config::{Component, Secret, Timeouts};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::message::Message;
@@ -31,21 +33,26 @@ impl Person {
 
     /// Comes into a room from a component that is not in use yet.
     pub async fn join_from(server: &dyn Server, domain: &str, room: &str, local: &str, nick: &str) -> Self {
+        let mut person = Self::connect(server, domain, room, local, nick).await;
+        person.enter().await;
+        person
+    }
+
+    /// Connects, and stays outside.
+    pub async fn connect(server: &dyn Server, domain: &str, room: &str, local: &str, nick: &str) -> Self {
         let component: Component =
             serde_json::from_value(serde_json::json!({"port": server.port(domain), "domain": domain})).unwrap();
         let link = connect(&component, &Secret::new(SECRET), &Timeouts::default())
             .await
             .unwrap();
         let (ends, outgoing, incoming) = Link::queues();
-        tokio::spawn(link.run(outgoing, incoming));
-        let mut person = Self {
+        tokio::spawn(link.run(outgoing, incoming, CancellationToken::new()));
+        Self {
             ends,
             address: format!("{local}@{domain}/x"),
             room: room.to_owned(),
             nick: nick.to_owned(),
-        };
-        person.enter().await;
-        person
+        }
     }
 
     pub async fn enter(&mut self) {
@@ -87,6 +94,17 @@ impl Person {
     /// Asks the room for something as its owner.
     pub async fn ask(&mut self, kind: &str, inner: &str) -> String {
         let (from, to) = (&self.address, &self.room);
+        self.send(&format!(
+            "<iq type='{kind}' id='ask' from='{from}' to='{to}'>{inner}</iq>"
+        ))
+        .await;
+        self.until("an answer", |xml| xml.starts_with("<iq") && xml.contains("id='ask'"))
+            .await
+    }
+
+    /// Asks anybody for something.
+    pub async fn ask_of(&mut self, to: &str, kind: &str, inner: &str) -> String {
+        let from = &self.address;
         self.send(&format!(
             "<iq type='{kind}' id='ask' from='{from}' to='{to}'>{inner}</iq>"
         ))

@@ -19,6 +19,8 @@ pub struct Prosody {
     child: Option<Child>,
     pub component_port: u16,
     pub http_port: u16,
+    pub client_port: u16,
+    pub direct_port: u16,
 }
 
 fn free_port() -> u16 {
@@ -36,6 +38,14 @@ impl Server for Prosody {
     fn port(&self, _domain: &str) -> u16 {
         self.component_port
     }
+
+    fn client_port(&self) -> u16 {
+        self.client_port
+    }
+
+    fn ca_file(&self) -> PathBuf {
+        self.path("localhost.crt")
+    }
 }
 
 impl Prosody {
@@ -51,12 +61,24 @@ impl Prosody {
             child: None,
             component_port: free_port(),
             http_port: free_port(),
+            client_port: free_port(),
+            direct_port: free_port(),
         };
+        super::certificate(server.directory.path());
         let config = server.config();
         std::fs::write(server.path("prosody.cfg.lua"), config).unwrap();
         std::fs::create_dir(server.path("data")).unwrap();
         server.resume().await;
+        server.register("bridge");
         Some(server)
+    }
+
+    /// Makes an account. Its password is [`SECRET`].
+    fn register(&self, user: &str) {
+        let mut command = std::process::Command::new("prosodyctl");
+        command.arg("--config").arg(self.path("prosody.cfg.lua"));
+        let output = command.args(["register", user, "localhost", SECRET]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -70,15 +92,18 @@ impl Prosody {
         format!(
             r#"{user}
 daemonize=false; data_path="{data}"; pidfile="{pid}"
-interfaces={{"127.0.0.1"}}; c2s_ports={{}}; s2s_ports={{}}
+interfaces={{"127.0.0.1"}}; c2s_ports={{{client}}}; c2s_direct_tls_ports={{{direct}}}; s2s_ports={{}}
 component_ports={{{component}}}; component_interfaces={{"127.0.0.1"}}
 http_ports={{{http}}}; http_interfaces={{"127.0.0.1"}}; https_ports={{}}
 authentication="internal_hashed"; storage="internal"
-modules_enabled={{"disco","ping","posix"}}
+modules_enabled={{"disco","ping","posix","saslauth","tls","smacks","pep","roster","vcard4","vcard_legacy"}}; c2s_require_encryption=true
+allow_unencrypted_plain_auth=false; gc={{mode="generational"}}
+limits={{}}
 log={{warn="{log}"}}
+ssl={{key="{key}",certificate="{certificate}"}}
 VirtualHost "localhost"
 Component "conference.localhost" "muc"
-  modules_enabled={{"muc_mam","muc_moderation"}}; muc_room_locking=false; muc_log_by_default=true
+  modules_enabled={{"muc_mam","muc_moderation","vcard_muc"}}; muc_room_locking=false; muc_log_by_default=true
   component_admins_as_room_owners=true
   admins={{"admin@people.localhost"}}
 Component "upload.localhost" "http_file_share"
@@ -93,6 +118,10 @@ Component "others.localhost"
             data = at("data"),
             pid = at("pid"),
             log = at("log"),
+            key = at("localhost.key"),
+            certificate = at("localhost.crt"),
+            client = self.client_port,
+            direct = self.direct_port,
             component = self.component_port,
             http = self.http_port,
         )
@@ -123,6 +152,11 @@ Component "others.localhost"
         let mut child = self.child.take().unwrap();
         child.kill().await.unwrap();
         child.wait().await.unwrap();
+    }
+
+    /// The id of its process.
+    pub fn process(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
     }
 
     pub fn log(&self) -> String {

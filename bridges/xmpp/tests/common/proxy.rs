@@ -16,6 +16,7 @@ pub struct Proxy {
 struct Shared {
     closed: AtomicBool,
     losing: AtomicBool,
+    blind: AtomicBool,
     cut: Notify,
 }
 
@@ -48,8 +49,10 @@ impl Proxy {
         self.shared.closed.store(false, Ordering::SeqCst);
     }
 
-    /// Lets the server have the next message of the bridge, and breaks the connection instead of bringing its answer.
-    pub fn lose_answer(&self) {
+    /// Lets the server have the next message of the bridge, and breaks the connection instead of bringing its answer. `blind`
+    /// where messages cannot be read because they are encrypted: then it is the next packet.
+    pub fn lose_answer(&self, blind: bool) {
+        self.shared.blind.store(blind, Ordering::SeqCst);
         self.shared.losing.store(true, Ordering::SeqCst);
     }
 }
@@ -71,10 +74,11 @@ async fn carry(client: TcpStream, server: u16, shared: Arc<Shared>) {
     loop {
         let cut = shared.cut.notified();
         tokio::select! {
+            biased;
             () = cut => return,
             read = client_read.read(&mut up) => {
                 let Ok(length @ 1..) = read else { return };
-                let message = up[..length].windows(18).any(|bytes| bytes == b" type='groupchat'>");
+                let message = shared.blind.load(Ordering::SeqCst) || up[..length].windows(18).any(|bytes| bytes == b" type='groupchat'>");
                 losing |= message && shared.losing.swap(false, Ordering::SeqCst);
                 if server_write.write_all(&up[..length]).await.is_err() {
                     return;
@@ -82,7 +86,7 @@ async fn carry(client: TcpStream, server: u16, shared: Arc<Shared>) {
             }
             read = server_read.read(&mut down) => {
                 let Ok(length @ 1..) = read else { return };
-                let answer = down[..length].windows(10).any(|bytes| bytes == b"<origin-id");
+                let answer = shared.blind.load(Ordering::SeqCst) || down[..length].windows(10).any(|bytes| bytes == b"<origin-id");
                 if losing && answer {
                     return;
                 }

@@ -20,6 +20,7 @@ pub struct RoomPerson {
     server: Box<dyn Server>,
     proxy: Proxy,
     room: String,
+    relayed: bool,
     person: Mutex<Option<Person>>,
     owner: Mutex<Option<Person>>,
     state: Mutex<Memory>,
@@ -30,6 +31,8 @@ struct Memory {
     seen: std::collections::VecDeque<Seen>,
     next: u32,
     nick: String,
+    /// The new nick of somebody who is about to be shown under it.
+    renamed: Option<String>,
     /// The sets of reactions by author and message.
     reactions: std::collections::HashMap<(String, String), Vec<String>>,
     /// The texts of messages: what is reacted to is shown by its handle only.
@@ -49,7 +52,8 @@ fn escape(text: &str) -> String {
 }
 
 impl RoomPerson {
-    pub fn new(server: Box<dyn Server>, proxy: Proxy, room: &str) -> Self {
+    /// `relayed` says whether the bridge puts names before texts.
+    pub fn new(server: Box<dyn Server>, proxy: Proxy, room: &str, relayed: bool) -> Self {
         let state = Memory {
             nick: "robin".into(),
             ..Memory::default()
@@ -58,6 +62,7 @@ impl RoomPerson {
             server,
             proxy,
             room: room.to_owned(),
+            relayed,
             person: Mutex::new(None),
             owner: Mutex::new(None),
             state: Mutex::new(state),
@@ -133,6 +138,16 @@ impl RoomPerson {
                 .filter_map(|c| c.attr("code"))
                 .collect();
             if codes.contains(&"110") && !codes.contains(&"307") {
+                return;
+            }
+            // Another nick is neither a leave nor a join.
+            if codes.contains(&"303") {
+                let item = child("x", ns::MUC_USER).and_then(|x| x.get_child("item", ns::MUC_USER));
+                state.renamed = item.and_then(|item| item.attr("nick")).map(str::to_owned);
+                return;
+            }
+            if state.renamed.as_ref() == Some(&author) {
+                state.renamed = None;
                 return;
             }
             seen.what = match element.attr("type") {
@@ -243,6 +258,13 @@ impl RoomPerson {
                 None => None,
             };
         }
+        if self.relayed
+            && seen.author == "viaduct"
+            && let Some((name, text)) = body.split_once(": ")
+        {
+            seen.author = name.to_owned();
+            body = text.to_owned();
+        }
         seen.text = body;
         state.seen.push_back(seen);
     }
@@ -300,6 +322,7 @@ impl Remote for RoomPerson {
         let mut owner = Person::join_from(self.server.as_ref(), "others.localhost", &self.room, "owner", "owner").await;
         for (address, affiliation) in [
             ("viaduct@bridge.localhost", "owner"),
+            ("bridge@localhost", "owner"),
             ("robin@people.localhost", "admin"),
         ] {
             let item = format!("<item jid='{address}' affiliation='{affiliation}'/>");
@@ -516,7 +539,8 @@ impl Remote for RoomPerson {
     }
 
     async fn lose_answer(&self) -> Done {
-        self.proxy.lose_answer();
+        // Where the stream is encrypted, every packet may be the one.
+        self.proxy.lose_answer(self.relayed);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::checks::{digits, luhn};
+use super::checks::luhn;
 use super::tokens::are_even;
 use super::{Cue, Tokens, iban};
 
@@ -18,15 +18,19 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
     }
     for (first, atom) in tokens.atoms.iter().enumerate() {
         let covered = found.last().is_some_and(|place| atom.start < place.end);
-        if tokens.digits_from(first) < 13 || covered || tokens.glued_before(atom.start) {
+        // No issuer's numbers begin otherwise.
+        let begins = tokens
+            .front(first)
+            .is_some_and(|[digit]: &[u8; 1]| matches!(digit, b'2'..=b'6'));
+        if !begins || tokens.digits_from(first) < 13 || covered || tokens.glued_before(atom.start) {
             continue;
         }
-        let candidate = tokens.lengths(first, 13..=19).filter_map(|length| {
-            let (characters, place) = tokens.gather(first, length)?;
-            let digits = digits(&characters)?;
-            (has_issuer(&digits) && luhn(&digits) && is_grouped(&tokens.groups(first, &place))).then_some(place)
-        });
-        let candidate = candidate.last();
+        let longest = tokens.digits_from(first).min(19);
+        let issued = tokens.front(first).copied().map_or(0, issued_lengths);
+        let lengths = (13..=longest).rev().filter(|length| issued & (1 << length) != 0);
+        let candidate = lengths
+            .filter_map(|length| tokens.gather(first, length))
+            .find_map(|(digits, place)| (luhn(digits) && is_grouped(&tokens.groups(first, &place))).then_some(place));
         if let Some(place) = candidate.filter(|place| is_meant(tokens, place)) {
             found.push(place);
             if found.len() > BOUND {
@@ -61,32 +65,31 @@ fn is_meant(tokens: &Tokens<'_>, place: &Range<usize>) -> bool {
     }
 }
 
-/// Whether the first digits are in the range of an issuer whose cards have so many digits.
-fn has_issuer(digits: &[u32]) -> bool {
-    let prefix = |length: usize| digits.iter().take(length).fold(0, |number, digit| number * 10 + digit);
+/// How many digits the cards have of the issuers whose numbers begin with these: a bit for each length.
+fn issued_lengths(front: [u8; 6]) -> u32 {
+    let prefix = |length: usize| {
+        let digits = front.iter().take(length);
+        digits.fold(0, |number, digit| number * 10 + u32::from(digit.wrapping_sub(b'0')))
+    };
     let (two, three, four, six) = (prefix(2), prefix(3), prefix(4), prefix(6));
-    match digits.len() {
-        13 => (40..50).contains(&two),
-        14 => (300..=305).contains(&three) || matches!(two, 36 | 38 | 39),
-        15 => matches!(two, 34 | 37),
-        16 => {
-            (40..50).contains(&two)
-                || (51..=55).contains(&two)
-                || (2221..=2720).contains(&four)
-                || (2200..=2204).contains(&four)
-                || (3528..=3589).contains(&four)
-                || four == 6011
-                || (644..=659).contains(&three)
-                || (622_126..=622_925).contains(&six)
-                || matches!(four, 5018 | 5020 | 5038 | 5893 | 6304 | 6759 | 6761 | 6762 | 6763)
-        }
-        17..=19 => {
-            (digits.len() == 19 && (40..50).contains(&two))
-                || two == 62
-                || matches!(four, 5018 | 5020 | 5038 | 5893 | 6304 | 6759 | 6761 | 6762 | 6763)
-        }
-        _ => false,
-    }
+    let long = 1 << 17 | 1 << 18 | 1 << 19;
+    let maestro = matches!(four, 5018 | 5020 | 5038 | 5893 | 6304 | 6759 | 6761 | 6762 | 6763);
+    let sixteen = (51..=55).contains(&two)
+        || (2221..=2720).contains(&four)
+        || (2200..=2204).contains(&four)
+        || (3528..=3589).contains(&four)
+        || four == 6011
+        || (644..=659).contains(&three)
+        || (622_126..=622_925).contains(&six);
+    let mut lengths = 0;
+    let mut add = |is: bool, more: u32| lengths |= if is { more } else { 0 };
+    add((40..50).contains(&two), 1 << 13 | 1 << 16 | 1 << 19);
+    add((300..=305).contains(&three) || matches!(two, 36 | 38 | 39), 1 << 14);
+    add(matches!(two, 34 | 37), 1 << 15);
+    add(sixteen, 1 << 16);
+    add(two == 62, long);
+    add(maestro, 1 << 16 | long);
+    lengths
 }
 
 #[cfg(test)]

@@ -1,35 +1,46 @@
 //! Check digits.
 
-/// The digits of a run of bytes; none if there is anything else.
+/// The values of a run of digits; none if there is anything else.
 pub(super) fn digits(bytes: &[u8]) -> Option<Vec<u32>> {
     bytes.iter().map(|byte| char::from(*byte).to_digit(10)).collect()
 }
 
+/// Whether there are only digits.
+pub(super) fn are_digits(bytes: &[u8]) -> bool {
+    bytes.iter().all(u8::is_ascii_digit)
+}
+
+fn value(digit: u8) -> u32 {
+    u32::from(digit.wrapping_sub(b'0'))
+}
+
 /// The Luhn formula over all digits, the last of which is the check digit.
-pub(super) fn luhn(digits: &[u32]) -> bool {
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(place, digit)| match place % 2 {
-            0 => *digit,
-            _ if *digit > 4 => digit * 2 - 9,
-            _ => digit * 2,
-        })
-        .sum();
+pub(super) fn luhn(digits: &[u8]) -> bool {
+    const DOUBLED: [u32; 10] = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9];
+    let mut sum = 0;
+    let mut doubled = false;
+    for digit in digits.iter().rev() {
+        let value = value(*digit);
+        sum += if doubled {
+            DOUBLED.get(value as usize).copied().unwrap_or_default()
+        } else {
+            value
+        };
+        doubled = !doubled;
+    }
     sum.is_multiple_of(10)
 }
 
 /// ISO 7064, MOD 11,10, over all digits, the last of which is the check digit.
-pub(super) fn mod_11_10(digits: &[u32]) -> bool {
+pub(super) fn mod_11_10(digits: &[u8]) -> bool {
     let Some((check, rest)) = digits.split_last() else {
         return false;
     };
     let product = rest.iter().fold(10, |product, digit| {
-        let sum = (digit + product) % 10;
+        let sum = (value(*digit) + product) % 10;
         (if sum == 0 { 10 } else { sum }) * 2 % 11
     });
-    (11 - product) % 10 == *check
+    (11 - product) % 10 == value(*check)
 }
 
 /// ISO 7064, MOD 97,10, over letters and digits, as an IBAN uses it: the first four characters count last.

@@ -120,29 +120,25 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
 
 /// How many characters a number that begins with this atom must have; none if none can begin there.
 fn length(tokens: &Tokens<'_>, first: usize) -> Option<usize> {
-    if !tokens.leads(first) {
-        return None;
-    }
     // The country and the check digits may be an atom, the beginning of one, or several.
-    let mut head = tokens
-        .atoms
-        .iter()
-        .skip(first)
-        .take(4)
-        .flat_map(|atom| tokens.bytes(atom));
-    let country = [head.next()?.to_ascii_uppercase(), head.next()?.to_ascii_uppercase()];
-    if !head.next()?.is_ascii_digit() || !head.next()?.is_ascii_digit() {
+    let [one, two, check @ ..] = tokens.front::<4>(first)?;
+    if !one.is_ascii_uppercase() || !check.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    LENGTHS
-        .iter()
-        .find(|(code, _)| **code == country)
-        .map(|(_, length)| *length)
+    let place = LENGTHS
+        .binary_search_by(|(country, _)| country.as_slice().cmp(&[*one, *two]))
+        .ok()?;
+    LENGTHS.get(place).map(|(_, length)| *length)
 }
 
 #[cfg(test)]
 mod tests {
     use crate::detect::{Detector, found};
+
+    #[test]
+    fn countries_are_in_order() {
+        assert!(super::LENGTHS.is_sorted());
+    }
 
     #[test]
     fn ibans_are_found() {

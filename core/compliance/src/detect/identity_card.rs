@@ -22,7 +22,7 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
     for first in (0..tokens.atoms.len()).filter(|first| tokens.leads(*first)) {
         let candidate = [11, 10, 9].iter().find_map(|length| {
             let (characters, place) = tokens.gather(first, *length)?;
-            is_valid(&characters).then_some(place)
+            is_valid(characters).then_some(place)
         });
         let covered = |place: &Range<usize>| found.last().is_some_and(|last| place.start < last.end);
         if let Some(place) = candidate.filter(|place| !covered(place) && tokens.cues.near(Cue::IdentityCard, place)) {

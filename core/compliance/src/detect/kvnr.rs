@@ -13,7 +13,7 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
     }
     for first in (0..tokens.atoms.len()).filter(|first| tokens.leads(*first)) {
         if let Some((characters, place)) = tokens.gather(first, 10)
-            && is_valid(&characters).unwrap_or(false)
+            && is_valid(characters).unwrap_or(false)
             && tokens.cues.near(Cue::HealthInsurance, &place)
         {
             found.push(place);
@@ -23,7 +23,9 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
 }
 
 fn is_valid(characters: &[u8]) -> Option<bool> {
-    let (letter, rest) = characters.split_first()?;
+    let (letter, rest) = characters
+        .split_first()
+        .filter(|(letter, _)| letter.is_ascii_uppercase())?;
     let rest = digits(rest)?;
     let (check, rest) = rest.split_last()?;
     let all: Vec<u32> = letter_digits(*letter)?

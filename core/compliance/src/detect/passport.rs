@@ -17,7 +17,7 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
         let Some((characters, place)) = tokens.gather(first, atom.length()) else {
             continue;
         };
-        if is_valid(&characters) && tokens.cues.before(Cue::Passport, place.start, 60).is_some() {
+        if is_valid(characters) && tokens.cues.before(Cue::Passport, place.start, 60).is_some() {
             found.push(place);
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Tokens;
-use super::checks::{cross_sums, digits, letter_digits};
+use super::checks::{are_digits, cross_sums, digits, letter_digits};
 
 /// Area (2 digits), date of birth (6), first letter of the name at birth, serial (2), check digit.
 pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
@@ -17,7 +17,7 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
             continue;
         }
         if let Some((characters, place)) = tokens.gather(first, 12)
-            && is_valid(&characters).unwrap_or(false)
+            && is_valid(characters).unwrap_or(false)
         {
             found.push(place);
         }
@@ -28,6 +28,9 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
 fn is_valid(characters: &[u8]) -> Option<bool> {
     let (front, rest) = characters.split_at_checked(8)?;
     let (letter, rest) = rest.split_first()?;
+    if !letter.is_ascii_uppercase() || !are_digits(front) {
+        return None;
+    }
     let (front, rest) = (digits(front)?, digits(rest)?);
     let pair = |at: usize| Some(front.get(at)? * 10 + front.get(at + 1)?);
     let (area, day, month) = (pair(0)?, pair(2)?, pair(4)?);

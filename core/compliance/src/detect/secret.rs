@@ -91,7 +91,8 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
     for (start, end, cue) in tokens.cues.of(|cue| matches!(cue, Cue::Key(_) | Cue::Password)) {
         let place = match cue {
             Cue::Key(number) => key(tokens.text, start, number),
-            _ => password(tokens.text, end),
+            // Some words are only such with a colon behind; the colon belongs to what follows.
+            _ => password(tokens.text, end - usize::from(ends_with_sign(tokens.text, end))),
         };
         let is_new = |place: &Range<usize>| found.iter().all(|own| own.start >= place.end || place.start >= own.end);
         if let Some(place) = place.filter(is_new) {
@@ -109,6 +110,10 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
 fn key(text: &str, start: usize, number: usize) -> Option<Range<usize>> {
     let found = PATTERNS.get(&number)?.find(window(text, start))?;
     Some(start + found.start()..start + found.end())
+}
+
+fn ends_with_sign(text: &str, end: usize) -> bool {
+    text.get(..end).is_some_and(|head| head.ends_with([':', '=']))
 }
 
 /// The password that is told after a word for it, which ends here.
@@ -207,6 +212,7 @@ mod tests {
             ("DB_PASSWORD=\"s3cr3t-Value\"", "s3cr3t-Value"),
             ("api_key = 9f8e7d6c5b4a39281706", "9f8e7d6c5b4a39281706"),
             ("Passwort für den Server: Xk9$wq2LmP", "Xk9$wq2LmP"),
+            ("pw: Blau3r-Elefant77", "Blau3r-Elefant77"),
             ("https://bob:Tr0ub4dor@example.org/x", "://bob:Tr0ub4dor@example.org"),
         ] {
             assert_eq!(found(Detector::Secret, text), [value], "{text}");

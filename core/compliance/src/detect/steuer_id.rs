@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Tokens;
-use super::checks::{digits, mod_11_10};
+use super::checks::mod_11_10;
 use super::tokens::are_even;
 
 /// Eleven digits, the first not zero; among the first ten exactly one digit occurs twice or three times and every other at
@@ -18,8 +18,8 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
         if tokens.digits_from(first) < 11 || covered || tokens.glued_before(atom.start) {
             continue;
         }
-        if let Some((characters, place)) = tokens.gather(first, 11)
-            && digits(&characters).is_some_and(|digits| is_valid(&digits))
+        if let Some((digits, place)) = tokens.gather(first, 11)
+            && is_valid(digits)
             && is_grouped(&tokens.groups(first, &place))
             && !is_telephone(tokens.text, place.start)
         {
@@ -38,16 +38,19 @@ fn is_telephone(text: &str, start: usize) -> bool {
     text.get(..start).is_some_and(|before| before.ends_with('+'))
 }
 
-fn is_valid(digits: &[u32]) -> bool {
-    let mut counts = [0_u8; 10];
+fn is_valid(digits: &[u8]) -> bool {
+    // Which digits occurred once, twice and three times, a bit for each.
+    let (mut once, mut twice, mut thrice) = (0_u16, 0_u16, 0_u16);
     for digit in digits.iter().take(10) {
-        if let Some(count) = counts.get_mut(*digit as usize) {
-            *count += 1;
+        let bit = 1 << (digit.wrapping_sub(b'0') & 15);
+        if thrice & bit != 0 {
+            return false;
         }
+        thrice |= twice & bit;
+        twice |= once & bit;
+        once |= bit;
     }
-    let repeated = counts.iter().filter(|count| **count > 1).count();
-    let most = counts.iter().max().copied().unwrap_or_default();
-    digits.first() != Some(&0) && repeated == 1 && most <= 3 && mod_11_10(digits)
+    digits.first() != Some(&b'0') && twice.is_power_of_two() && mod_11_10(digits)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A text cut into what numbers are made of.
 
 use std::collections::BTreeMap;
-use std::ops::{Deref, Range, RangeInclusive};
+use std::ops::Range;
 
 use crate::places::Places;
 
@@ -195,6 +195,8 @@ pub(crate) struct Atom {
     pub(crate) digits: usize,
     /// Whether no more than a separator stands between it and the atom after it.
     pub(crate) joined: bool,
+    /// Where it begins in [`Tokens::compact`].
+    at: usize,
 }
 
 impl Atom {
@@ -213,6 +215,10 @@ pub(crate) struct Tokens<'a> {
     pub(crate) text: &'a str,
     pub(crate) cues: &'a Cues,
     pub(crate) atoms: Vec<Atom>,
+    /// The characters of all atoms without what separates them, in capitals.
+    compact: Vec<u8>,
+    /// For each place in `compact`, the end in the text of the atom that ends there; 0 where none does.
+    ends: Vec<usize>,
     /// For each atom, what it begins.
     reach: Vec<Reach>,
     digits: usize,
@@ -247,39 +253,28 @@ fn reach(atoms: &[Atom]) -> Vec<Reach> {
     all
 }
 
-/// The longest number that can be gathered.
-const GATHER_BOUND: usize = 36;
-
-/// The characters of a number that is written in groups, without what separates them; in capitals.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Gathered {
-    bytes: [u8; GATHER_BOUND],
-    length: usize,
-}
-
-impl Deref for Gathered {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-}
-
 impl<'a> Tokens<'a> {
     /// Cuts a text. Atoms without a digit that are longer than four letters are left out: no number has such.
     pub(crate) fn new(text: &'a str, cues: &'a Cues) -> Self {
-        let mut atoms: Vec<Atom> = Vec::new();
-        let mut digits = 0;
+        let mut tokens = Self {
+            text,
+            cues,
+            atoms: Vec::new(),
+            compact: Vec::new(),
+            ends: Vec::new(),
+            reach: Vec::new(),
+            digits: 0,
+        };
         let bytes = text.as_bytes();
-        if bytes.iter().filter(|byte| byte.is_ascii_digit()).count() < 2 {
-            return Self {
-                text,
-                cues,
-                atoms,
-                reach: Vec::new(),
-                digits,
-            };
+        if bytes.iter().filter(|byte| byte.is_ascii_digit()).count() >= 2 {
+            tokens.cut(bytes);
+            tokens.reach = reach(&tokens.atoms);
         }
+        tokens
+    }
+
+    fn cut(&mut self, bytes: &[u8]) {
+        self.ends.push(0);
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
             if !byte.is_ascii_alphanumeric() {
@@ -295,24 +290,21 @@ impl<'a> Tokens<'a> {
             if count == 0 && at - start > 4 {
                 continue;
             }
-            digits += count;
-            if let Some(last) = atoms.last_mut() {
+            self.digits += count;
+            if let Some(last) = self.atoms.last_mut() {
                 last.joined = is_separator(bytes.get(last.end..start).unwrap_or_default());
             }
-            atoms.push(Atom {
+            self.atoms.push(Atom {
                 start,
                 end: at,
                 digits: count,
                 joined: false,
+                at: self.compact.len(),
             });
-        }
-        let reach = reach(&atoms);
-        Self {
-            text,
-            cues,
-            atoms,
-            reach,
-            digits,
+            let characters = bytes.get(start..at).unwrap_or_default();
+            self.compact.extend(characters.iter().map(u8::to_ascii_uppercase));
+            self.ends.resize(self.compact.len(), 0);
+            self.ends.push(at);
         }
     }
 
@@ -321,55 +313,21 @@ impl<'a> Tokens<'a> {
         self.digits < least
     }
 
-    /// The bytes of an atom.
-    pub(crate) fn bytes(&self, atom: &Atom) -> &'a [u8] {
-        self.text.as_bytes().get(atom.start..atom.end).unwrap_or_default()
+    /// The first of the characters that a number that begins with this atom can have, in capitals and without what separates
+    /// them; none if it cannot have so many.
+    pub(crate) fn front<const N: usize>(&self, first: usize) -> Option<&[u8; N]> {
+        self.reach.get(first).filter(|reach| reach.characters >= N)?;
+        self.compact.get(self.atoms.get(first)?.at..)?.first_chunk()
     }
 
-    /// The characters of as many joined atoms from the one at `first` on as make `length` characters (at most 36), and the
-    /// stretch they have; none if the atoms do not end there.
-    pub(crate) fn gather(&self, first: usize, length: usize) -> Option<(Gathered, Range<usize>)> {
-        if self.reach.get(first).is_none_or(|reach| reach.characters < length) {
-            return None;
-        }
-        let atoms = self.atoms.get(first..)?;
-        let mut gathered = Gathered {
-            bytes: [0; GATHER_BOUND],
-            length: 0,
-        };
-        for atom in atoms {
-            let from = gathered.length;
-            gathered.length += atom.length();
-            if gathered.length > length {
-                return None;
-            }
-            let into = gathered.bytes.get_mut(from..gathered.length)?;
-            into.copy_from_slice(self.bytes(atom));
-            into.make_ascii_uppercase();
-            if gathered.length == length {
-                return Some((gathered, atoms.first()?.start..atom.end));
-            }
-            if !atom.joined {
-                return None;
-            }
-        }
-        None
-    }
-
-    /// The lengths in this range that numbers which begin with this atom can have: those at which an atom ends.
-    pub(crate) fn lengths(&self, first: usize, wanted: RangeInclusive<usize>) -> impl Iterator<Item = usize> {
-        let reach = self
-            .reach
-            .get(first)
-            .map_or(0, |reach| reach.characters)
-            .min(*wanted.end());
-        let lengths = self.atoms.iter().skip(first).scan(0, |sum, atom| {
-            *sum += atom.length();
-            Some(*sum)
-        });
-        lengths
-            .take_while(move |length| *length <= reach)
-            .filter(move |length| wanted.contains(length))
+    /// The characters of as many joined atoms from the one at `first` on as make `length` characters, and the stretch they
+    /// have; none if the atoms do not end there.
+    pub(crate) fn gather(&self, first: usize, length: usize) -> Option<(&[u8], Range<usize>)> {
+        self.reach.get(first).filter(|reach| reach.characters >= length)?;
+        let atom = self.atoms.get(first)?;
+        let end = atom.at + length;
+        let place = self.ends.get(end).filter(|place| **place > 0)?;
+        Some((self.compact.get(atom.at..end)?, atom.start..*place))
     }
 
     /// How many digits a number that begins with this atom can have.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::checks::{digits, mod_11_10};
+use super::checks::{are_digits, digits, mod_11_10};
 use super::{Cue, Tokens};
 
 /// Countries whose numbers are plain digits after the country code, and how many they may have.
@@ -38,17 +38,17 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
         return found;
     }
     for (first, atom) in tokens.atoms.iter().enumerate() {
-        let begins = tokens
-            .bytes(atom)
-            .get(..2)
-            .is_some_and(|head| head.iter().all(u8::is_ascii_alphabetic));
+        let begins = atom.length() >= 2
+            && tokens
+                .front(first)
+                .is_some_and(|head: &[u8; 2]| head.iter().all(u8::is_ascii_uppercase));
         let covered = found.last().is_some_and(|place| atom.start < place.end);
         if !begins || covered || !tokens.leads(first) || tokens.glued_before(atom.start) {
             continue;
         }
         let candidate = (10..=14).rev().find_map(|length| {
             let (characters, place) = tokens.gather(first, length)?;
-            is_valid(tokens, &characters, &place).unwrap_or(false).then_some(place)
+            is_valid(tokens, characters, &place).unwrap_or(false).then_some(place)
         });
         found.extend(candidate);
     }
@@ -59,14 +59,14 @@ fn is_valid(tokens: &Tokens<'_>, characters: &[u8], place: &Range<usize>) -> Opt
     let (country, rest) = characters.split_first_chunk::<2>()?;
     let near = || tokens.cues.near(Cue::Vat, place);
     Some(match country {
-        b"DE" => rest.len() == 9 && rest.first() != Some(&b'0') && mod_11_10(&digits(rest)?),
+        b"DE" => rest.len() == 9 && rest.first() != Some(&b'0') && are_digits(rest) && mod_11_10(rest),
         b"AT" => austrian(rest)?,
         b"NL" => rest.len() == 12 && rest.get(9) == Some(&b'B') && near(),
         b"ES" | b"CY" => rest.len() == 9 && rest.iter().filter(|byte| byte.is_ascii_digit()).count() >= 7 && near(),
         b"IE" => matches!(rest.len(), 8 | 9) && rest.iter().filter(|byte| byte.is_ascii_digit()).count() >= 6 && near(),
         _ => {
             let (_, lengths) = DIGITS.iter().find(|(code, _)| *code == country)?;
-            lengths.contains(&rest.len()) && digits(rest).is_some() && near()
+            lengths.contains(&rest.len()) && are_digits(rest) && near()
         }
     })
 }

@@ -1,10 +1,10 @@
 //! What a character looks like.
 
-use std::sync::LazyLock;
-
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_security::confusable_detection::skeleton;
+
+use super::table::{Known, known};
 
 /// The code points of the digit zero in the scripts of the basic plane; nine more digits follow each.
 const ZEROS: &[u32] = &[
@@ -28,10 +28,6 @@ const ENCLOSED: &[(u32, u32, char)] = &[
     (0x1f1e6, 26, 'A'),
 ];
 
-/// The looks of Greek and Cyrillic letters, which occur in ordinary text and so have to be found quickly.
-static GREEK_AND_CYRILLIC: LazyLock<Vec<String>> =
-    LazyLock::new(|| (0x370..0x530).filter_map(char::from_u32).map(look).collect());
-
 /// The text as the folded view shows it.
 pub(crate) fn fold(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -43,6 +39,18 @@ pub(crate) fn fold(text: &str) -> String {
 
 /// Appends what a decomposed character looks like.
 pub(super) fn fold_char(character: char, out: &mut String) {
+    if let '\n' | ' '..='~' = character {
+        out.push(character);
+        return;
+    }
+    match known(character).as_ref().and_then(Known::look) {
+        Some(look) => out.push_str(look),
+        None => work_out(character, out),
+    }
+}
+
+/// Appends what a decomposed character looks like, without looking it up.
+pub(super) fn work_out(character: char, out: &mut String) {
     match character {
         '\n' | ' '..='~' => out.push(character),
         'ß' => out.push_str("ss"),
@@ -58,6 +66,12 @@ pub(super) fn fold_char(character: char, out: &mut String) {
         'œ' => out.push_str("oe"),
         'Œ' => out.push_str("OE"),
         'ı' => out.push('i'),
+        // Small letters that look like small capitals, which readers take for Latin ones.
+        'к' | 'κ' | 'ĸ' | 'ᴋ' => out.push('k'),
+        'м' | 'ᴍ' => out.push('m'),
+        'т' | 'τ' | 'ᴛ' => out.push('t'),
+        'н' | 'ʜ' => out.push('h'),
+        'в' | 'ʙ' => out.push('b'),
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{2043}' | '\u{30fb}' | '\u{b7}' | '\u{2022}' => {
             out.push('-');
         }
@@ -67,13 +81,6 @@ pub(super) fn fold_char(character: char, out: &mut String) {
         '\u{2028}' | '\u{2029}' | '\u{85}' => out.push('\n'),
         _ if character.is_whitespace() => out.push(' '),
         _ if is_invisible(character) || is_combining_mark(character) => {}
-        '\u{370}'..='\u{52f}' => {
-            let at = (character as usize).wrapping_sub(0x370);
-            match GREEK_AND_CYRILLIC.get(at) {
-                Some(look) => out.push_str(look),
-                None => out.push(character),
-            }
-        }
         _ => match digit(character).or_else(|| enclosed(character)) {
             Some(plain) => out.push(plain),
             None if character.is_alphabetic() => out.push_str(&look(character)),

@@ -7,6 +7,7 @@
 mod fold;
 mod mask;
 pub(crate) mod parts;
+mod table;
 pub(crate) mod view;
 
 pub(crate) use fold::fold;

@@ -1,10 +1,10 @@
 //! One text in a comparable form, and where each of its characters came from.
 
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
 use super::fold::{fold, fold_char, is_invisible, plain_char};
 use super::parts::Step;
+use super::table::{is_indivisible, joins, known};
 
 /// A text as it is looked at.
 #[derive(Debug, Default, Clone)]
@@ -92,16 +92,22 @@ impl View {
     }
 
     fn push_verbatim(&mut self, leaf: Option<usize>, from: usize, text: &str) {
-        if !text.is_empty() {
-            self.runs.push(Run {
+        if text.is_empty() {
+            return;
+        }
+        match self.runs.last_mut() {
+            Some(last) if last.verbatim && last.leaf == leaf && last.from + last.length == from => {
+                last.length += text.len();
+            }
+            _ => self.runs.push(Run {
                 out: self.text.len(),
                 leaf,
                 from,
                 length: text.len(),
                 verbatim: true,
-            });
-            self.text.push_str(text);
+            }),
         }
+        self.text.push_str(text);
     }
 }
 
@@ -173,6 +179,8 @@ impl Views {
     }
 
     fn take_text(&mut self, leaf: Option<usize>, text: &str) {
+        self.folded.text.reserve(text.len());
+        self.plain.text.reserve(text.len());
         let mut at = 0;
         let mut rest = text;
         while !rest.is_empty() {
@@ -181,12 +189,42 @@ impl Views {
             self.folded.push_verbatim(leaf, at, head);
             self.plain.push_verbatim(leaf, at, head);
             at += plain;
-            let cluster = cluster_length(tail);
-            let (head, tail) = tail.split_at(cluster);
-            self.cluster(leaf, at, head);
-            at += cluster;
             rest = tail;
+            let mut some = plain > 0;
+            while let Some(length) = self.ordinary(leaf, at, rest) {
+                at += length;
+                rest = rest.split_at(length).1;
+                some = true;
+            }
+            // What is ordinary is taken before anything else is looked at in detail.
+            if !some {
+                let cluster = cluster_length(rest);
+                let (head, tail) = rest.split_at(cluster);
+                self.cluster(leaf, at, head);
+                at += cluster;
+                rest = tail;
+            }
         }
+    }
+
+    /// Takes the first character, if it is one that is known to stand for nothing else and no mark follows it: its length.
+    fn ordinary(&mut self, leaf: Option<usize>, at: usize, text: &str) -> Option<usize> {
+        let mut characters = text.chars();
+        let first = characters.next().filter(|character| !character.is_ascii())?;
+        let known = known(first).filter(|known| known.ordinary)?;
+        let look = known.look()?;
+        if characters.next().is_some_and(joins) {
+            return None;
+        }
+        let (own, _) = text.split_at(first.len_utf8());
+        self.plain.push_verbatim(leaf, at, own);
+        if look == own {
+            self.folded.push_verbatim(leaf, at, own);
+        } else {
+            self.folded.push(leaf, at, own, |out| out.push_str(look));
+            self.differ = true;
+        }
+        Some(own.len())
     }
 
     /// Takes a character with the marks that follow it.
@@ -196,7 +234,11 @@ impl Views {
         }
         if let Some(single) = indivisible(cluster) {
             self.folded.push(leaf, at, cluster, |out| fold_char(single, out));
-            self.plain.push(leaf, at, cluster, |out| out.push(plain_char(single)));
+            if plain_char(single) == single {
+                self.plain.push_verbatim(leaf, at, cluster);
+            } else {
+                self.plain.push(leaf, at, cluster, |out| out.push(plain_char(single)));
+            }
         } else {
             let visible = || cluster.chars().filter(|character| !is_invisible(*character));
             self.folded.push(leaf, at, cluster, |out| {
@@ -213,9 +255,7 @@ impl Views {
 fn indivisible(cluster: &str) -> Option<char> {
     let mut characters = cluster.chars();
     let single = characters.next().filter(|_| characters.next().is_none())?;
-    let mut same = !is_invisible(single) && !is_combining_mark(single);
-    decompose_compatible(single, |part| same &= part == single);
-    same.then_some(single)
+    (!joins(single) && is_indivisible(single)).then_some(single)
 }
 
 /// How many bytes at the beginning are the same in every view: printable ASCII, and line feeds, that no mark follows.
@@ -223,7 +263,7 @@ fn verbatim_length(text: &str) -> usize {
     let same = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n');
     let length = text.bytes().take_while(|byte| same(byte)).count();
     match text.split_at(length).1.chars().next() {
-        Some(next) if is_combining_mark(next) || is_invisible(next) => length.saturating_sub(1),
+        Some(next) if joins(next) => length.saturating_sub(1),
         _ => length,
     }
 }
@@ -233,7 +273,7 @@ fn cluster_length(text: &str) -> usize {
     let mut characters = text.char_indices();
     characters.next();
     characters
-        .find(|(_, character)| !is_combining_mark(*character) && !is_invisible(*character))
+        .find(|(_, character)| !joins(*character))
         .map_or(text.len(), |(at, _)| at)
 }
 

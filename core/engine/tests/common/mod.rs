@@ -1,6 +1,8 @@
 //! A hub with sides made for tests: they record what they are given, and fail as they are told.
 #![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::panic, reason = "test support")]
 
+pub mod partner;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -53,6 +55,11 @@ pub struct FakeSide {
     pub script: Mutex<VecDeque<Script>>,
     pub feedback: Mutex<Vec<Feedback>>,
     pub rooms: Mutex<u32>,
+    pub notices: Mutex<Vec<String>>,
+    /// Files, by their locators.
+    pub files: Mutex<std::collections::HashMap<String, Vec<u8>>>,
+    /// Where deliveries are written down, so that they outlive the process.
+    pub log: Mutex<Option<std::path::PathBuf>>,
 }
 
 impl fmt::Debug for FakeSide {
@@ -87,6 +94,9 @@ impl FakeSide {
             script: Mutex::default(),
             feedback: Mutex::default(),
             rooms: Mutex::default(),
+            notices: Mutex::default(),
+            files: Mutex::default(),
+            log: Mutex::default(),
         })
     }
 
@@ -184,6 +194,15 @@ impl Session for FakeSide {
         }
         let outbound = outbound.get().clone();
         let id = MessageId::new(format!("{}-{}", self.name, outbound.key)).unwrap();
+        if let Some(path) = &*self.log.lock().unwrap() {
+            use std::io::Write as _;
+            let mut file = std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path)
+                .unwrap();
+            writeln!(file, "{}", outbound.key).unwrap();
+        }
         self.delivered.lock().unwrap().push(outbound);
         if matches!(script, Script::TakeThenUnknown) {
             return Err(DeliveryError::unknown("the line broke"));
@@ -195,6 +214,14 @@ impl Session for FakeSide {
     }
 
     async fn find_delivered(&self, _channel: &ChannelId, key: &DeliveryKey) -> Result<Option<Receipt>, DeliveryError> {
+        if let Some(path) = &*self.log.lock().unwrap() {
+            let known = std::fs::read_to_string(path).unwrap_or_default();
+            let found = known.lines().any(|line| line == key.as_str());
+            return Ok(found.then(|| Receipt {
+                ids: vec![MessageId::new(format!("{}-{key}", self.name)).unwrap()],
+                ..Receipt::default()
+            }));
+        }
         let delivered = self.delivered.lock().unwrap();
         Ok(delivered
             .iter()
@@ -209,8 +236,20 @@ impl Session for FakeSide {
         self.feedback.lock().unwrap().push(feedback);
     }
 
-    async fn open_media(&self, _locator: &str) -> Result<Media, MediaError> {
-        Err(MediaError::Gone)
+    async fn open_media(&self, locator: &str) -> Result<Media, MediaError> {
+        let bytes = self
+            .files
+            .lock()
+            .unwrap()
+            .get(locator)
+            .cloned()
+            .ok_or(MediaError::Gone)?;
+        Ok(Media {
+            mime: None,
+            size: Some(bytes.len() as u64),
+            name: None,
+            stream: Box::pin(futures_util::stream::once(async move { Ok(bytes.into()) })),
+        })
     }
 
     async fn direct_channel(&self, person: &PersonId, on_behalf: &str) -> Result<ChannelId, DeliveryError> {
@@ -234,7 +273,8 @@ impl Home for FakeSide {
     async fn announce(&self, _room: &str, _places: &[BridgeInfo]) -> Result<(), DeliveryError> {
         Ok(())
     }
-    async fn notice(&self, _: &str, _: &str, _: Option<&str>, _: &str) -> Result<(), DeliveryError> {
+    async fn notice(&self, _: &str, text: &str, _: Option<&str>, _: &str) -> Result<(), DeliveryError> {
+        self.notices.lock().unwrap().push(text.to_owned());
         Ok(())
     }
     fn person_of_ghost(&self, _user: &str) -> Option<(NetworkName, PersonId)> {
@@ -288,6 +328,7 @@ pub fn settings(sides: &[Arc<FakeSide>]) -> Settings {
             section: serde_json::Value::Null,
             policies: Policies::default(),
             forms: viaduct_engine::Forms::default(),
+            own: true,
         })
         .collect();
     let members = sides
@@ -313,18 +354,58 @@ pub fn settings(sides: &[Arc<FakeSide>]) -> Settings {
             name: MirrorName::new("m").unwrap(),
             room,
             members,
+            labels: Vec::new(),
         }],
         ..Settings::default()
     }
 }
 
+/// Looks into files, without a scanner.
+fn inspector() -> Option<viaduct_inspect::Inspector> {
+    let folder = std::env::temp_dir().join("viaduct-engine-tests");
+    viaduct_inspect::Inspector::new(viaduct_inspect::Files::default(), &folder).ok()
+}
+
 /// Starts a hub of these sides over a store.
 pub async fn start(store: Arc<dyn Store>, sides: Vec<Arc<FakeSide>>, settings: Settings) -> Hub {
+    start_audited(store, sides, settings, None).await
+}
+
+/// Starts a hub that keeps a ledger.
+pub async fn start_audited(
+    store: Arc<dyn Store>,
+    sides: Vec<Arc<FakeSide>>,
+    settings: Settings,
+    audit: Option<viaduct_engine::Audit>,
+) -> Hub {
+    start_with(store, sides, settings, audit, Arc::new(TestClock::default())).await
+}
+
+/// Starts a hub with a clock of the test's own.
+pub async fn start_with(
+    store: Arc<dyn Store>,
+    sides: Vec<Arc<FakeSide>>,
+    settings: Settings,
+    audit: Option<viaduct_engine::Audit>,
+    clock: Arc<TestClock>,
+) -> Hub {
     let home = FakeSide::new("matrix", Lookup::Idempotent);
+    start_at_home(home, store, sides, settings, audit, clock).await
+}
+
+/// Starts a hub beside a homeserver of the test's own.
+pub async fn start_at_home(
+    home: Arc<FakeSide>,
+    store: Arc<dyn Store>,
+    sides: Vec<Arc<FakeSide>>,
+    settings: Settings,
+    audit: Option<viaduct_engine::Audit>,
+    clock: Arc<TestClock>,
+) -> Hub {
     let given = home.clone();
     let parts = Parts {
         store,
-        clock: Arc::new(TestClock::default()),
+        clock,
         entropy: Arc::new(TestEntropy),
         factories: vec![Arc::new(FakeFactory(sides.clone()))],
         home: Box::new(move |context, _observer, _routes| {
@@ -333,6 +414,8 @@ pub async fn start(store: Arc<dyn Store>, sides: Vec<Arc<FakeSide>>, settings: S
         }),
         public_url: None,
         commands: None,
+        audit,
+        inspector: inspector(),
     };
     let engine = Engine::start(settings, parts).await.unwrap();
     while engine.status().await.mirrors.iter().any(|mirror| mirror.room.is_none()) {

@@ -1,0 +1,174 @@
+//! The shared listener: several networks are reached at one address, and the audience of a request's token says which is meant.
+//!
+//! The listener is there while one of its networks runs, and remembered in the factory that made them.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::token::{bearer, claimed};
+use crate::telemetry;
+
+/// The largest request, in bytes.
+const REQUEST: usize = 1024 * 1024;
+/// How often the address is tried while an earlier listener goes away.
+const TRIES: u32 = 40;
+/// How long is waited between two tries.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// Takes the requests of one network.
+#[async_trait]
+pub trait Take: Send + Sync {
+    /// Takes an activity with the token that came with it; answers when it is on stable storage, or is not to be believed.
+    async fn take(&self, token: &str, body: Bytes) -> StatusCode;
+}
+
+/// What a request is for: a path and an app.
+type Route = (String, String);
+type Routes = Arc<RwLock<HashMap<Route, Arc<dyn Take>>>>;
+
+struct Listener {
+    routes: Routes,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Every listening address of a factory.
+#[derive(Default)]
+pub struct Doors {
+    open: Mutex<HashMap<SocketAddr, Listener>>,
+    /// One address is opened at a time.
+    opening: tokio::sync::Mutex<()>,
+}
+
+/// A network's place at an address; given up when dropped.
+pub struct Entry {
+    doors: Arc<Doors>,
+    address: SocketAddr,
+    route: Route,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Doors {
+    /// Lets a network take its requests at an address.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot, in the operator's words.
+    pub async fn enter(
+        self: &Arc<Self>,
+        address: SocketAddr,
+        path: &str,
+        app_id: &str,
+        take: Arc<dyn Take>,
+    ) -> Result<Entry, String> {
+        let _one = self.opening.lock().await;
+        let route = (path.to_owned(), app_id.to_ascii_lowercase());
+        let entry = Entry {
+            doors: Arc::clone(self),
+            address,
+            route: route.clone(),
+        };
+        if let Some(listener) = locked(&self.open)
+            .get(&address)
+            .filter(|listener| !listener.task.is_finished())
+        {
+            let mut routes = listener.routes.write().unwrap_or_else(PoisonError::into_inner);
+            if routes.contains_key(&route) {
+                return Err(format!(
+                    "another network with the same app already listens on {address}"
+                ));
+            }
+            routes.insert(route, take);
+            drop(routes);
+            return Ok(entry);
+        }
+        let socket = bind(address).await?;
+        let routes = Routes::default();
+        routes
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(route, take);
+        let stop = CancellationToken::new();
+        let app = Router::new()
+            .fallback(answer)
+            .layer(DefaultBodyLimit::max(REQUEST))
+            .with_state(Arc::clone(&routes));
+        let serving = stop.clone();
+        let task = tokio::spawn(async move {
+            let served = axum::serve(socket, app).with_graceful_shutdown(serving.cancelled_owned());
+            if let Err(error) = served.await {
+                tracing::error!(%error, "The listening address can no longer be served.");
+            }
+        });
+        locked(&self.open).insert(address, Listener { routes, stop, task });
+        Ok(entry)
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut open = locked(&self.doors.open);
+        let Some(listener) = open.get(&self.address) else {
+            return;
+        };
+        let mut routes = listener.routes.write().unwrap_or_else(PoisonError::into_inner);
+        routes.remove(&self.route);
+        if routes.is_empty() {
+            listener.stop.cancel();
+            drop(routes);
+            open.remove(&self.address);
+        }
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    let mut tries = 0;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(socket) => return Ok(socket),
+            Err(error) if tries >= TRIES => return Err(format!("cannot listen on {address}: {error}")),
+            Err(_) => tries += 1,
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn answer(State(routes): State<Routes>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
+    if method != Method::POST {
+        return StatusCode::METHOD_NOT_ALLOWED;
+    }
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let claim = bearer(authorization).and_then(|token| Ok((token, claimed(token)?.0)));
+    let (token, audience) = match claim {
+        Ok(claim) => claim,
+        Err(refusal) => {
+            telemetry::refused(refusal.as_str());
+            return StatusCode::UNAUTHORIZED;
+        }
+    };
+    let route = (uri.path().to_owned(), audience);
+    let take = routes
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&route)
+        .cloned();
+    let Some(take) = take else {
+        telemetry::refused("audience");
+        return StatusCode::UNAUTHORIZED;
+    };
+    take.take(token, body).await
+}

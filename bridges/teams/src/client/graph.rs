@@ -1,0 +1,185 @@
+//! The calls of Microsoft Graph.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use url::Url;
+use viaduct_model::Timestamp;
+
+use super::connector::part;
+use super::error::CallError;
+use super::json;
+use super::pace;
+use super::wire::{Audience, Wire};
+
+/// How many pages of one list are read.
+const PAGES: usize = 400;
+
+/// Where messages are: a channel of a team, or a chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// A channel: the team's group and the channel's id.
+    Channel(String, String),
+    /// A chat.
+    Chat(String),
+}
+
+impl Scope {
+    fn path(&self) -> String {
+        match self {
+            Self::Channel(group, channel) => format!("teams/{}/channels/{}", part(group), part(channel)),
+            Self::Chat(chat) => format!("chats/{}", part(chat)),
+        }
+    }
+
+    fn key(&self) -> String {
+        match self {
+            Self::Channel(_, id) | Self::Chat(id) => format!("graph/{id}"),
+        }
+    }
+}
+
+impl Wire {
+    fn graph_url(&self, path: &str) -> Result<Url, CallError> {
+        let url = self.addresses.graph.join("v1.0/").and_then(|base| base.join(path));
+        url.map_err(|error| CallError::Refused {
+            status: 400,
+            code: error.to_string(),
+        })
+    }
+
+    async fn ask(&self, method: Method, url: Url, content: Option<&Value>, key: &str) -> Result<Value, CallError> {
+        let rates = pace::graph(&self.limits);
+        self.call(Audience::Graph, method, url, content, (key, &rates)).await
+    }
+
+    /// One page at `url`: its values, and the address of the next.
+    async fn page(&self, url: Url, key: &str) -> Result<(Vec<Value>, Option<Url>), CallError> {
+        let mut answer = self.ask(Method::GET, url, None, key).await?;
+        let values = match answer.get_mut("value").map(Value::take) {
+            Some(Value::Array(values)) => values,
+            _ => Vec::new(),
+        };
+        let next = json::text(&answer, &["@odata.nextLink"]).and_then(|text| Url::parse(text).ok());
+        Ok((values, next))
+    }
+
+    /// Everything at `url`; `take` says whether it wants more.
+    async fn every(&self, url: Url, key: &str, take: &mut (dyn FnMut(Value) -> bool + Send)) -> Result<(), CallError> {
+        let mut next = Some(url);
+        for _ in 0..PAGES {
+            let Some(url) = next else { return Ok(()) };
+            let (values, more) = self.page(url, key).await?;
+            for value in values {
+                if !take(value) {
+                    return Ok(());
+                }
+            }
+            next = more;
+        }
+        Err(CallError::Unsent("the list has no end".to_owned()))
+    }
+
+    /// The teams that the app may see.
+    pub async fn teams(&self) -> Result<Vec<Value>, CallError> {
+        let url = self.graph_url("teams?$select=id,displayName")?;
+        let mut out = Vec::new();
+        self.every(url, "graph/teams", &mut |team| {
+            out.push(team);
+            out.len() < 10_000
+        })
+        .await?;
+        Ok(out)
+    }
+
+    /// The channels of a team.
+    pub async fn channels(&self, group: &str) -> Result<Vec<Value>, CallError> {
+        let url = self.graph_url(&format!("teams/{}/channels", part(group)))?;
+        let mut out = Vec::new();
+        self.every(url, "graph/teams", &mut |channel| {
+            out.push(channel);
+            out.len() < 10_000
+        })
+        .await?;
+        Ok(out)
+    }
+
+    /// One message, or one reply below a message.
+    pub async fn message(&self, scope: &Scope, root: Option<&str>, id: &str) -> Result<Value, CallError> {
+        let path = match root {
+            Some(root) => format!("{}/messages/{}/replies/{}", scope.path(), part(root), part(id)),
+            None => format!("{}/messages/{}", scope.path(), part(id)),
+        };
+        self.ask(Method::GET, self.graph_url(&path)?, None, &scope.key()).await
+    }
+
+    /// The messages that were written or changed after a time: all pages.
+    pub async fn changed_since(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Value>, CallError> {
+        let since = json::rfc3339(since);
+        let (path, order) = match scope {
+            Scope::Channel(..) => ("messages/delta", ""),
+            Scope::Chat(_) => ("messages", "&$orderby=lastModifiedDateTime desc"),
+        };
+        let path = format!(
+            "{}/{path}?$top=50&$filter=lastModifiedDateTime gt {since}{order}",
+            scope.path()
+        );
+        let mut out = Vec::new();
+        self.every(self.graph_url(&path)?, &scope.key(), &mut |message| {
+            out.push(message);
+            true
+        })
+        .await?;
+        Ok(out)
+    }
+
+    /// The replies below a message, the newest first, as long as `take` wants them.
+    pub async fn replies(
+        &self,
+        scope: &Scope,
+        root: &str,
+        take: &mut (dyn FnMut(Value) -> bool + Send),
+    ) -> Result<(), CallError> {
+        let path = format!("{}/messages/{}/replies?$top=50", scope.path(), part(root));
+        self.every(self.graph_url(&path)?, &scope.key(), take).await
+    }
+
+    /// The newest messages, as long as `take` wants them.
+    pub async fn newest(&self, scope: &Scope, take: &mut (dyn FnMut(Value) -> bool + Send)) -> Result<(), CallError> {
+        let path = format!("{}/messages?$top=50", scope.path());
+        self.every(self.graph_url(&path)?, &scope.key(), take).await
+    }
+
+    /// The folder of a channel's files: its drive and its id.
+    pub async fn folder(&self, scope: &Scope) -> Result<(String, String), CallError> {
+        let url = self.graph_url(&format!("{}/filesFolder", scope.path()))?;
+        let answer = self.ask(Method::GET, url, None, &scope.key()).await?;
+        let drive = json::text(&answer, &["parentReference", "driveId"]);
+        match (drive, json::text(&answer, &["id"])) {
+            (Some(drive), Some(id)) => Ok((drive.to_owned(), id.to_owned())),
+            _ => Err(CallError::Unsent(
+                "Microsoft does not say where the channel's files are".to_owned(),
+            )),
+        }
+    }
+
+    /// Begins an upload; gives the address for the bytes. An existing file of the same name is kept.
+    pub async fn begin_upload(&self, (drive, folder): &(String, String), name: &str) -> Result<Url, CallError> {
+        let path = format!(
+            "drives/{}/items/{}:/{}:/createUploadSession",
+            part(drive),
+            part(folder),
+            part(name)
+        );
+        let content = json!({"item": {"@microsoft.graph.conflictBehavior": "rename", "name": name}});
+        let answer = self
+            .ask(Method::POST, self.graph_url(&path)?, Some(&content), "graph/files")
+            .await?;
+        let url = json::text(&answer, &["uploadUrl"]).and_then(|text| Url::parse(text).ok());
+        url.ok_or_else(|| CallError::Unsent("Microsoft gives no address for the upload".to_owned()))
+    }
+
+    /// A person's picture, or the content of a shared file, as an address of Graph's.
+    pub fn content_url(&self, path: &str) -> Option<Url> {
+        self.graph_url(path).ok()
+    }
+}

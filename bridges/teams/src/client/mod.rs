@@ -1,0 +1,25 @@
+//! The wire.
+//!
+//! | module | does |
+//! |---|---|
+//! | `door` | the shared listener: which network a request is for |
+//! | `token` | whether an inbound token is to be believed |
+//! | `keys` | the keys of inbound tokens, fetched and renewed |
+//! | `hosts` | which hosts may be given a token |
+//! | `wire` | calls: tokens of our own, pacing, classes of error |
+//! | `pace` | how often what may be called |
+//! | `connector`, `graph` | the calls |
+//! | `files` | downloads and uploads |
+//! | `json` | reading untrusted JSON |
+
+pub mod connector;
+pub mod door;
+pub mod error;
+pub mod files;
+pub mod graph;
+pub mod hosts;
+pub mod json;
+pub mod keys;
+pub mod pace;
+pub mod token;
+pub mod wire;

@@ -1,0 +1,262 @@
+//! What is known of each mirrored channel, and the gate before it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use viaduct_model::{ChannelId, NetworkName, Place};
+
+use crate::client::graph::Scope;
+use crate::convert::ids::is_conversation;
+
+/// How many messages are remembered for each channel, so that a sweep recognises them.
+const TOLD: usize = 250;
+/// How many reply chains are watched.
+const CHAINS: usize = 100;
+/// How many messages that came back are remembered.
+const RETURNED: usize = 50;
+
+/// How the operator names a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spelled<'a> {
+    /// By the id of a channel or chat.
+    Id(&'a str),
+    /// By a team and a channel in it, each by its name or id.
+    Names(&'a str, &'a str),
+}
+
+/// Reads a spelling; none if it is no channel.
+pub fn spelled(channel: &ChannelId) -> Option<Spelled<'_>> {
+    let text = channel.as_str();
+    if is_conversation(text) {
+        return Some(Spelled::Id(text));
+    }
+    let (team, name) = text.split_once('/')?;
+    let (team, name) = (team.trim(), name.trim());
+    (!team.is_empty() && !name.is_empty()).then_some(Spelled::Names(team, name))
+}
+
+/// Where a channel is; kept durably.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Location {
+    /// Its id.
+    pub thread: Option<String>,
+    /// The team's group, which Graph wants.
+    pub group: Option<String>,
+    /// The team's own id, which activities name.
+    pub team: Option<String>,
+    /// The address of the connector.
+    pub service: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+/// What was seen lately; kept durably.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// Up to here, in milliseconds, everything that changed was told.
+    pub swept: Option<u64>,
+    /// What was said up to here is older than the mirror and never told, in milliseconds.
+    pub begun: Option<u64>,
+    /// What was told of messages: a digest of the wording, zero where the message is gone.
+    pub told: VecDeque<(String, u64)>,
+    /// Reply chains that went on, and when.
+    pub chains: BTreeMap<String, u64>,
+    /// Messages that were withdrawn and came back, under the name they have now.
+    pub returned: BTreeMap<String, String>,
+}
+
+impl Memory {
+    /// What was told of a message.
+    pub fn digest(&self, id: &str) -> Option<u64> {
+        self.told
+            .iter()
+            .rev()
+            .find(|(known, _)| known == id)
+            .map(|(_, digest)| *digest)
+    }
+
+    /// Remembers what was told of a message.
+    pub fn tell(&mut self, id: &str, digest: u64) {
+        if let Some((_, known)) = self.told.iter_mut().rev().find(|(known, _)| known == id) {
+            *known = digest;
+            return;
+        }
+        self.told.push_back((id.to_owned(), digest));
+        let surplus = self.told.len().saturating_sub(TOLD);
+        self.told.drain(..surplus);
+    }
+
+    /// A reply chain goes on.
+    pub fn goes_on(&mut self, root: &str, at: u64) {
+        let last = self.chains.entry(root.to_owned()).or_default();
+        *last = at.max(*last);
+        if self.chains.len() > CHAINS {
+            let oldest = self
+                .chains
+                .iter()
+                .min_by_key(|(_, at)| **at)
+                .map(|(root, _)| root.clone());
+            if let Some(oldest) = oldest {
+                self.chains.remove(&oldest);
+            }
+        }
+    }
+
+    /// A message came back under another name.
+    pub fn comes_back(&mut self, id: &str, now: &str) {
+        self.returned.insert(id.to_owned(), now.to_owned());
+        while self.returned.len() > RETURNED {
+            self.returned.pop_first();
+        }
+    }
+}
+
+/// What is known of a channel.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Where it is.
+    pub location: Location,
+    /// What was seen lately.
+    pub memory: Memory,
+    /// What was told and is not on stable storage yet.
+    pub pending: BTreeMap<String, u64>,
+    /// What of that was added since it was last asked for.
+    pub fresh: Vec<(String, u64)>,
+    /// Whether the memory changed since it was kept.
+    pub changed: bool,
+    /// Why the channel cannot be used.
+    pub trouble: Option<String>,
+    /// Why its history cannot be read.
+    pub unread: Option<String>,
+    /// The newest position told.
+    pub newest: u64,
+    /// The reactions that messages have, as far as they were seen since the start: message, person, kind.
+    pub reactions: BTreeMap<String, Vec<(String, String)>>,
+}
+
+impl Known {
+    /// What was told of a message, stored or not.
+    pub fn digest(&self, id: &str) -> Option<u64> {
+        self.pending.get(id).copied().or_else(|| self.memory.digest(id))
+    }
+
+    /// Something is told of a message.
+    pub fn tell(&mut self, id: &str, digest: u64) {
+        self.pending.insert(id.to_owned(), digest);
+        self.fresh.push((id.to_owned(), digest));
+    }
+
+    /// What was told is on stable storage, or never will be.
+    pub fn settle(&mut self, told: Vec<(String, u64)>, stored: bool) {
+        for (id, digest) in told {
+            if self.pending.get(&id) == Some(&digest) {
+                self.pending.remove(&id);
+            }
+            if stored {
+                self.memory.tell(&id, digest);
+                self.changed = true;
+            }
+        }
+    }
+}
+
+/// One mirrored channel.
+#[derive(Debug)]
+pub struct Channel {
+    /// As the operator spells it.
+    pub spelling: ChannelId,
+    /// As the hub names it.
+    pub place: Place,
+    /// Held while the channel's events are put in order.
+    pub gate: Arc<tokio::sync::Mutex<()>>,
+    known: Mutex<Known>,
+}
+
+impl Channel {
+    /// A channel of which nothing is known.
+    pub fn new(network: &NetworkName, spelling: &ChannelId) -> Self {
+        Self {
+            place: Place::new(network.clone(), spelling.clone()),
+            spelling: spelling.clone(),
+            gate: Arc::default(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// What is known of it.
+    pub fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its id, if it is known and can be used.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn usable(&self) -> Result<String, String> {
+        let known = self.known();
+        match (&known.location.thread, &known.trouble) {
+            (_, Some(trouble)) => Err(trouble.clone()),
+            (Some(thread), None) => Ok(thread.clone()),
+            (None, None) => Err("the channel has not been found yet".to_owned()),
+        }
+    }
+
+    /// Where Graph has its messages, once that is known.
+    pub fn scope(&self) -> Option<Scope> {
+        let known = self.known();
+        let thread = known.location.thread.clone()?;
+        if is_chat(&thread) {
+            return Some(Scope::Chat(thread));
+        }
+        known.location.group.clone().map(|group| Scope::Channel(group, thread))
+    }
+
+    /// Whether it is a chat and no channel of a team.
+    pub fn is_chat(&self) -> bool {
+        let known = self.known();
+        match (&known.location.thread, spelled(&self.spelling)) {
+            (Some(thread), _) => is_chat(thread),
+            (None, Some(Spelled::Id(id))) => is_chat(id),
+            _ => false,
+        }
+    }
+}
+
+fn is_chat(thread: &str) -> bool {
+    !thread.contains("@thread.tacv2") && !thread.contains("@thread.skype")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_are_spelled_by_id_or_by_names() {
+        let read = |text: &str| spelled(&ChannelId::new(text).unwrap()).map(|found| format!("{found:?}"));
+        assert_eq!(read("19:a@thread.tacv2").as_deref(), Some("Id(\"19:a@thread.tacv2\")"));
+        assert_eq!(
+            read("Sales / General").as_deref(),
+            Some("Names(\"Sales\", \"General\")")
+        );
+        assert_eq!(read("General"), None);
+        assert_eq!(read("/x"), None);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_keeps_the_newest() {
+        let mut memory = Memory::default();
+        for number in 0..1000_u64 {
+            memory.tell(&number.to_string(), number);
+            memory.goes_on(&number.to_string(), number);
+            memory.comes_back(&format!("{number:04}"), "x");
+        }
+        memory.tell("999", 7);
+        assert_eq!((memory.digest("999"), memory.digest("1")), (Some(7), None));
+        assert!(memory.chains.contains_key("999") && !memory.chains.contains_key("0"));
+        assert!(serde_json::to_vec(&memory).unwrap().len() < 16 * 1024);
+    }
+}

@@ -1,0 +1,268 @@
+//! The contract: one session a tenant.
+//!
+//! ```text
+//!  requests ──▶ intake (token, tenant) ──▶ (channel's gate) ──▶ inbound ──▶ Inbox ──▶ 200
+//!  Graph ──▶ sweep ─────────────────────────────┘
+//!  deliver ──▶ outbound, files ──▶ connector
+//! ```
+//!
+//! | module | does |
+//! |---|---|
+//! | `run` | one run: credentials, channels, the listener, sweeps, until it ends |
+//! | `channels` | what is known of each channel, and the gate before it |
+//! | `intake` | one request: believed, told, stored, answered |
+//! | `inbound` | one activity → what happened |
+//! | `sweep` | what Graph shows as changed since the last time |
+//! | `outbound`, `reactions`, `files` | deliveries |
+//! | `lookup` | whether a delivery arrived |
+//! | `people` | who people are |
+//! | `probes` | what `doctor` should know |
+
+pub mod channels;
+mod files;
+mod inbound;
+mod intake;
+mod lookup;
+mod outbound;
+pub mod people;
+mod probes;
+mod reactions;
+mod run;
+mod sweep;
+
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use lru::LruCache;
+use tokio::sync::Notify;
+use viaduct_bridge::{
+    Connection, Context, DeliveryError, Failure, Media, MediaError, OpenError, Probe, Session, SessionError,
+};
+use viaduct_compliance::Cleared;
+use viaduct_model::{Capabilities, ChannelId, DeliveryKey, Lookup, NetworkName, Outbound, PersonId, Receipt, Support};
+
+use crate::client::door::Doors;
+use crate::client::keys::Keys;
+use crate::client::token::Expected;
+use crate::client::wire::{Wire, client};
+use crate::config::{Files, Section};
+use crate::convert::render::World;
+use crate::convert::said::{People, Who};
+use channels::{Channel, spelled};
+use people::Everybody;
+
+/// The largest text of one message that is posted, in bytes of XML; Teams wants fewer than some 28 KiB.
+pub(crate) const TEXT: usize = 24 * 1024;
+/// How many deliveries that stopped half-way are remembered.
+const PARTIAL: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// A session of one tenant.
+pub struct Teams {
+    context: Context,
+    section: Section,
+    wire: Wire,
+    keys: Keys,
+    expected: Expected,
+    doors: Arc<Doors>,
+    channels: Vec<Arc<Channel>>,
+    people: Everybody,
+    /// Whether deliveries can be made; why not.
+    down: Mutex<Option<String>>,
+    /// Why Microsoft no longer accepts the app.
+    auth_lost: Mutex<Option<String>>,
+    auth_changed: Notify,
+    /// Rung when a delivery met silence.
+    suspicion: Notify,
+    /// Reactions are counted one after the other.
+    counting: tokio::sync::Mutex<()>,
+    /// Deliveries that stopped half-way: the parts that arrived, by their number.
+    partial: Mutex<LruCache<String, BTreeMap<usize, String>>>,
+    /// The last deliveries of each channel, until they are kept with the next.
+    begun: tokio::sync::Mutex<HashMap<ChannelId, Vec<lookup::Begun>>>,
+    kept: AtomicU64,
+}
+
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Teams {
+    /// A session that is not yet connected.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] says what is wrong with the section.
+    pub fn new(section: Section, doors: Arc<Doors>, context: Context) -> Result<Arc<Self>, OpenError> {
+        if let Some(channel) = context.channels.iter().find(|channel| spelled(channel).is_none()) {
+            return Err(OpenError(format!(
+                "{channel} is not a channel; write its id (19:…), or its team and its name with a / between them"
+            )));
+        }
+        let (clock, entropy) = (Arc::clone(&context.clock), Arc::clone(&context.entropy));
+        let wire = Wire::new(&section, clock, entropy, context.stop.clone()).map_err(OpenError)?;
+        let http = client(section.proxy.as_deref(), section.ca_file.as_deref()).map_err(OpenError)?;
+        let channels = context
+            .channels
+            .iter()
+            .map(|spelling| Arc::new(Channel::new(&context.network, spelling)));
+        Ok(Arc::new(Self {
+            channels: channels.collect(),
+            keys: Keys::new(http, wire.addresses.openid.clone()),
+            expected: Expected {
+                app_id: section.app_id.clone(),
+                tenant: section.tenant.clone(),
+                issuer: wire.addresses.issuer.clone(),
+            },
+            people: Everybody::new(context.network.clone(), &section.tenant),
+            down: Mutex::new(Some("not connected yet".to_owned())),
+            auth_lost: Mutex::default(),
+            auth_changed: Notify::new(),
+            suspicion: Notify::new(),
+            counting: tokio::sync::Mutex::default(),
+            partial: Mutex::new(LruCache::new(PARTIAL)),
+            begun: tokio::sync::Mutex::default(),
+            kept: AtomicU64::new(0),
+            doors,
+            wire,
+            section,
+            context,
+        }))
+    }
+
+    /// The channel that the operator spells so.
+    fn channel(&self, spelling: &ChannelId) -> Option<&Arc<Channel>> {
+        self.channels.iter().find(|channel| channel.spelling == *spelling)
+    }
+
+    /// Whether somebody is the bot itself.
+    fn is_own(&self, who: &Who) -> bool {
+        who.app
+            .as_deref()
+            .is_some_and(|app| app.eq_ignore_ascii_case(&self.section.app_id))
+    }
+
+    /// Takes note of an error that a delivery met.
+    fn noted(&self, error: DeliveryError) -> DeliveryError {
+        if error.failure == Failure::AuthLost {
+            *locked(&self.auth_lost) = Some(error.reason.clone());
+            self.auth_changed.notify_one();
+        }
+        if matches!(error.failure, Failure::UnknownOutcome | Failure::Retry(None)) {
+            self.suspicion.notify_one();
+        }
+        error
+    }
+
+    /// Whether deliveries can be made.
+    fn ready(&self) -> Result<(), DeliveryError> {
+        if self.context.stop.is_cancelled() {
+            return Err(DeliveryError::retry("the session has ended"));
+        }
+        if let Some(reason) = &*locked(&self.auth_lost) {
+            return Err(DeliveryError::new(Failure::AuthLost, reason.clone()));
+        }
+        match &*locked(&self.down) {
+            Some(reason) => Err(DeliveryError::retry(format!("not connected: {reason}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl World for Teams {
+    fn network(&self) -> &NetworkName {
+        &self.context.network
+    }
+
+    fn address(&self, person: &str) -> Option<String> {
+        self.people.address(person)
+    }
+}
+
+impl People for Teams {
+    fn network(&self) -> &NetworkName {
+        &self.context.network
+    }
+
+    fn id(&self, who: &Who) -> Option<PersonId> {
+        // The bot stands for the other sides, and is nobody to be addressed there.
+        if self.is_own(who) { None } else { self.people.id(who) }
+    }
+}
+
+/// What a channel can express, as far as it is known without connecting.
+pub(crate) fn common_capabilities(section: Option<&Section>, chat: bool) -> Capabilities {
+    let upload = section.is_none_or(|section| section.files == Files::Upload) && !chat;
+    let in_teams = if chat { Support::None } else { Support::Native };
+    Capabilities {
+        edit: Support::Native,
+        delete: Support::Native,
+        reply: in_teams,
+        thread: in_teams,
+        reaction: if section.is_none_or(|section| section.reactions) {
+            Support::Native
+        } else {
+            Support::None
+        },
+        formatting: Support::Native,
+        mention: Support::Native,
+        file: if upload { Support::Native } else { Support::Fallback },
+        file_limit: section.map(|section| section.file_limit),
+        text_limit: Some(TEXT as u64),
+        puppet: Support::Fallback,
+        history: Support::Native,
+        lookup: Lookup::Queryable,
+        ..Capabilities::default()
+    }
+}
+
+/// A session, as the engine holds it.
+pub struct TeamsSession(pub Arc<Teams>);
+
+#[async_trait]
+impl Session for TeamsSession {
+    #[tracing::instrument(skip_all, fields(network = %self.0.context.network))]
+    async fn run(&self) -> Result<(), SessionError> {
+        self.0.context.inbox.report(None, Connection::Connecting);
+        let result = Arc::clone(&self.0).run_once().await;
+        let reason = result
+            .as_ref()
+            .err()
+            .map_or_else(|| "the session has ended".to_owned(), ToString::to_string);
+        *locked(&self.0.down) = Some(reason.clone());
+        match &result {
+            Ok(()) => {}
+            Err(SessionError::Auth(reason)) => {
+                self.0.context.inbox.report(None, Connection::AuthLost(reason.clone()));
+            }
+            Err(_) => self.0.context.inbox.report(None, Connection::Down(reason)),
+        }
+        result
+    }
+
+    fn capabilities(&self, channel: &ChannelId) -> Capabilities {
+        let chat = self.0.channel(channel).is_some_and(|channel| channel.is_chat());
+        common_capabilities(Some(&self.0.section), chat)
+    }
+
+    async fn deliver(&self, outbound: &Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
+        self.0
+            .deliver(outbound.get())
+            .await
+            .map_err(|error| self.0.noted(error))
+    }
+
+    async fn find_delivered(&self, channel: &ChannelId, key: &DeliveryKey) -> Result<Option<Receipt>, DeliveryError> {
+        self.0.look_for(channel, key).await.map_err(|error| self.0.noted(error))
+    }
+
+    async fn open_media(&self, locator: &str) -> Result<Media, MediaError> {
+        self.0.open(locator).await
+    }
+
+    async fn probe(&self) -> Vec<Probe> {
+        self.0.probe_all().await
+    }
+}

@@ -1,0 +1,110 @@
+//! What `doctor` should know.
+
+use std::time::Duration;
+
+use viaduct_bridge::Probe;
+
+use super::Teams;
+use super::channels::Channel;
+use crate::client::wire::Audience;
+
+/// How long the public address may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Teams {
+    /// Looks at credentials, keys, the public address, channels and consents.
+    pub(super) async fn probe_all(&self) -> Vec<Probe> {
+        let mut out = vec![
+            self.probe_token("login for the connector", Audience::Connector).await,
+            self.probe_token("login for Graph", Audience::Graph).await,
+            self.probe_keys().await,
+            self.probe_public().await,
+        ];
+        for channel in &self.channels {
+            out.push(self.probe_channel(channel).await);
+        }
+        out
+    }
+
+    async fn probe_token(&self, subject: &str, audience: Audience) -> Probe {
+        match self.wire.token(audience).await {
+            Ok(_) => Probe::ok(subject, "Microsoft accepts the app"),
+            Err(error) if error.is_auth() => Probe::error(
+                subject,
+                error.to_string(),
+                "check app_id, tenant and the secret or certificate; secrets of Entra apps expire",
+            ),
+            Err(error) => Probe::error(
+                subject,
+                error.to_string(),
+                "check the way to Microsoft (proxy, firewall)",
+            ),
+        }
+    }
+
+    async fn probe_keys(&self) -> Probe {
+        let subject = "keys of inbound tokens";
+        match self.keys.current().await {
+            Ok(_) => Probe::ok(subject, "they are known"),
+            Err(reason) => Probe::error(
+                subject,
+                reason,
+                "check the way to the OpenID metadata (proxy, firewall)",
+            ),
+        }
+    }
+
+    /// Whether the public address leads here: a request without a token is refused by us, and by nobody else in that way.
+    async fn probe_public(&self) -> Probe {
+        let subject = "public address";
+        let Some(address) = &self.section.public_url else {
+            return Probe::warning(
+                subject,
+                "public_url is not configured",
+                "set it to the address under which Microsoft reaches the hub, as in the Azure bot's messaging endpoint",
+            );
+        };
+        let asked = self.wire.http.post(address).timeout(PATIENCE).send().await;
+        match asked {
+            Ok(response) if response.status() == reqwest::StatusCode::UNAUTHORIZED => {
+                Probe::ok(subject, format!("{address} leads to the hub"))
+            }
+            Ok(response) => Probe::error(
+                subject,
+                format!("{address} answers {} instead of the hub's 401", response.status()),
+                "let the proxy in front pass this path to the listening address",
+            ),
+            Err(error) => Probe::warning(
+                subject,
+                format!("{address} cannot be reached from here: {}", error.without_url()),
+                "check DNS, TLS and the proxy; Microsoft may still reach it where this machine cannot",
+            ),
+        }
+    }
+
+    async fn probe_channel(&self, channel: &Channel) -> Probe {
+        let subject = format!("channel {}", channel.spelling);
+        let thread = match channel.usable() {
+            Ok(thread) => thread,
+            Err(reason) => {
+                let fix = "install the app in the team, or correct the channel's name or id";
+                return Probe::error(subject, reason, fix);
+            }
+        };
+        let Some(scope) = channel.scope() else {
+            return Probe::warning(
+                subject,
+                format!("{thread}; the team is not known, so its history cannot be read"),
+                "write the channel as TEAM/CHANNEL, or wait for its first message",
+            );
+        };
+        match self.wire.newest(&scope, &mut |_| false).await {
+            Ok(()) => Probe::ok(subject, format!("{thread}; messages can be read")),
+            Err(error) => Probe::warning(
+                subject,
+                format!("{thread}; its messages cannot be read: {error}"),
+                "grant the app ChannelMessage.Read.Group (ChatMessage.Read.Chat) by installing the written package again",
+            ),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Pictures of people: those in the rooms (XEP-0153, XEP-0084), and those of puppets.
+//!
+//! A picture is known by its SHA-1, which presences announce. A locator names whose it is and which: `picture ADDRESS SHA1`.
+//! The bytes are fetched when a destination asks, and are taken only if they are those announced. Puppets' pictures stay where
+//! they are, too, until somebody asks their puppet for its vCard or its published avatar.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use sha1::{Digest, Sha1};
+use tokio::time::timeout;
+use viaduct_bridge::{Media, MediaError};
+use viaduct_model::{MediaRef, Person};
+use xmpp_parsers::jid::{BareJid, Jid};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::ns;
+use xmpp_parsers::vcard::{Photo, VCard, VCardQuery};
+use xmpp_parsers::vcard_update::{Photo as Announced, VCardUpdate};
+
+use super::Xmpp;
+use crate::client::wire::{Ask, RequestError, Wire};
+use crate::convert::names::hex;
+use crate::xep::xep0060_items::Published;
+
+/// The largest picture of a puppet, in bytes. Larger ones do not fit into what servers take at once.
+const BOUND: usize = 160 * 1024;
+/// So many puppets and pictures are remembered; further ones have no vCard.
+const MEMORY: usize = 8192;
+/// How long a puppet waits for its picture before it enters a room without.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Somebody's picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Picture {
+    pub mime: Option<String>,
+    pub bytes: Vec<u8>,
+}
+
+impl Picture {
+    fn digest(&self) -> [u8; 20] {
+        Sha1::digest(&self.bytes).into()
+    }
+
+    /// Where it can be fetched again.
+    pub fn locator(&self, owner: &Jid) -> String {
+        locator(owner, &hex(&self.digest()))
+    }
+}
+
+/// Names the picture of somebody.
+pub(super) fn locator(owner: &Jid, digest: &str) -> String {
+    // An address may have blanks in its resource, a digest has none.
+    format!("picture {digest} {owner}")
+}
+
+fn read_locator(locator: &str) -> Option<(&str, Jid)> {
+    let (digest, owner) = locator.strip_prefix("picture ")?.split_once(' ')?;
+    Some((digest, Jid::new(owner).ok()?))
+}
+
+/// The picture that a presence announces, by its digest.
+pub(super) fn announced(payloads: &[Element]) -> Option<String> {
+    let update: VCardUpdate = crate::xep::find(payloads, "x", ns::VCARD_UPDATE)?;
+    update.photo?.data.map(|digest| hex(&digest))
+}
+
+/// What is known of puppets, for those who ask.
+#[derive(Default)]
+pub(super) struct Profiles {
+    puppets: HashMap<BareJid, Profile>,
+    digests: HashMap<MediaRef, [u8; 20]>,
+}
+
+/// What is known of a puppet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Profile {
+    pub name: String,
+    pub avatar: Option<MediaRef>,
+}
+
+impl Profiles {
+    /// Notes how a person looks now. Says whether that was not known before.
+    pub fn note(&mut self, puppet: &BareJid, person: &Person) -> bool {
+        let profile = Profile {
+            name: person.name.clone(),
+            avatar: person.avatar.clone(),
+        };
+        if self.puppets.get(puppet) == Some(&profile) {
+            return false;
+        }
+        if self.puppets.len() >= MEMORY && !self.puppets.contains_key(puppet) {
+            return false;
+        }
+        self.puppets.insert(puppet.clone(), profile);
+        true
+    }
+}
+
+impl Xmpp {
+    fn profiles(&self) -> std::sync::MutexGuard<'_, Profiles> {
+        self.profiles.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Notes how a person looks now. Says whether that was not known before.
+    pub(super) fn note_profile(&self, puppet: &BareJid, person: &Person) -> bool {
+        self.profiles().note(puppet, person)
+    }
+
+    pub(super) fn profile(&self, puppet: &BareJid) -> Option<Profile> {
+        self.profiles().puppets.get(puppet).cloned()
+    }
+
+    /// Opens the picture of somebody on the network.
+    pub(super) async fn open_picture(&self, named: &str) -> Option<Result<Media, MediaError>> {
+        let (digest, owner) = read_locator(named)?;
+        let Some(wire) = self.wire() else {
+            return Some(Err(MediaError::Retry("not connected".into())));
+        };
+        let found = match self.fetch_vcard(&wire, &owner).await {
+            Ok(Some(picture)) if hex(&picture.digest()) == digest => Ok(Some(picture)),
+            Ok(_) => self.fetch_published(&wire, &owner, digest).await,
+            Err(error) => Err(error),
+        };
+        Some(match found {
+            Ok(Some(picture)) => Ok(media_of(picture)),
+            Ok(None) | Err(RequestError::Refused(_)) => Err(MediaError::Gone),
+            Err(error) => Err(MediaError::Retry(error.to_string())),
+        })
+    }
+
+    /// The picture in somebody's vCard (XEP-0054).
+    pub(super) async fn fetch_vcard(&self, wire: &Wire, owner: &Jid) -> Result<Option<Picture>, RequestError> {
+        let ask = Ask {
+            from: self.own_address(),
+            to: owner.clone(),
+            set: false,
+            payload: VCardQuery.into(),
+        };
+        let answer = match wire.request(ask).await {
+            Ok(answer) => answer,
+            Err(RequestError::Refused(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let photo = answer.and_then(|vcard| Photo::try_from(vcard.get_child("PHOTO", ns::VCARD)?.clone()).ok());
+        Ok(photo.map(|photo| Picture {
+            mime: Some(photo.type_.data).filter(|mime| mime.starts_with("image/")),
+            bytes: photo.binval.data,
+        }))
+    }
+
+    /// The picture that somebody has published (XEP-0084).
+    async fn fetch_published(&self, wire: &Wire, owner: &Jid, digest: &str) -> Result<Option<Picture>, RequestError> {
+        let ask = Ask {
+            from: self.own_address(),
+            to: Jid::from(owner.to_bare()),
+            set: false,
+            payload: Published::one(ns::AVATAR_DATA, digest, None).into(),
+        };
+        let answer = wire.request(ask).await?;
+        let published = answer.and_then(|answer| Published::try_from(answer).ok());
+        let item = published.and_then(|published| published.items.items.into_iter().next()?.payload);
+        let data = item.and_then(|item| xmpp_parsers::avatar::Data::try_from(item).ok());
+        let picture = data.map(|data| Picture {
+            mime: None,
+            bytes: data.data,
+        });
+        Ok(picture.filter(|picture| hex(&picture.digest()) == digest))
+    }
+
+    /// What a puppet's presence announces of its picture, if that can be had in a moment.
+    pub(super) async fn announcement(&self, person: &Person) -> Option<Element> {
+        if !self.section.avatars {
+            return None;
+        }
+        let avatar = person.avatar.as_ref()?;
+        let known = self.profiles().digests.get(avatar).copied();
+        let digest = match known {
+            Some(digest) => digest,
+            None => timeout(PATIENCE, self.read_avatar(avatar)).await.ok()??.digest(),
+        };
+        let photo = Announced { data: Some(digest) };
+        Some(VCardUpdate { photo: Some(photo) }.into())
+    }
+
+    /// A puppet's picture, read from wherever it is.
+    pub(super) async fn read_avatar(&self, avatar: &MediaRef) -> Option<Picture> {
+        let mut media = self.context.media.open(avatar).await.ok()?;
+        let mut bytes = Vec::new();
+        while let Some(piece) = media.stream.next().await {
+            bytes.extend_from_slice(&piece.ok()?);
+            if bytes.len() > BOUND {
+                tracing::debug!("A puppet's picture is too large to be shown.");
+                return None;
+            }
+        }
+        let picture = Picture {
+            mime: media.mime,
+            bytes,
+        };
+        let mut profiles = self.profiles();
+        if profiles.digests.len() < MEMORY {
+            profiles.digests.insert(avatar.clone(), picture.digest());
+        }
+        drop(profiles);
+        Some(picture)
+    }
+
+    /// A puppet's vCard (XEP-0054).
+    pub(super) async fn puppet_vcard(self: Arc<Self>, profile: Profile) -> Element {
+        let text = |name: &str, text: &str| {
+            let text = crate::convert::outgoing::xml_text(text);
+            Element::builder(name, ns::VCARD).append(text).build()
+        };
+        let picture = match profile.avatar.filter(|_| self.section.avatars) {
+            Some(avatar) => self.read_avatar(&avatar).await,
+            None => None,
+        };
+        let photo = picture.map(|picture| Photo {
+            type_: xmpp_parsers::vcard::Type {
+                data: picture.mime.unwrap_or_else(|| "image/png".to_owned()),
+            },
+            binval: xmpp_parsers::vcard::Binval { data: picture.bytes },
+        });
+        VCard {
+            photo,
+            payloads: vec![text("FN", &profile.name), text("NICKNAME", &profile.name)],
+        }
+        .into()
+    }
+
+    /// What a puppet has published: the description of its picture, or the picture itself (XEP-0084).
+    pub(super) async fn puppet_published(self: Arc<Self>, profile: Profile, node: String) -> Option<Element> {
+        let avatar = profile.avatar.filter(|_| self.section.avatars)?;
+        let picture = self.read_avatar(&avatar).await?;
+        let digest = hex(&picture.digest());
+        let payload: Element = if node == ns::AVATAR_DATA {
+            xmpp_parsers::avatar::Data { data: picture.bytes }.into()
+        } else {
+            let info = xmpp_parsers::avatar::Info {
+                bytes: u32::try_from(picture.bytes.len()).ok()?,
+                width: None,
+                height: None,
+                id: digest.parse().ok()?,
+                type_: picture.mime.unwrap_or_else(|| "image/png".to_owned()),
+                url: None,
+            };
+            xmpp_parsers::avatar::Metadata { infos: vec![info] }.into()
+        };
+        Some(Published::one(&node, &digest, Some(payload)).into())
+    }
+}
+
+fn media_of(picture: Picture) -> Media {
+    let size = Some(picture.bytes.len() as u64);
+    let bytes = Bytes::from(picture.bytes);
+    Media {
+        mime: picture.mime,
+        size,
+        name: None,
+        stream: Box::pin(futures_util::stream::once(async move { Ok(bytes) })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locators_lead_back() {
+        let owner = Jid::new("r@c.example/Bob B").unwrap();
+        let digest = "01b87fcd030b72895ff8e88db57ec525450f000d";
+        assert_eq!(read_locator(&locator(&owner, digest)), Some((digest, owner)));
+        assert_eq!(read_locator("https://x.example/"), None);
+    }
+
+    #[test]
+    fn announcements_are_read() {
+        let element = |inner: &str| format!("<x xmlns='vcard-temp:x:update'>{inner}</x>").parse().unwrap();
+        let digest = "01b87fcd030b72895ff8e88db57ec525450f000d";
+        assert_eq!(
+            announced(&[element(&format!("<photo>{digest}</photo>"))]).as_deref(),
+            Some(digest)
+        );
+        assert_eq!(announced(&[element("<photo/>")]), None);
+        assert_eq!(announced(&[element("")]), None);
+        assert_eq!(announced(&[element("<photo>zz</photo>")]), None);
+    }
+}

@@ -1,0 +1,295 @@
+//! What data protection asks of the networks: saying goodbye, deleting, taking away whoever stands for people.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use viaduct_bridge::{DeliveryError, Failure};
+use viaduct_compliance::{Decision, decide_all};
+use viaduct_governance::{Remote, Reply, Trace};
+use viaduct_model::{
+    Author, Content, DeliveryKey, Membership, Message, MessageId, MessageStyle, MirrorName, NetworkName, Outbound,
+    Person, PersonId, Place, Support,
+};
+use viaduct_store::{Op, Seq};
+
+use crate::core::Core;
+use crate::deliver::actual;
+use crate::routes::home_of;
+use crate::supervise;
+
+/// How many journal entries are read at once.
+const PAGE: usize = 256;
+/// Networks whose access was given up, in the store's state table.
+const CLOSED: &str = "closed/";
+
+/// The sides of the hub.
+pub(crate) struct Hands(pub(crate) Arc<Core>);
+
+impl fmt::Debug for Hands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hands")
+    }
+}
+
+/// Who speaks for the hub itself.
+fn hub() -> Option<Person> {
+    Some(Person {
+        network: NetworkName::matrix(),
+        id: PersonId::new("viaduct").ok()?,
+        name: "viaduct".to_owned(),
+        avatar: None,
+        organisation: None,
+        bot: true,
+    })
+}
+
+/// How an error answers what was asked.
+fn answer(error: DeliveryError) -> Reply {
+    match error.failure {
+        Failure::Permanent | Failure::TooLarge | Failure::Unsupported => Reply::Refused(error.reason),
+        Failure::Retry(_) | Failure::AuthLost | Failure::UnknownOutcome => Reply::Later(error.reason),
+    }
+}
+
+impl Hands {
+    /// Sends something of the hub's own to a place; `key` tells repetitions apart.
+    async fn send(
+        &self,
+        mirror: &MirrorName,
+        place: &Place,
+        by: Person,
+        content: Content,
+        parts: &[MessageId],
+        key: &str,
+    ) -> Reply {
+        let Some(side) = self.0.side(&place.network) else {
+            return Reply::Refused(format!("{} is not connected", place.network));
+        };
+        let Some(to) = actual(&self.0, place) else {
+            return Reply::Refused("there is no room".to_owned());
+        };
+        let from = home_of(mirror);
+        let Ok(id) = MessageId::new(key) else {
+            return Reply::Refused("it cannot be named".to_owned());
+        };
+        let outbound = Outbound {
+            key: DeliveryKey::derive(&from, &id, place),
+            to,
+            from,
+            author: Author {
+                display: by.name.clone(),
+                person: by,
+            },
+            at: self.0.clock.now(),
+            content,
+            parts: parts.to_vec(),
+        };
+        // The hub's own words and deletions: no partner's, so only what no policy can allow is asked about.
+        match decide_all([], &viaduct_compliance::Context::default(), outbound) {
+            Decision::Pass { outbound, .. } => match side.session.deliver(&outbound).await {
+                Ok(_) => Reply::Done,
+                Err(error) => answer(error),
+            },
+            Decision::Hold(verdict) | Decision::Refuse(verdict) => Reply::Refused(verdict.reason),
+        }
+    }
+
+    /// Everybody who spoke in a mirror, by where.
+    async fn speakers(&self, mirror: &MirrorName) -> Result<BTreeMap<(Place, String), Person>, String> {
+        let mut speakers = BTreeMap::new();
+        let mut after = Seq(0);
+        loop {
+            let page = self.0.store.journal(mirror, after, PAGE).await;
+            let page = page.map_err(|error| error.to_string())?;
+            let Some((last, _)) = page.last() else {
+                return Ok(speakers);
+            };
+            after = *last;
+            for (_, event) in page {
+                let key = (event.place.clone(), event.sender.id.to_string());
+                speakers.entry(key).or_insert(event.sender);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Remote for Hands {
+    async fn notify(&self, mirror: &MirrorName, place: &Place, text: &str, key: &str) -> Reply {
+        if place.network.is_matrix() {
+            let (Some(home), Some(room)) = (self.0.home(), self.0.room_of(mirror)) else {
+                return Reply::Refused("there is no room".to_owned());
+            };
+            return match home.notice(&room, text, None, key).await {
+                Ok(()) => Reply::Done,
+                Err(error) => answer(error),
+            };
+        }
+        let Some(by) = hub() else {
+            return Reply::Refused("nobody can say it".to_owned());
+        };
+        let message = Message {
+            style: MessageStyle::Notice,
+            ..Message::plain(text)
+        };
+        self.send(mirror, place, by, Content::Message(message), &[], key).await
+    }
+
+    async fn redact(&self, mirror: &MirrorName, place: &Place, ids: &[MessageId]) -> Reply {
+        let Some(side) = self.0.side(&place.network) else {
+            return Reply::Refused(format!("{} is not connected", place.network));
+        };
+        if side.session.capabilities(&place.channel).delete != Support::Native {
+            return Reply::Refused("the network cannot delete messages".to_owned());
+        }
+        let (Some(first), Some(by)) = (ids.first(), hub()) else {
+            return Reply::Done;
+        };
+        let content = Content::Delete {
+            target: first.clone(),
+            reason: None,
+        };
+        self.send(mirror, place, by, content, ids, &format!("redact-{first}"))
+            .await
+    }
+
+    async fn dismiss(&self, mirror: &MirrorName, place: &Place) -> Reply {
+        let Some(found) = self.0.routes().named(mirror).cloned() else {
+            return Reply::Done;
+        };
+        let speakers = match self.speakers(mirror).await {
+            Ok(speakers) => speakers,
+            Err(why) => return Reply::Later(why),
+        };
+        let mut refused = None;
+        for ((from, id), person) in speakers {
+            // Ghosts of their people leave everywhere else; puppets of all others leave there.
+            let leaves = |member: &&crate::routes::Member| (from == *place) != (member.place == *place);
+            for member in found.members.iter().filter(leaves) {
+                let Some(side) = self.0.side(&member.place.network) else {
+                    continue;
+                };
+                if side.session.capabilities(&member.place.channel).membership != Support::Native {
+                    continue;
+                }
+                let content = Content::Membership {
+                    person: person.clone(),
+                    change: Membership::Leave,
+                    reason: None,
+                };
+                let key = format!("dismiss-{from}-{id}");
+                match self
+                    .send(mirror, &member.place, person.clone(), content, &[], &key)
+                    .await
+                {
+                    Reply::Done => {}
+                    Reply::Later(why) => return Reply::Later(why),
+                    Reply::Refused(why) => refused = Some(why),
+                }
+            }
+        }
+        refused.map_or(Reply::Done, Reply::Refused)
+    }
+
+    async fn close(&self, _mirror: &MirrorName, place: &Place) -> Reply {
+        // Nothing crosses there any more; the bridge itself leaves when the operator takes the channel out.
+        Reply::Refused(format!(
+            "take {place} out of `mirrors`: the bridge leaves with the next reload"
+        ))
+    }
+
+    async fn drop_tokens(&self, network: &NetworkName) -> Reply {
+        let op = Op::State {
+            owner: crate::reactions::OWNER.to_owned(),
+            key: format!("{CLOSED}{network}"),
+            value: Some(Vec::new()),
+        };
+        if let Err(error) = self.0.commit(op).await {
+            return Reply::Later(error.to_string());
+        }
+        supervise::stop(&self.0, network);
+        Reply::Refused(
+            "the hub does not connect there any more; its secrets are the operator's to revoke and delete".to_owned(),
+        )
+    }
+
+    async fn traces(&self, network: &NetworkName, person: &PersonId) -> Result<Vec<Trace>, String> {
+        let mut traces = Vec::new();
+        for mirror in self.0.routes().mirrors() {
+            for ((place, id), known) in self.speakers(&mirror.name).await? {
+                let is_theirs = place.network == *network && id == person.as_str();
+                if is_theirs && !traces.iter().any(|trace: &Trace| trace.detail == known.name) {
+                    traces.push(Trace {
+                        network: NetworkName::matrix(),
+                        what: "ghost".to_owned(),
+                        detail: known.name,
+                    });
+                }
+            }
+        }
+        Ok(if network.is_matrix() { Vec::new() } else { traces })
+    }
+
+    async fn forget(&self, network: &NetworkName, person: &PersonId) -> Reply {
+        if network.is_matrix() {
+            return Reply::Done;
+        }
+        let mut refused = None;
+        for mirror in self.0.routes().mirrors() {
+            let speakers = match self.speakers(&mirror.name).await {
+                Ok(speakers) => speakers,
+                Err(why) => return Reply::Later(why),
+            };
+            for ((place, id), known) in speakers {
+                if place.network != *network || id != person.as_str() {
+                    continue;
+                }
+                // The ghost leaves; its profile gets the id for a name.
+                let nameless = Person {
+                    name: known.id.to_string(),
+                    avatar: None,
+                    ..known.clone()
+                };
+                let changes = [
+                    Membership::Rename {
+                        from: known.name.clone(),
+                    },
+                    Membership::Leave,
+                ];
+                for change in changes {
+                    let key = format!("forget-{place}-{id}-{}", matches!(change, Membership::Leave));
+                    let content = Content::Membership {
+                        person: nameless.clone(),
+                        change,
+                        reason: None,
+                    };
+                    match self
+                        .send(
+                            &mirror.name,
+                            &home_of(&mirror.name),
+                            nameless.clone(),
+                            content,
+                            &[],
+                            &key,
+                        )
+                        .await
+                    {
+                        Reply::Done => {}
+                        Reply::Later(why) => return Reply::Later(why),
+                        Reply::Refused(why) => refused = Some(why),
+                    }
+                }
+            }
+        }
+        refused.map_or(Reply::Done, Reply::Refused)
+    }
+}
+
+/// Whether the access to a network was given up when its partner was wound up.
+pub(crate) async fn is_closed(core: &Core, network: &NetworkName) -> bool {
+    let key = format!("{CLOSED}{network}");
+    let found = core.store.state(crate::reactions::OWNER, &key).await;
+    found.ok().flatten().is_some() && !core.govern.serves(network)
+}

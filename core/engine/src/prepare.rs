@@ -1,0 +1,347 @@
+//! Before an event is sent: everybody on its way is asked, files are looked into, and it is planned for its destination.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use viaduct_bridge::{Failure, Outcome};
+use viaduct_compliance::{Approval, Cleared, Decision, Evidence, Filter, Finding, Verdict};
+use viaduct_inspect::Inspector;
+use viaduct_model::{
+    Author, Content, DeliveryKey, Event, EventKind, MediaRef, Message, MessageId, Outbound, Place, Timestamp,
+};
+use viaduct_store::{DeliveryState, Lane, Seq};
+
+use crate::backoff::Backoff;
+use crate::core::Core;
+use crate::deliver::{Delivering, Prepared, Sending};
+use crate::end::End;
+use crate::govern::Terms;
+use crate::ledger::Trace;
+use crate::media::Sources;
+use crate::plan::{Links, Plan, Resolved, plan};
+use crate::routes::{Mirror, Versioned};
+use crate::{ledger, notices, quarantine, resolve};
+
+/// Links for the planning of one event.
+struct EventLinks<'a> {
+    core: &'a Core,
+    mirror: &'a Mirror,
+    seq: Seq,
+}
+
+impl Links for EventLinks<'_> {
+    fn file(&self, media: &MediaRef, name: &str) -> Option<String> {
+        self.core.links.link(media, name, self.core.clock.now())
+    }
+
+    fn text(&self) -> MediaRef {
+        crate::media::text_ref(&self.mirror.name, self.seq)
+    }
+}
+
+/// What is known around an event.
+fn outbound_context<'a>(
+    now: Timestamp,
+    previous: Option<&'a Message>,
+    evidence: &'a [Evidence],
+    labels: &'a [String],
+) -> viaduct_compliance::Context<'a> {
+    viaduct_compliance::Context {
+        now: Some(now),
+        previous,
+        evidence,
+        labels,
+    }
+}
+
+/// Everybody who is asked about one event on one way: the source's filters and the destination's, and what the agreements of
+/// both say. Each judges the event as it came, and the strictest wins.
+struct Asked<'a> {
+    here: Arc<Terms>,
+    there: Arc<Terms>,
+    inward: &'a [Arc<Versioned>],
+    outward: &'a [Arc<Versioned>],
+    approval: Option<&'a Approval<'a>>,
+}
+
+/// Why something did not cross.
+struct Kept {
+    state: DeliveryState,
+    verdict: Verdict,
+    /// Who wrote the rule.
+    author: Option<String>,
+    policies: Option<String>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(delivering: &Delivering<'a>, source: &Place, now: Timestamp, approval: Option<&'a Approval<'a>>) -> Self {
+        let govern = &delivering.core.govern;
+        let member = delivering.mirror.member(source);
+        Self {
+            here: govern.at(source, now),
+            there: govern.at(&delivering.member.place, now),
+            inward: member
+                .map(|member| member.filters.inward.as_slice())
+                .unwrap_or_default(),
+            outward: &delivering.member.filters.outward,
+            approval,
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Versioned> {
+        let agreed = self.here.inward.iter().chain(&self.there.outward);
+        self.inward.iter().chain(self.outward).chain(agreed).map(Arc::as_ref)
+    }
+
+    fn filters(&self) -> impl Iterator<Item = &Filter> {
+        self.all().map(|versioned| &versioned.filter)
+    }
+
+    /// Which policies these are.
+    fn policies(&self) -> Option<String> {
+        ledger::policies_of(self.all().map(|versioned| &versioned.version))
+    }
+
+    fn decide(
+        &self,
+        context: &viaduct_compliance::Context<'_>,
+        outbound: Outbound,
+    ) -> Result<(Cleared<Outbound>, Vec<Finding>), Box<Kept>> {
+        let to = outbound.to.clone();
+        let decision = match self.approval {
+            Some(approval) => viaduct_compliance::release_all(self.filters(), context, outbound, approval),
+            None => viaduct_compliance::decide_all(self.filters(), context, outbound),
+        };
+        let (state, verdict) = match decision {
+            Decision::Pass { outbound, findings } => {
+                for finding in &findings {
+                    tracing::info!(%to, rule = finding.rule, count = finding.count, "A policy found something and let it pass.");
+                }
+                return Ok((*outbound, findings));
+            }
+            Decision::Hold(verdict) => (DeliveryState::Held, verdict),
+            Decision::Refuse(verdict) => (DeliveryState::Refused, verdict),
+        };
+        let author = self
+            .filters()
+            .flat_map(|filter| &filter.policy().rules)
+            .find(|rule| rule.name == verdict.rule)
+            .and_then(|rule| rule.author.clone());
+        Err(Box::new(Kept {
+            state,
+            verdict,
+            author,
+            policies: self.policies(),
+        }))
+    }
+}
+
+/// Whether somebody said something by it and should know when it does not arrive.
+fn is_said(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Message
+            | EventKind::Edit
+            | EventKind::Delete
+            | EventKind::Reaction
+            | EventKind::Topic
+            | EventKind::Name
+    )
+}
+
+impl Delivering<'_> {
+    fn lane(&self) -> Lane {
+        Lane {
+            mirror: self.mirror.name.clone(),
+            to: self.member.place.clone(),
+        }
+    }
+
+    /// Why nothing may cross from a place to this destination today; none if something may.
+    pub(crate) fn obstacle(&self, source: &Place) -> Option<String> {
+        let now = self.core.clock.now();
+        let there = self.core.govern.at(&self.member.place, now);
+        let obstacle = there.obstacle.clone();
+        obstacle.or_else(|| self.core.govern.at(source, now).obstacle.clone())
+    }
+
+    /// Plans and clears. Telling a sender about a refusal is done here, too.
+    pub(crate) async fn prepare(&self, seq: Seq, event: Event, resolved: &Resolved) -> Prepared {
+        self.approved(seq, event, resolved, None).await
+    }
+
+    /// The same for what was held and a second person has released.
+    pub(crate) async fn approved(
+        &self,
+        seq: Seq,
+        mut event: Event,
+        resolved: &Resolved,
+        approval: Option<&Approval<'_>>,
+    ) -> Prepared {
+        let now = self.core.clock.now();
+        let asked = Asked::of(self, &event.place, now, approval);
+        let mut trace = self.core.book.as_ref().map(|book| {
+            let terms = (&*asked.here, &*asked.there);
+            Trace::of(&book.keys, terms, self.mirror, &self.member.place, &event)
+        });
+        let previous = resolved.target.as_ref().and_then(|target| target.message.as_ref());
+        let mut evidence = Vec::new();
+        if self.looks_into(&event, &asked) {
+            // What a file becomes at the destination, a link perhaps, is decided after the file itself was judged.
+            match self.examined(&mut event, previous, &asked).await {
+                Some(Ok(found)) => evidence = found,
+                Some(Err(kept)) => return self.kept(seq, event, kept, trace).await,
+                None => return Prepared::End(End::stopped()),
+            }
+        }
+        let caps = self.side.session.capabilities(&self.member.place.channel);
+        let links = EventLinks {
+            core: self.core,
+            mirror: self.mirror,
+            seq,
+        };
+        let (content, parts) = match plan(&event.content, resolved, &caps, &self.member.forms, &links) {
+            Plan::Send(content, parts) => (content, parts),
+            Plan::Skip(reason) => {
+                tracing::debug!(to = %self.member.place, reason, "Nothing is sent.");
+                return Prepared::End(End::nothing());
+            }
+        };
+        if content.message().is_none_or(|message| message.attachments.is_empty()) {
+            evidence.clear();
+        }
+        let outbound = self.outbound(&event, content, parts);
+        match asked.decide(
+            &outbound_context(now, previous, &evidence, &self.mirror.labels),
+            outbound,
+        ) {
+            Ok(cleared) => {
+                if let Some(trace) = &mut trace {
+                    trace.passed(asked.policies(), &cleared.1);
+                }
+                if is_said(event.content.kind()) && !cleared.1.is_empty() {
+                    notices::advise(self.core, &event.place, &event.id, &self.member.place, &cleared.1);
+                }
+                Prepared::Send(Box::new(Sending {
+                    cleared: cleared.0,
+                    trace,
+                    source: event.place,
+                    id: event.id,
+                }))
+            }
+            Err(kept) => self.kept(seq, event, kept, trace).await,
+        }
+    }
+
+    fn outbound(&self, event: &Event, content: Content, parts: Vec<MessageId>) -> Outbound {
+        Outbound {
+            key: DeliveryKey::derive(&event.place, &event.id, &self.member.place),
+            to: self.member.place.clone(),
+            from: event.place.clone(),
+            author: Author {
+                display: event.sender.name.clone(),
+                person: event.sender.clone(),
+            },
+            at: event.at,
+            content,
+            parts,
+        }
+    }
+
+    /// Whether somebody asks what is in an event's files.
+    fn looks_into(&self, event: &Event, asked: &Asked<'_>) -> bool {
+        let has_files = event
+            .content
+            .message()
+            .is_some_and(|message| !message.attachments.is_empty());
+        let scans = || self.core.inspector.as_ref().is_some_and(Inspector::scans);
+        has_files && (scans() || asked.filters().any(Filter::looks_at_files))
+    }
+
+    /// Looks into an event's files and asks the filters about the event as it came; what passes has references to the very
+    /// bytes that were looked into, and without what a filter took away. None if the hub is stopping.
+    async fn examined(
+        &self,
+        event: &mut Event,
+        previous: Option<&Message>,
+        asked: &Asked<'_>,
+    ) -> Option<Result<Vec<Evidence>, Box<Kept>>> {
+        let mut outbound = self.outbound(event, event.content.clone(), Vec::new());
+        let mut evidence = Vec::new();
+        if let Some(inspector) = &self.core.inspector {
+            let sources = Sources(self.core.clone());
+            let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_mins(1));
+            loop {
+                match inspector.examine(&sources, &mut outbound).await {
+                    Ok(found) => {
+                        evidence = found;
+                        break;
+                    }
+                    Err(later) => {
+                        tracing::warn!(to = %self.member.place, error = %later, "A file could not be looked into yet.");
+                        self.wait(&mut backoff, Failure::Retry(None)).await?;
+                    }
+                }
+            }
+        }
+        let now = self.core.clock.now();
+        let context = outbound_context(now, previous, &evidence, &self.mirror.labels);
+        let (cleared, _) = match asked.decide(&context, outbound) {
+            Ok(cleared) => cleared,
+            Err(kept) => return Some(Err(kept)),
+        };
+        let passed = cleared.into_inner();
+        let files = passed.content.message().map(|message| message.attachments.clone());
+        if let (Some(message), Some(files)) = (event.content.message_mut(), files) {
+            if files.len() != message.attachments.len() {
+                // What was taken away is not there to be judged again.
+                evidence.clear();
+            }
+            message.attachments = files;
+        }
+        Some(Ok(evidence))
+    }
+
+    /// A policy kept an event back: its sender is told, and what is held is kept.
+    async fn kept(&self, seq: Seq, event: Event, kept: Box<Kept>, trace: Option<Box<Trace>>) -> Prepared {
+        let Kept {
+            state,
+            verdict,
+            author,
+            policies,
+        } = *kept;
+        tracing::info!(to = %self.member.place, rule = verdict.rule, ?state, "A policy kept an event back.");
+        let outcome = match state {
+            DeliveryState::Held => Outcome::Held(verdict.reason.clone()),
+            _ => Outcome::Refused(verdict.reason.clone()),
+        };
+        // Whoever merely came or went said nothing that could be missed.
+        if is_said(event.content.kind()) {
+            self.tell(&event.place, &event.id, outcome);
+        }
+        let mut end = if state == DeliveryState::Held {
+            // As it was accepted: files may have got other references on the way.
+            let accepted = resolve::entry(&*self.core.store, &self.mirror.name, seq)
+                .await
+                .ok()
+                .flatten();
+            let accepted = accepted.unwrap_or(event);
+            notices::review_wanted(self.core);
+            quarantine::hold(self.core, &self.lane(), seq, &accepted, &verdict, author.as_deref())
+        } else {
+            End::recorded(state, format!("{}: {}", verdict.rule, verdict.reason))
+        };
+        if end.step.entries.is_empty() {
+            let trace = trace.map(|mut trace| {
+                trace.kept(policies, &verdict);
+                trace
+            });
+            end = end.traced(trace);
+        } else {
+            for entry in &mut end.step.entries {
+                entry.policy.clone_from(&policies);
+            }
+        }
+        Prepared::End(end)
+    }
+}

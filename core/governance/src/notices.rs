@@ -1,0 +1,231 @@
+//! What people in a mirrored room are told before the first message is passed on, when they join, and when it changes.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use viaduct_audit::{Action, Entry};
+use viaduct_compliance::Direction;
+use viaduct_model::{MirrorName, Person, Timestamp};
+use viaduct_store::Store;
+
+use crate::agreement::{Agreement, Period};
+use crate::date::Day;
+use crate::keys::Keys;
+use crate::records::MirrorPlaces;
+use crate::register::{Partner, Register};
+use crate::step::{OWNER, Step, keep, load, raw};
+use crate::texts::{Language, Text};
+use crate::{GovernanceError, PartnerName};
+
+const ROOM: &str = "notice/";
+const MEMBER: &str = "notice-to/";
+
+/// What a room has to be told. The same facts always give the same version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Changes whenever anything in it does.
+    pub version: String,
+    /// In German.
+    pub german: String,
+    /// In English.
+    pub english: String,
+}
+
+impl Notice {
+    /// Both languages in one text, as it is said in the room.
+    pub fn text(&self) -> String {
+        format!("{}\n\n{}", self.german, self.english)
+    }
+
+    /// In one language.
+    pub fn in_language(&self, language: Language) -> &str {
+        match language {
+            Language::German => &self.german,
+            Language::English => &self.english,
+        }
+    }
+}
+
+/// The notice of a mirror; none if no partner has a part in it. `encrypted` if its Matrix room is.
+pub fn notice(register: &Register, mirror: &MirrorPlaces, encrypted: bool) -> Option<Notice> {
+    let mut covering: Vec<(&PartnerName, &Partner)> = Vec::new();
+    for place in &mirror.members {
+        for (name, partner) in register.covering(place) {
+            let living = partner.history.offboarded.is_none();
+            if living && !covering.iter().any(|(known, _)| *known == name) {
+                covering.push((name, partner));
+            }
+        }
+    }
+    if covering.is_empty() {
+        return None;
+    }
+    let [german, english] = Language::ALL.map(|language| {
+        let first = encrypted.then(|| Text::NoticeEncrypted.say(language, &[]));
+        let each = covering.iter().map(|(_, partner)| about(partner, mirror, language));
+        first.into_iter().chain(each).collect::<Vec<_>>().join("\n")
+    });
+    let digest = Sha256::new()
+        .chain_update(&german)
+        .chain_update([0])
+        .chain_update(&english)
+        .finalize();
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    let version = digest
+        .iter()
+        .take(6)
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect();
+    Some(Notice {
+        version,
+        german,
+        english,
+    })
+}
+
+fn about(partner: &Partner, mirror: &MirrorPlaces, language: Language) -> String {
+    let agreement = &partner.agreement;
+    let mut networks: Vec<&str> = mirror
+        .members
+        .iter()
+        .filter(|place| agreement.covers(place))
+        .map(|place| place.network.as_str())
+        .collect();
+    networks.dedup();
+    Text::Notice.say(
+        language,
+        &[
+            ("partner", &agreement.organisation),
+            ("network", &networks.join(", ")),
+            ("region", &agreement.region.to_string()),
+            ("purpose", &agreement.purpose),
+            ("controller", &agreement.controller),
+            ("periods", &periods(agreement, language)),
+            ("until", &day(partner.last_day(), language)),
+            ("contact", &contact(agreement)),
+        ],
+    )
+}
+
+fn periods(agreement: &Agreement, language: Language) -> String {
+    let days = |period: Period| {
+        let [inward, outward] = [Direction::In, Direction::Out].map(|direction| period.days(direction).to_string());
+        if inward == outward {
+            inward
+        } else {
+            Text::BothWays.say(language, &[("in", &inward), ("out", &outward)])
+        }
+    };
+    let retention = &agreement.retention;
+    Text::Periods.say(
+        language,
+        &[
+            ("messages", &days(retention.messages)),
+            ("files", &days(retention.files)),
+            ("versions", &days(retention.versions)),
+            ("metadata", &days(retention.metadata)),
+        ],
+    )
+}
+
+/// A day as it is written in a language.
+pub fn day(day: Day, language: Language) -> String {
+    match language {
+        Language::German => day.german(),
+        Language::English => day.to_string(),
+    }
+}
+
+/// Whom to ask under an agreement, with the address.
+pub fn contact(agreement: &Agreement) -> String {
+    let contact = agreement.contact();
+    contact.map_or_else(
+        || agreement.controller.clone(),
+        |contact| format!("{} ({})", contact.name, contact.address),
+    )
+}
+
+/// The answer to `!viaduct help datenschutz` in a room of this mirror.
+pub fn help(register: &Register, mirror: &MirrorPlaces, encrypted: bool, language: Language) -> String {
+    let Some(notice) = notice(register, mirror, encrypted) else {
+        return Text::HelpDataProtectionOwn.say(language, &[]);
+    };
+    let first = mirror.members.iter().find_map(|place| register.covering(place).next());
+    let contact = first
+        .map(|(_, partner)| contact(&partner.agreement))
+        .unwrap_or_default();
+    let values = [("notice", notice.in_language(language)), ("contact", &contact)];
+    Text::HelpDataProtection.say(language, &values)
+}
+
+/// Which notices were said already.
+#[derive(Debug)]
+pub struct Notices {
+    store: Arc<dyn Store>,
+    keys: Arc<Keys>,
+}
+
+impl Notices {
+    /// The notices in a store.
+    pub fn new(store: Arc<dyn Store>, keys: Arc<Keys>) -> Self {
+        Self { store, keys }
+    }
+
+    /// Whether a room has to be told: never before, or something else.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn is_due(&self, mirror: &MirrorName, notice: &Notice) -> Result<bool, GovernanceError> {
+        let said: Option<String> = load(&*self.store, &format!("{ROOM}{mirror}")).await?;
+        Ok(said.as_ref() != Some(&notice.version))
+    }
+
+    /// The step after the room was told.
+    ///
+    /// # Errors
+    ///
+    /// Never in practice.
+    pub fn said(&self, mirror: &MirrorName, notice: &Notice, now: Timestamp) -> Result<Step, GovernanceError> {
+        let mut entry = Entry::new(now, Action::Notified);
+        entry.mirror = Some(mirror.clone());
+        entry.reason = Some(format!("notice {}", notice.version));
+        Ok(Step::entry(entry).with(keep(&format!("{ROOM}{mirror}"), Some(&notice.version))?))
+    }
+
+    /// Whether a new member has to be told, which happens once a version. Members are remembered by pseudonym.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn is_due_to(
+        &self,
+        mirror: &MirrorName,
+        notice: &Notice,
+        person: &Person,
+    ) -> Result<bool, GovernanceError> {
+        let Some(key) = self.member_key(mirror, notice, person) else {
+            return Ok(true);
+        };
+        Ok(self.store.state(OWNER, &key).await?.is_none())
+    }
+
+    /// The step after a member was told.
+    pub fn said_to(&self, mirror: &MirrorName, notice: &Notice, person: &Person, now: Timestamp) -> Step {
+        let mut entry = Entry::new(now, Action::Notified);
+        entry.mirror = Some(mirror.clone());
+        entry.actor = self.keys.person(&PartnerName::own(), person);
+        entry.reason = Some(format!("notice {} to a member", notice.version));
+        let step = Step::entry(entry);
+        match self.member_key(mirror, notice, person) {
+            Some(key) => step.with(raw(&key, Some(Vec::new()))),
+            None => step,
+        }
+    }
+
+    fn member_key(&self, mirror: &MirrorName, notice: &Notice, person: &Person) -> Option<String> {
+        let tag = self.keys.person(&PartnerName::own(), person)?;
+        Some(format!("{MEMBER}{mirror}/{}/{tag}", notice.version))
+    }
+}
