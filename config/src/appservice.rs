@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::SecretSource;
 
 /// The application service. `viaduct registration` prints the file that the homeserver needs from this section: change
-/// `id`, `url`, `bot`, `ghost_prefix` or a token, and the homeserver needs the new file and a restart.
+/// `id`, `url`, `bot`, `ghost_prefix`, `speak_for` or a token, and the homeserver needs the new file and a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Appservice {
@@ -31,6 +31,12 @@ pub struct Appservice {
     #[serde(default = "default_ghost_prefix")]
     #[schemars(extend("format" = "localpart"))]
     pub ghost_prefix: String,
+    /// For which of the homeserver's own people viaduct may speak: a list of user ids, or `own-users` for everybody; nobody if
+    /// left out. What they say on a network by a login of their own then comes back as themselves; of others a ghost says it.
+    /// Their user ids become part of the registration, not exclusively. With `own-users` the homeserver shows viaduct every
+    /// room in which one of its people is, so prefer the list.
+    #[serde(default)]
+    pub speak_for: SpeakFor,
     /// How a ghost is called. `{name}` is the person's name, `{id}` their id, `{organisation}` their organisation and
     /// `{network}` the network.
     #[serde(default = "default_ghost_name")]
@@ -57,6 +63,30 @@ pub struct Appservice {
     /// The language of what the bot says: `en` or `de`.
     #[serde(default)]
     pub language: Language,
+}
+
+/// For which of the homeserver's own people viaduct may speak.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum SpeakFor {
+    /// For everybody on the homeserver.
+    Everybody(Everybody),
+    /// For these.
+    These(#[schemars(extend("items" = {"type": "string", "format": "matrix-user"}))] Vec<String>),
+}
+
+impl Default for SpeakFor {
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
+}
+
+/// The word for everybody on the homeserver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Everybody {
+    /// Everybody on the homeserver.
+    OwnUsers,
 }
 
 /// A language the bot speaks.

@@ -48,7 +48,7 @@ use viaduct_inspect::Files;
 use viaduct_model::NetworkName;
 
 pub use admin::Admin;
-pub use appservice::{Appservice, Language};
+pub use appservice::{Appservice, Everybody, Language, SpeakFor};
 pub use audit::Audit;
 pub use homeserver::Homeserver;
 pub use logging::{LogFormat, Logging};

@@ -56,6 +56,39 @@ fn appservice(tree: &Node, report: &mut Report) {
         let what = format!("the bot's name `{bot}` looks like a ghost's, which start with `{prefix}`");
         report.error(at, "appservice.bot", what, "choose another name for the bot");
     }
+    speak_for(tree, section, prefix, report);
+}
+
+/// Only its own people can be spoken for, and the registration has to say so.
+fn speak_for(tree: &Node, section: &Node, prefix: &str, report: &mut Report) {
+    let domain = tree.get("homeserver").and_then(|home| home.text_of("domain"));
+    if let Some((_, at)) = section.text_of("speak_for").filter(|(word, _)| *word == "own-users") {
+        let what = "the homeserver will show viaduct every room in which one of its people is, mirrored or not";
+        let fix = "list the users who have a login of their own on a network instead";
+        report.warning(at, "appservice.speak_for", what, fix);
+    }
+    let users = section.get("speak_for").map(Node::items).unwrap_or_default();
+    for (number, user) in users.iter().enumerate() {
+        let Data::Scalar(Value::String(mxid)) = &user.data else {
+            continue;
+        };
+        let Some((local, server)) = mxid.strip_prefix('@').and_then(|rest| rest.split_once(':')) else {
+            continue;
+        };
+        let key = format!("appservice.speak_for[{number}]");
+        if domain.is_some_and(|(domain, _)| domain != server) {
+            let what = format!("`{mxid}` is not on this homeserver");
+            report.error(
+                user.at,
+                &key,
+                what,
+                "only the homeserver's own people can be spoken for",
+            );
+        } else if local.starts_with(prefix) {
+            let what = format!("`{mxid}` is a ghost");
+            report.error(user.at, &key, what, "ghosts are spoken for anyway: remove it");
+        }
+    }
 }
 
 fn audit(tree: &Node, report: &mut Report) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use insta::assert_snapshot;
 use schemars::JsonSchema;
 use serde_json::{Value, json};
-use viaduct_config::{Checked, Flow, Kinds, Problem, Room, check};
+use viaduct_config::{Checked, Everybody, Flow, Kinds, Problem, Room, SpeakFor, check};
 
 /// A bridge's section as a bridge would write it.
 #[derive(JsonSchema)]
@@ -351,4 +351,37 @@ fn the_examples_of_policies_are_tried() {
     assert!(at(8, "nothing shows that the rule `silent`"), "{told:#?}");
     assert!(at(9, "cannot be used"), "{told:#?}");
     assert!(!told.iter().any(|(line, _)| *line == 6), "{told:#?}");
+}
+
+#[test]
+fn only_own_people_are_spoken_for() {
+    let with = |speak_for: &str| {
+        let head = HEAD.replace("as_token: a", &format!("speak_for: {speak_for}, as_token: a"));
+        run(&head)
+    };
+    let told = |speak_for: &str| match with(speak_for) {
+        Ok(checked) => checked.warnings,
+        Err(problems) => problems,
+    };
+    let read = |speak_for: &str| with(speak_for).unwrap().config.appservice.speak_for;
+    let anna = "@anna:example.org".to_owned();
+    assert_eq!(
+        run(HEAD).unwrap().config.appservice.speak_for,
+        SpeakFor::These(Vec::new())
+    );
+    assert_eq!(read("[\"@anna:example.org\"]"), SpeakFor::These(vec![anna]));
+    assert_eq!(read("own-users"), SpeakFor::Everybody(Everybody::OwnUsers));
+    let about = |speak_for: &str| {
+        let all = told(speak_for).into_iter().map(|problem| problem.to_string());
+        all.filter(|told| told.contains("speak_for"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    assert_eq!(about("[\"@anna:example.org\"]"), "");
+    assert!(about("own-users").contains("mirrored or not"));
+    assert!(about("[\"@anna:elsewhere.org\"]").contains("not on this homeserver"));
+    assert!(about("[\"@_via_x_y:example.org\"]").contains("is a ghost"));
+    for wrong in ["[anna]", "everybody", "true"] {
+        assert!(with(wrong).is_err() && !about(wrong).is_empty(), "{wrong}");
+    }
 }

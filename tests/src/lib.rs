@@ -5,13 +5,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`launch`] | starts Synapse, IRC, XMPP and virus-scan servers and the hub itself: own directory, free loopback ports, bounded ready checks, stopped when dropped |
-//! | [`people`] | a Matrix person (matrix-sdk), an IRC person (raw lines) and an XMPP person (slixmpp) who speak, listen and expect |
+//! | [`launch`] | starts Synapse, IRC, XMPP and virus-scan servers, the Slack stand-in as a program and the hub itself: own directory, free loopback ports, bounded ready checks, stopped when dropped |
+//! | [`people`] | a Matrix person (matrix-sdk), an IRC person (raw lines), an XMPP person (slixmpp) and a Slack person (the stand-in's own door) who speak, listen and expect |
 //! | [`world`] | a homeserver, an IRC and an XMPP server and a hub joined by mirrors, ready to talk |
 //! | [`stub`] | a homeserver that answers at once, late, wrongly or not at all, and remembers all it was sent |
 //! | [`stub_world`] | a hub between the stub homeserver and a load server, with numbered messages |
-//! | [`load`] | an IRC and an XMPP server that can speak faster than any real one, and count what they hear |
+//! | [`load`] | an IRC and an XMPP server and a Slack that can speak faster than any real one, and count what they hear |
 //! | [`slack`] | a Slack of one's own: Web API, Socket Mode, signed events, faults on demand |
+//! | [`teams`] | a Microsoft of one's own: login, connector, Graph, encrypted notifications, faults on demand |
 //! | [`wait`] | waiting for a condition with a bound |
 //!
 //! # A new scenario
@@ -35,6 +36,7 @@ pub mod people;
 pub mod slack;
 pub mod stub;
 pub mod stub_world;
+pub mod teams;
 pub mod wait;
 #[cfg(feature = "people")]
 pub mod world;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::launch::{Hub, HubSpec};
-use crate::load::{LoadIrcd, LoadServer, LoadXmpp, Tally, tally};
+use crate::load::{LoadIrcd, LoadServer, LoadSlack, LoadXmpp, Tally, tally};
 use crate::stub::{Pusher, StubHomeserver};
 use crate::wait::wait_until;
 
@@ -42,6 +42,8 @@ impl Default for StubSpec {
 pub type StubWorld = LoadWorld<LoadIrcd>;
 /// A [`LoadWorld`] with an XMPP server.
 pub type XmppStubWorld = LoadWorld<LoadXmpp>;
+/// A [`LoadWorld`] with a Slack workspace.
+pub type SlackStubWorld = LoadWorld<LoadSlack>;
 
 /// A hub with a stub homeserver and a load server.
 #[derive(Debug)]
@@ -78,6 +80,7 @@ impl<N: LoadServer> LoadWorld<N> {
     pub async fn prepare(arrangement: StubSpec) -> anyhow::Result<Self> {
         let stub = StubHomeserver::start("viaduct").await?;
         let server = N::start().await?;
+        server.prepare(arrangement.mirrors);
         let mut spec = HubSpec::new(&stub.url(), StubHomeserver::DOMAIN);
         spec.store = arrangement.store;
         if let Some(level) = arrangement.log_level {

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use common::hub::{Hub, plain};
 use serde_json::{Value, json};
 use viaduct_bridge::{Connection, Failure, ProbeStatus};
+use viaduct_model::document::MentionTarget;
 use viaduct_model::{Content, Membership, Message, MessageId, MessageStyle, PersonId, Reaction};
 use viaduct_tests::slack::{Fault, Kind, Limits, SlackStandIn, Ts, Which};
 
@@ -411,7 +412,7 @@ async fn strangers_of_another_organisation_are_known_as_such() {
 
 #[tokio::test]
 async fn who_logs_in_speaks_as_themselves() {
-    let (slack, channel, _) = workspace().await;
+    let (slack, channel, sue) = workspace().await;
     let anna = slack.add_user("anna-in-slack");
     slack.join(&channel, &anna);
     let mut section = section(&slack);
@@ -422,8 +423,37 @@ async fn who_logs_in_speaks_as_themselves() {
     let id = running.say(NAME, "as myself").await;
     let posted = slack.message(&channel, id.as_str().parse().unwrap()).unwrap();
     assert_eq!(posted["user"], json!(anna));
-    slack.say(&channel, &anna, "typed in Slack");
-    hub.hear("typed in Slack").await;
+    let typed = slack.say(&channel, &anna, "typed in Slack");
+    // What they do in Slack is done by who they are on Matrix.
+    let themselves = |event: &viaduct_model::Event| {
+        event.sender.network.is_matrix() && event.sender.id.as_str() == "@anna:example.org"
+    };
+    assert!(themselves(&hub.hear("typed in Slack").await));
+    assert!(slack.react(&channel, typed, &anna, "thumbsup", true));
+    assert!(slack.edit(&channel, typed, &anna, "typed better"));
+    hub.until("their reaction and their edit", |events, _| {
+        let theirs = |wanted: fn(&Content) -> bool| {
+            let mut done = events.iter().filter(|event| wanted(&event.content));
+            done.any(themselves)
+        };
+        let reacted = theirs(|content| matches!(content, Content::React { .. }));
+        (reacted && theirs(|content| matches!(content, Content::Edit { .. }))).then_some(())
+    })
+    .await;
+    slack.say(&channel, &sue, &format!("<@{anna}> look"));
+    let addressed = hub
+        .until("they are addressed", |events, _| {
+            let mut messages = events.iter().filter_map(|event| event.content.message());
+            messages.find_map(|message| Some(message.body.mentions().first()?.target.clone()))
+        })
+        .await;
+    assert!(
+        matches!(&addressed, MentionTarget::Person { network, .. } if network.is_matrix()),
+        "{addressed:?}"
+    );
+    assert!(slack.leave(&channel, &anna, &anna) && slack.join(&channel, &anna));
+    slack.say(&channel, &sue, "back already");
+    hub.hear("back already").await;
     assert!(
         !hub.texts().contains(&"as myself".to_owned()),
         "what was posted does not come back"
@@ -439,6 +469,13 @@ async fn who_logs_in_speaks_as_themselves() {
     };
     let posted = slack.message(&channel, id.as_str().parse().unwrap()).unwrap();
     assert_eq!(posted["username"], "anna");
+    slack.say(&channel, &anna, "still typing");
+    assert!(
+        !themselves(&hub.hear("still typing").await),
+        "they are somebody in Slack again"
+    );
+    let moved = |event: &viaduct_model::Event| matches!(&event.content, Content::Membership { person, .. } if person.id.as_str() == anna);
+    assert!(!hub.events().iter().any(moved), "who is on Matrix comes and goes there");
     running.stop().await;
     no_violations(&slack);
 }

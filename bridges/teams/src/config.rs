@@ -52,6 +52,13 @@ pub struct Section {
     /// Whether joins and leaves of people in Teams are told to the other sides.
     #[serde(default = "yes")]
     pub membership: bool,
+    /// Whether Graph is asked to notify of what the bot is not told: reactions of people, and what activities missed. Needs
+    /// `public_url`.
+    #[serde(default = "yes")]
+    pub subscriptions: bool,
+    /// For how many minutes a subscription is made, 10 to 4,320; it is renewed at half of it.
+    #[serde(default = "default_subscription")]
+    pub subscription_minutes: u64,
     /// Whether reactions of other sides are put on messages, as the bot's own, one for each emoji. Microsoft calls it a preview.
     #[serde(default = "yes")]
     pub reactions: bool,
@@ -152,6 +159,10 @@ fn default_path() -> String {
 
 fn default_sweep() -> u64 {
     300
+}
+
+fn default_subscription() -> u64 {
+    240
 }
 
 fn default_thread_days() -> u64 {
@@ -283,6 +294,15 @@ impl Section {
         })
     }
 
+    /// Who may have issued the tokens that come with Graph's notifications.
+    pub fn notification_issuers(&self) -> Vec<String> {
+        let mut out = vec![format!("{}{}/v2.0", preset(self.cloud).login, self.tenant)];
+        if matches!(self.cloud, Cloud::Public | Cloud::Gcc) {
+            out.push(format!("https://sts.windows.net/{}/", self.tenant));
+        }
+        out
+    }
+
     /// Reads how the app shows who it is.
     ///
     /// # Errors
@@ -332,7 +352,7 @@ impl Section {
             complain("path", "it is a path that begins with / and has no special characters");
         }
         if let Some(url) = &self.public_url
-            && !Url::parse(url).is_ok_and(|url| url.scheme() == "https" && url.has_host())
+            && address(url, false).is_none()
         {
             complain("public_url", "it is an address that begins with https://");
         }
@@ -343,6 +363,9 @@ impl Section {
         }
         if self.sweep_seconds == 0 {
             complain("sweep_seconds", "it is at least 1");
+        }
+        if !(10..=4320).contains(&self.subscription_minutes) {
+            complain("subscription_minutes", "Microsoft allows 10 to 4320");
         }
         let limits = &self.limits;
         let rates = [

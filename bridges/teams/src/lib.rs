@@ -17,7 +17,9 @@
 //!   is answered when the hub has it on stable storage. Several networks share one listening address; the token's audience
 //!   says which is meant.
 //! - Nothing says that an activity was lost. So each mirrored channel is swept at intervals and after every absence: what
-//!   Graph shows as changed since is told, and what was told already is recognised (`session::memory`).
+//!   Graph shows as changed since is told, and what was told already is recognised (`session::channels`).
+//! - Graph notifies of what the bot is not told, such as reactions of people to each other, sealed for a certificate that
+//!   lives as long as a run (`session::notices`).
 //! - Nothing can be attached to a message by which it is found again. A delivery whose outcome is unknown is looked up among
 //!   the bot's recent messages by its wording and time (`session::lookup`).
 //! - A bot cannot speak as somebody else: the author's name stands in front of the text. Deliveries keep within the published

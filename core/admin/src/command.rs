@@ -44,12 +44,14 @@ fn help(language: Language) -> String {
              !viaduct status – how networks and mirrors stand\n\
              !viaduct quarantine – what is held, and releasing it\n\
              !viaduct partner – the agreements\n\
+             !viaduct anyway NUMBER REASON – send your own message all the same, where the rule that stopped it lets you\n\
              !viaduct help privacy – what is logged in this room\n\
              !viaduct version – which version this is",
             "!viaduct help – diese Liste\n\
              !viaduct status – wie es um Netze und Spiegel steht\n\
              !viaduct quarantine – was zurückgehalten wird, und es freigeben\n\
              !viaduct partner – die Vereinbarungen\n\
+             !viaduct trotzdem NUMMER BEGRÜNDUNG – die eigene Nachricht trotzdem senden, wo die Regel es zulässt\n\
              !viaduct help datenschutz – was in diesem Raum protokolliert wird\n\
              !viaduct version – welche Version das ist",
         )

@@ -214,6 +214,7 @@ fn the_bot_answers_in_its_language() {
     !viaduct status – wie es um Netze und Spiegel steht
     !viaduct quarantine – was zurückgehalten wird, und es freigeben
     !viaduct partner – die Vereinbarungen
+    !viaduct trotzdem NUMMER BEGRÜNDUNG – die eigene Nachricht trotzdem senden, wo die Regel es zulässt
     !viaduct help datenschutz – was in diesem Raum protokolliert wird
     !viaduct version – welche Version das ist
     "##);

@@ -21,9 +21,10 @@ pub enum Action {
     Passed,
     /// A filter let it pass in another form.
     Changed,
-    /// A filter held it for a second person.
+    /// A filter held it, for a second person or for its sender to justify.
     Held,
-    /// A second person released what was held.
+    /// A second person released what was held; or its sender did, where the rules allow it: then the actor is the one of
+    /// [`Action::Held`].
     Released,
     /// What was held was rejected, by a person or by its expiry.
     Rejected,

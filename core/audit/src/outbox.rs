@@ -1,23 +1,23 @@
 //! How entries come from the step they record into the ledger.
 //!
-//! The step and its entry are written in **one commit** of the store: the entry goes into the session memory of the owner
-//! [`OWNER`] under a key that is its number ([`key`], [`encode`]). A worker takes what is there in order ([`decode`]), appends it
-//! to the ledger, and removes from the store what the ledger has signed. If the hub dies in between, the same entries are
+//! A step and its entries are written in **one commit** of the store: the entries go together into the session memory of the
+//! owner [`OWNER`], under a key that is the number of the first ([`seal`]); the others have the numbers after it. A worker takes
+//! what is there in order ([`open`]), appends it to the ledger, and removes from the store what the ledger has signed. If the hub dies in between, the same entries are
 //! given to the ledger again, which passes over what it has: nothing is lost, nothing is there twice.
 //!
 //! ```text
-//!   step + Op::State{owner: "ledger", key(n), encode(entry)}   one commit
-//!   state_scan("ledger", "") ─▶ decode ─▶ Ledger::append ─▶ Op::State{…, value: None}
+//!   step + Op::State{owner: "ledger", seal(n, entries)}   one commit
+//!   state_scan("ledger", "") ─▶ open ─▶ Ledger::append ─▶ Op::State{…, value: None}
 //! ```
 //!
-//! Numbers rise in the order of the commits: take the next one and submit the commit under one lock, so that no entry is
+//! Numbers rise in the order of the commits: take the next ones and submit the commit under one lock, so that no entry is
 //! taken to the ledger before one with a lower number. A commit that fails leaves a gap, which does no harm. After a restart
 //! [`next`] tells where to go on.
 
 use serde::{Deserialize, Serialize};
 
 use crate::entry::ENTRY_BOUND;
-use crate::{Entry, LedgerError, Record};
+use crate::{Entry, LedgerError};
 
 /// The owner of the outbox in the store.
 pub const OWNER: &str = "ledger";
@@ -31,51 +31,71 @@ pub struct Numbered {
     pub entry: Entry,
 }
 
-/// The key of an entry: its number, big end first, as 16 hexadecimal digits, so that keys sort as numbers do.
-pub fn key(number: u64) -> String {
+/// The key of a commit's entries: the number of the first, big end first, as 16 hexadecimal digits, so that keys sort as numbers do.
+fn key(number: u64) -> String {
     format!("{number:016x}")
 }
 
-/// The value that stands for an entry until the ledger has it.
-///
-/// # Errors
-///
-/// [`LedgerError::TooLarge`] if the ledger would refuse it for its size.
-pub fn encode(entry: &Entry) -> Result<Vec<u8>, LedgerError> {
-    // With the longest numbers an entry can get.
-    Record {
-        seq: u64::MAX,
-        number: u64::MAX,
-        entry: entry.clone(),
+/// What an entry's place in the ledger adds to its size, at most, in bytes.
+const PLACE: usize = 128;
+
+/// The entries of one commit, ready to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The key they are stored under.
+    pub key: String,
+    /// Their stored form.
+    pub value: Vec<u8>,
+    /// Themselves.
+    pub entries: Vec<Numbered>,
+}
+
+/// Gives entries their numbers, from `first`, and their stored form. An entry that the ledger would refuse for its size loses
+/// what can be spared.
+pub fn seal(first: u64, entries: Vec<Entry>) -> Sealed {
+    let mut value = vec![b'['];
+    let mut numbered = Vec::with_capacity(entries.len());
+    for (number, mut entry) in (first..).zip(entries) {
+        let mut text = serde_json::to_vec(&entry).unwrap_or_default();
+        if text.is_empty() || text.len() + PLACE > ENTRY_BOUND {
+            entry.ids.truncate(1);
+            entry.findings.clear();
+            entry.reason = Some("too long to be kept".to_owned());
+            text = serde_json::to_vec(&entry).unwrap_or_default();
+        }
+        if value.len() > 1 {
+            value.push(b',');
+        }
+        value.append(&mut text);
+        numbered.push(Numbered { number, entry });
     }
-    .line()?;
-    let value = serde_json::to_vec(entry).map_err(|error| LedgerError::note(error.to_string()))?;
-    if value.len() > ENTRY_BOUND {
-        Err(LedgerError::TooLarge(value.len()))
-    } else {
-        Ok(value)
+    value.push(b']');
+    Sealed {
+        key: key(first),
+        value,
+        entries: numbered,
     }
 }
 
-/// The entries in the outbox, as the store's scan gives them.
+/// Reads what [`seal`] made.
 ///
 /// # Errors
 ///
-/// [`LedgerError::Damaged`] if a key or value is not what [`key`] and [`encode`] made.
-pub fn decode(scanned: &[(String, Vec<u8>)]) -> Result<Vec<Numbered>, LedgerError> {
-    let one = |(name, value): &(String, Vec<u8>)| {
-        let damaged = |detail: String| LedgerError::Damaged {
-            path: format!("outbox {name}"),
-            detail,
-        };
-        let number = u64::from_str_radix(name, 16)
-            .ok()
-            .filter(|number| key(*number) == *name);
-        let number = number.ok_or_else(|| damaged("the key is no number".to_owned()))?;
-        let entry = serde_json::from_slice(value).map_err(|error| damaged(error.to_string()))?;
-        Ok(Numbered { number, entry })
+/// [`LedgerError::Damaged`] if it did not.
+pub fn open(key: &str, value: &[u8]) -> Result<Vec<Numbered>, LedgerError> {
+    let damaged = |detail: String| LedgerError::Damaged {
+        path: format!("outbox {key}"),
+        detail,
     };
-    scanned.iter().map(one).collect()
+    let first = u64::from_str_radix(key, 16)
+        .ok()
+        .filter(|first| self::key(*first) == key);
+    let first = first.ok_or_else(|| damaged("the key is no number".to_owned()))?;
+    let entries: Vec<Entry> = serde_json::from_slice(value).map_err(|error| damaged(error.to_string()))?;
+    Ok((first..)
+        .zip(entries)
+        .map(|(number, entry)| Numbered { number, entry })
+        .collect())
 }
 
 /// The number of the next entry, from the last one the ledger has ([`Ledger::last`](crate::Ledger::last)) and what is in the
@@ -87,15 +107,11 @@ pub fn next(last: Option<u64>, pending: &[Numbered]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use viaduct_model::{MessageId, Timestamp};
+
     use super::*;
     use crate::testing::delivered;
-
-    fn scanned(numbers: &[u64]) -> Vec<(String, Vec<u8>)> {
-        numbers
-            .iter()
-            .map(|number| (key(*number), encode(&delivered(*number)).unwrap()))
-            .collect()
-    }
+    use crate::{Action, Record};
 
     #[test]
     fn keys_sort_as_numbers_do() {
@@ -110,19 +126,31 @@ mod tests {
     }
 
     #[test]
-    fn the_outbox_comes_back_in_order() {
-        assert_eq!(decode(&[]).unwrap(), []);
+    fn what_is_sealed_comes_back_with_its_numbers() {
+        let sealed = seal(41, (1..4).map(delivered).collect());
+        assert_eq!(sealed.key, "0000000000000029");
+        let found = open(&sealed.key, &sealed.value).unwrap();
+        assert_eq!(found, sealed.entries);
+        assert_eq!(found[2].number, 43);
+        for (key, value) in [("x", &*sealed.value), ("29", &sealed.value), (&sealed.key, b"[")] {
+            assert!(open(key, value).is_err(), "{key}");
+        }
         assert_eq!(next(None, &[]), 0);
-        let found = decode(&scanned(&[9, 10, 12])).unwrap();
-        let wanted = [9, 10, 12].map(|number| Numbered {
-            number,
-            entry: delivered(number),
-        });
-        assert_eq!(found, wanted);
-        assert_eq!(next(Some(9), &found), 13);
-        assert_eq!(next(Some(12), &[]), 13);
-        assert!(decode(&[("x".to_owned(), Vec::new())]).is_err());
-        assert!(decode(&[("9".to_owned(), Vec::new())]).is_err());
-        assert!(decode(&[(key(1), b"{".to_vec())]).is_err());
+        assert_eq!(next(Some(9), &found), 44);
+        assert_eq!(next(Some(50), &[]), 51);
+    }
+
+    #[test]
+    fn nothing_is_too_large_for_the_ledger() {
+        let mut entry = Entry::new(Timestamp(1), Action::Failed);
+        entry.reason = Some("x".repeat(ENTRY_BOUND));
+        entry.ids = (0..2000).map(|id| MessageId::new(format!("id{id}")).unwrap()).collect();
+        let sealed = seal(7, vec![entry]);
+        let record = Record {
+            seq: u64::MAX,
+            number: u64::MAX,
+            entry: sealed.entries[0].entry.clone(),
+        };
+        assert!(record.line().is_ok());
     }
 }

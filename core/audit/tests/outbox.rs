@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use viaduct_audit::note::Signer;
+use viaduct_audit::outbox::Numbered;
 use viaduct_audit::{Action, Entry, Ledger, Options, Reader, outbox, verify};
 use viaduct_model::{ChannelId, Entropy, NetworkName, Place, Timestamp};
 use viaduct_store::{Batch, MemoryStore, Op, Store};
@@ -41,11 +42,11 @@ enum Kill {
 /// A step and its entry, in one commit.
 async fn step(store: &dyn Store, number: u64) {
     let entry = Entry::new(Timestamp(number), Action::Delivered);
-    let value = Some(outbox::encode(&entry).unwrap());
+    let sealed = outbox::seal(number, vec![entry]);
     let entry = Op::State {
         owner: outbox::OWNER.to_owned(),
-        key: outbox::key(number),
-        value,
+        key: sealed.key,
+        value: Some(sealed.value),
     };
     let step = Op::Cursor {
         place: place(),
@@ -59,10 +60,16 @@ async fn step(store: &dyn Store, number: u64) {
         .unwrap();
 }
 
+/// What waits in the store.
+fn waiting(scanned: &[(String, Vec<u8>)]) -> Vec<Numbered> {
+    let opened = scanned.iter().map(|(key, value)| outbox::open(key, value).unwrap());
+    opened.flatten().collect()
+}
+
 /// One run of the hub: starts, does some steps, carries entries over, and is perhaps killed.
 async fn run(store: &dyn Store, folder: &Path, steps: u64, kill: Kill) {
     let mut ledger = Ledger::open(folder, signer(), Options::new("hub.example.org/ledger")).unwrap();
-    let pending = outbox::decode(&store.state_scan(outbox::OWNER, "").await.unwrap()).unwrap();
+    let pending = waiting(&store.state_scan(outbox::OWNER, "").await.unwrap());
     let next = outbox::next(ledger.last(), &pending);
     for number in next..next + steps {
         step(store, number).await;
@@ -71,7 +78,7 @@ async fn run(store: &dyn Store, folder: &Path, steps: u64, kill: Kill) {
     if kill == Kill::BeforeAppend {
         return;
     }
-    ledger.append(&outbox::decode(&scanned).unwrap()).unwrap();
+    ledger.append(&waiting(&scanned)).unwrap();
     let removed = match kill {
         Kill::AfterAppend => 0,
         Kill::AfterHalfOfTheRemoval => scanned.len() / 2,

@@ -9,7 +9,7 @@ use viaduct_audit::note::Signer;
 use viaduct_config::{Config, PolicyNames, Room, SecretSource};
 use viaduct_engine::{Audit, Flow, Forms, MemberSpec, MirrorSpec, NamedPolicy, NetworkSpec, Policies, Settings};
 use viaduct_governance::{Agreement, HubKey, PartnerName};
-use viaduct_matrix::{HomeserverConfig, Language, RoomSpec, Secret};
+use viaduct_matrix::{HomeserverConfig, Language, RoomSpec, Secret, SpeakFor};
 use viaduct_model::Place;
 
 use crate::trouble::Trouble;
@@ -145,6 +145,7 @@ pub fn homeserver(config: &Config) -> anyhow::Result<HomeserverConfig> {
         id: appservice.id.clone(),
         bot: appservice.bot.clone(),
         ghost_prefix: appservice.ghost_prefix.clone(),
+        speak_for: speak_for(&appservice.speak_for),
         listen: appservice.listen,
         public_url: appservice.url.clone(),
         ca_file: config.homeserver.ca_file.clone(),
@@ -153,6 +154,14 @@ pub fn homeserver(config: &Config) -> anyhow::Result<HomeserverConfig> {
         language,
         ghost_name: appservice.ghost_name.clone(),
     })
+}
+
+fn speak_for(wanted: &viaduct_config::SpeakFor) -> SpeakFor {
+    match wanted {
+        viaduct_config::SpeakFor::Everybody(_) => SpeakFor::OwnUsers,
+        viaduct_config::SpeakFor::These(people) if people.is_empty() => SpeakFor::Nobody,
+        viaduct_config::SpeakFor::These(people) => SpeakFor::These(people.iter().cloned().collect()),
+    }
 }
 
 fn secret(name: &str, source: Option<SecretSource>) -> anyhow::Result<Secret> {

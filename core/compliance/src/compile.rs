@@ -4,7 +4,7 @@ use time::format_description::well_known::{Iso8601, Rfc3339};
 use time::{Date, Duration, OffsetDateTime, Time};
 use viaduct_model::{EventKind, Timestamp};
 
-use crate::policy::{Group, Policy, Rule, RuleAction};
+use crate::policy::{Group, Overriding, Policy, Rule, RuleAction};
 use crate::scan::Scanner;
 use crate::text::fold;
 
@@ -259,6 +259,9 @@ fn ready(rule: &Rule, scanner: &mut Scanner, errors: &mut Vec<PolicyError>) -> R
         }
         _ => None,
     };
+    let stops = matches!(rule.action, RuleAction::Hold | RuleAction::Refuse);
+    let vain = rule.overriding == Overriding::Justified && !stops;
+    let needed = needed.or_else(|| vain.then_some("no `override`: only `hold` and `refuse` can be overridden"));
     errors.extend(needed.map(|needed| PolicyError::Condition {
         rule: rule.name.clone(),
         needed,

@@ -1,6 +1,6 @@
 //! What a decision may know besides the event itself. Everything is handed in: a decision looks at no clock, disk or network.
 
-use viaduct_model::{MediaRef, Message, Timestamp};
+use viaduct_model::{MediaRef, Message, Person, Timestamp};
 
 use crate::policy::ScanResult;
 
@@ -90,11 +90,26 @@ pub fn sniff(head: &[u8]) -> Option<&'static str> {
     infer::get(head).map(|kind| kind.mime_type())
 }
 
-/// A second person's decision to release what was held.
+/// The fewest characters of a reason with which a sender may send all the same what a rule stopped.
+pub const JUSTIFICATION: usize = 10;
+
+/// Somebody's decision to let go what was held: a second person's, or the sender's own where the rules allow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Approval<'a> {
     /// Who: their Matrix user id.
     pub approver: &'a str,
-    /// Why; must not be empty.
+    /// Why; must not be empty, and of the sender at least [`JUSTIFICATION`] characters.
     pub reason: &'a str,
+}
+
+impl Approval<'_> {
+    /// Whether the approver is this person, the sender: then only rules that let their senders decide give way.
+    pub(crate) fn is_by(&self, sender: &Person) -> bool {
+        sender.network.is_matrix() && sender.id.as_str() == self.approver
+    }
+
+    /// Whether the reason is long enough for a sender.
+    pub fn is_justified(&self) -> bool {
+        self.reason.trim().chars().filter(|c| !c.is_control()).count() >= JUSTIFICATION
+    }
 }

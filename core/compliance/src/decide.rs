@@ -3,7 +3,7 @@
 use viaduct_model::Outbound;
 
 use crate::context::{Approval, Context, Metadata};
-use crate::decision::{Decision, Finding, Verdict};
+use crate::decision::{Decision, Finding, Release, Verdict};
 use crate::policy::RuleAction;
 use crate::rules::Matched;
 use crate::text::{Masked, Part, Span, mask, read, read_previous};
@@ -23,7 +23,8 @@ pub fn decide_all<'f>(
     decide(filters.into_iter().collect(), context, outbound, None)
 }
 
-/// Asks all filters on an event's way again about an event that was held; see [`Filter::release`].
+/// Asks all filters on an event's way again about an event that was held; see [`Filter::release`]. Of a sender's own decision
+/// only rules that allow it take notice; whatever another rule stops stays stopped.
 pub fn release_all<'f>(
     filters: impl IntoIterator<Item = &'f Filter>,
     context: &Context<'_>,
@@ -37,13 +38,15 @@ pub fn release_all<'f>(
 #[derive(Default)]
 pub(crate) struct Opinion {
     pub(crate) findings: Vec<Finding>,
-    pub(crate) stop: Option<Stop>,
+    pub(crate) stops: Vec<Stop>,
     pub(crate) changes: Changes,
 }
 
 /// Why an event does not go on.
 pub(crate) struct Stop {
     refused: bool,
+    /// Its sender may send it all the same.
+    overridable: bool,
     rule: String,
     reason: String,
 }
@@ -52,6 +55,7 @@ impl Stop {
     pub(crate) fn hold(rule: &str, reason: &str) -> Self {
         Self {
             refused: false,
+            overridable: false,
             rule: rule.to_owned(),
             reason: reason.to_owned(),
         }
@@ -64,13 +68,36 @@ impl Stop {
         }
     }
 
-    fn decision(self, findings: Vec<Finding>) -> Decision {
+    /// The same, but its sender may send it all the same if `overridable`.
+    pub(crate) fn unless_overridden(self, overridable: bool) -> Self {
+        Self { overridable, ..self }
+    }
+}
+
+/// What several stops come to. If its sender may override every one of them, it is held for that; otherwise the strictest
+/// wins, as if none could be overridden.
+fn stopped(stops: Vec<Stop>, findings: Vec<Finding>, approved: bool) -> Decision {
+    let overridable = !approved && stops.iter().all(|stop| stop.overridable);
+    let refused = stops.iter().any(|stop| stop.refused);
+    let Some(stop) = stops.into_iter().find(|stop| stop.refused == refused) else {
+        return Stop::hold("policy", "it could not be decided").decided(findings, Release::SecondPerson, false);
+    };
+    match (overridable, refused) {
+        (true, true) => stop.decided(findings, Release::Sender, false),
+        (true, false) => stop.decided(findings, Release::SecondPersonOrSender, false),
+        (false, refused) => stop.decided(findings, Release::SecondPerson, refused),
+    }
+}
+
+impl Stop {
+    fn decided(self, findings: Vec<Finding>, release: Release, refused: bool) -> Decision {
         let verdict = Verdict {
             rule: self.rule,
             reason: self.reason,
             findings,
+            release,
         };
-        if self.refused {
+        if refused {
             Decision::Refuse(verdict)
         } else {
             Decision::Hold(verdict)
@@ -128,33 +155,31 @@ fn decide(
     if filters.iter().any(|filter| filter.reads()) {
         match texts(context, &mut outbound) {
             Some(read) => parts = read,
-            None => return Stop::hold("policy", "it has more text than can be examined").decision(Vec::new()),
+            None => {
+                let stop = Stop::hold("policy", "it has more text than can be examined");
+                return stopped(vec![stop], Vec::new(), approval.is_some());
+            }
         }
     }
     let mut findings = Vec::new();
-    let mut stop: Option<Stop> = None;
+    let mut stops = Vec::new();
     let mut changes = Vec::new();
     for filter in &filters {
         let mut opinion = filter.opinion(context, &outbound, &parts, approval);
         findings.append(&mut opinion.findings);
-        if let Some(new) = opinion.stop
-            && stop.as_ref().is_none_or(|known| new.refused && !known.refused)
-        {
-            stop = Some(new);
-        }
+        stops.append(&mut opinion.stops);
         changes.push(opinion.changes);
     }
     // What cannot be changed as it must be need not wait for anybody either.
-    if stop.as_ref().is_none_or(|stop| !stop.refused) {
-        let impossible = change(&filters, context, &mut outbound, &changes);
-        stop = impossible.filter(|new| new.refused || stop.is_none()).or(stop);
+    if stops.iter().all(|stop| !stop.refused || stop.overridable) {
+        stops.extend(change(&filters, context, &mut outbound, &changes));
     }
-    match stop {
-        Some(stop) => stop.decision(findings),
-        None => Decision::Pass {
-            outbound: Box::new(Cleared::seal(outbound)),
-            findings,
-        },
+    if !stops.is_empty() {
+        return stopped(stops, findings, approval.is_some());
+    }
+    Decision::Pass {
+        outbound: Box::new(Cleared::seal(outbound)),
+        findings,
     }
 }
 

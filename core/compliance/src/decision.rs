@@ -16,7 +16,7 @@ pub enum Decision {
         /// What was found on the way, for the ledger.
         findings: Vec<Finding>,
     },
-    /// It waits for a second person.
+    /// It waits for somebody to let it go: see [`Verdict::release`].
     Hold(Verdict),
     /// It must not cross.
     Refuse(Verdict),
@@ -31,6 +31,34 @@ pub struct Verdict {
     pub reason: String,
     /// Everything that was found.
     pub findings: Vec<Finding>,
+    /// Of what is held: who may let it go.
+    #[serde(default)]
+    pub release: Release,
+}
+
+/// Who may let go what is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Release {
+    /// A second person.
+    #[default]
+    SecondPerson,
+    /// A second person, or the sender with a reason: every rule that holds it allows that.
+    SecondPersonOrSender,
+    /// Only the sender, with a reason: a rule refuses it, and every rule that stops it allows that.
+    Sender,
+}
+
+impl Release {
+    /// Whether a second person may.
+    pub fn by_second_person(self) -> bool {
+        self != Self::Sender
+    }
+
+    /// Whether the sender may, with a reason.
+    pub fn by_sender(self) -> bool {
+        self != Self::SecondPerson
+    }
 }
 
 /// That a rule matched and what it had found; never the text itself.

@@ -8,7 +8,7 @@ use crate::compile::{Compiled, PolicyError, label_key};
 use crate::context::{Approval, Context};
 use crate::decide::{Changes, Opinion, Stop, decide_all, release_all};
 use crate::decision::{Decision, Finding};
-use crate::policy::{Direction, Mode, Policy, Rule, RuleAction, ScanResult};
+use crate::policy::{Direction, Mode, Overriding, Policy, Rule, RuleAction, ScanResult};
 use crate::rules::{Facts, Matched, in_group, match_rule};
 use crate::text::Part;
 
@@ -66,6 +66,8 @@ impl Filter {
 
     /// Decides again about an event that was held and that a second person wants to let go: rules that hold let it pass, if
     /// the approver is neither the sender nor the author of one of them and gives a reason; all other rules count as before.
+    /// If the approver is the sender, those rules give way, holding or refusing, that have `override: justified`, and only
+    /// for a reason of [`JUSTIFICATION`](crate::JUSTIFICATION) characters.
     pub fn release(&self, context: &Context<'_>, outbound: Outbound, approval: &Approval<'_>) -> Decision {
         release_all([self], context, outbound, approval)
     }
@@ -111,7 +113,7 @@ impl Filter {
         if self.problem.is_some() {
             let stop = Stop::hold("policy", "the policy cannot be used, and so everything waits");
             return Opinion {
-                stop: Some(stop),
+                stops: vec![stop],
                 ..Opinion::default()
             };
         }
@@ -128,9 +130,11 @@ impl Filter {
         let acting: Vec<&Matched<'_>> = matched.iter().filter(|matched| acts(compiled, matched)).collect();
         Opinion {
             findings: matched.iter().map(|matched| finding(compiled, matched)).collect(),
-            stop: barred(&facts, &labels)
-                .or_else(|| stopped(outbound, &acting, approval))
-                .or_else(|| unscanned(&facts, approval)),
+            stops: barred(&facts, &labels)
+                .into_iter()
+                .chain(stopped(outbound, &acting, approval))
+                .chain(unscanned(&facts, approval))
+                .collect(),
             changes: Changes::of(&acting),
         }
     }
@@ -286,30 +290,48 @@ fn in_any(facts: &Facts<'_>, groups: &[String]) -> bool {
         .any(|group| in_group(group, facts.outbound))
 }
 
-/// What the rules that stop an event make of it; none if it goes on.
-fn stopped(outbound: &Outbound, acting: &[&Matched<'_>], approval: Option<&Approval<'_>>) -> Option<Stop> {
-    let of = |action: RuleAction| acting.iter().find(move |matched| matched.rule.action == action);
+/// What the rules that stop an event make of it, one by one; nothing if it goes on.
+fn stopped(outbound: &Outbound, acting: &[&Matched<'_>], approval: Option<&Approval<'_>>) -> Vec<Stop> {
+    let of = |action: RuleAction| {
+        acting
+            .iter()
+            .map(|matched| matched.rule)
+            .filter(move |rule| rule.action == action)
+    };
     let reason = |rule: &Rule| {
         rule.reason
             .clone()
             .unwrap_or_else(|| "not allowed by policy".to_owned())
     };
-    if let Some(matched) = of(RuleAction::Refuse) {
-        return Some(Stop::refuse(&matched.rule.name, &reason(matched.rule)));
+    let overridden =
+        approval.is_some_and(|approval| approval.is_by(&outbound.author.person) && approval.is_justified());
+    let overridable = |rule: &Rule| rule.overriding == Overriding::Justified && is_overridable(outbound);
+    let given_way = |rule: &&Rule| overridden && overridable(rule);
+    let refuse = |rule: &Rule| Stop::refuse(&rule.name, &reason(rule)).unless_overridden(overridable(rule));
+    let mut stops: Vec<Stop> = of(RuleAction::Refuse)
+        .filter(|rule| !given_way(rule))
+        .map(refuse)
+        .collect();
+    let wrote =
+        |approval: &Approval<'_>| of(RuleAction::Hold).any(|rule| rule.author.as_deref() == Some(approval.approver));
+    let problem = approval.map(|approval| {
+        let own_rule = || wrote(approval).then_some("nobody can release what their own rule holds");
+        objection(outbound, approval).or_else(own_rule)
+    });
+    for rule in of(RuleAction::Hold).filter(|rule| !given_way(rule)) {
+        let stop = match problem {
+            None => Stop::hold(&rule.name, &reason(rule)),
+            Some(Some(problem)) => Stop::hold(&rule.name, problem),
+            Some(None) => continue,
+        };
+        stops.push(stop.unless_overridden(overridable(rule)));
     }
-    let rule = of(RuleAction::Hold)?.rule;
-    let Some(approval) = approval else {
-        return Some(Stop::hold(&rule.name, &reason(rule)));
-    };
-    let wrote = |matched: &Matched<'_>| {
-        matched.rule.action == RuleAction::Hold && matched.rule.author.as_deref() == Some(approval.approver)
-    };
-    let own_rule = || {
-        let wrote = acting.iter().any(|matched| wrote(matched));
-        wrote.then_some("nobody can release what their own rule holds")
-    };
-    let problem = objection(outbound, approval).or_else(own_rule)?;
-    Some(Stop::hold(&rule.name, problem))
+    stops
+}
+
+/// Whether a sender could send it all the same at all: they wrote it, and can be known again.
+fn is_overridable(outbound: &Outbound) -> bool {
+    outbound.author.person.network.is_matrix() && outbound.content.message().is_some()
 }
 
 /// The direction in which an event goes.

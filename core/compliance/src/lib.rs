@@ -63,7 +63,7 @@
 //! | `compile` | a policy made ready, and what can be wrong with it |
 //! | `rules` | whether one rule matches |
 //! | `filter` | what one policy makes of an event |
-//! | `decide` | what all policies on its way make of it together |
+//! | `decide` | what all policies on its way make of it together, and who may let go what they hold |
 //! | `examples` | the rules' own tests |
 //!
 //! # Extending
@@ -91,12 +91,13 @@ mod wildcard;
 
 pub use cleared::Cleared;
 pub use compile::PolicyError;
-pub use context::{Approval, Context, Evidence, Member, Metadata, sniff};
+pub use context::{Approval, Context, Evidence, JUSTIFICATION, Member, Metadata, sniff};
 pub use decide::{decide_all, release_all};
-pub use decision::{Decision, Finding, Verdict};
+pub use decision::{Decision, Finding, Release, Verdict};
 pub use detect::Detector;
 pub use examples::{EventExample, Example, ExampleOutcome, ExampleResult, Examples, FileExample};
 pub use filter::Filter;
 pub use policy::{
-    AttachmentCondition, Barrier, Dictionary, Direction, Group, Mode, Policy, Rule, RuleAction, ScanResult, TextPart,
+    AttachmentCondition, Barrier, Dictionary, Direction, Group, Mode, Overriding, Policy, Rule, RuleAction, ScanResult,
+    TextPart,
 };

@@ -154,6 +154,11 @@ pub struct Rule {
     pub attachments: Option<AttachmentCondition>,
     /// What to do.
     pub action: RuleAction,
+    /// For the actions `hold` and `refuse`: whether the sender of a message or an edit may send it all the same, giving a
+    /// reason. Until then it is held; if any other rule stops it that does not allow this, it stays stopped. Only people on
+    /// the homeserver can do it.
+    #[serde(default, rename = "override")]
+    pub overriding: Overriding,
     /// The label that the action `label` gives.
     #[serde(default)]
     pub label: Option<String>,
@@ -189,6 +194,17 @@ pub enum RuleAction {
     /// Do not let it cross.
     #[default]
     Refuse,
+}
+
+/// Whether a sender may send what a rule stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Overriding {
+    /// They may not.
+    #[default]
+    Never,
+    /// They may, with a reason of at least ten characters, which the ledger keeps with their pseudonym.
+    Justified,
 }
 
 /// Where in an event a text stands. Everything that a reader at the other side could see is one of these.

@@ -57,6 +57,8 @@ pub(crate) struct Core {
     pub(crate) tasks: TaskTracker,
     pub(crate) links: crate::media::LinkSigner,
     pub(crate) roster: crate::roster::Roster,
+    /// The channels that do not work.
+    pub(crate) channels: crate::channels::Channels,
     /// The ledger, if one is kept.
     pub(crate) book: Option<Book>,
     /// The agreements.
@@ -85,6 +87,8 @@ impl fmt::Debug for Core {
 struct Rooms {
     mirror_of: HashMap<String, MirrorName>,
     room_of: HashMap<MirrorName, String>,
+    /// What the rooms' state says of them; none: it was read, and says nothing.
+    labels: HashMap<String, Option<String>>,
 }
 
 /// Locks never guard anything that a panic could leave half done, so a poisoned one is used on.
@@ -115,6 +119,7 @@ impl Core {
             tasks: TaskTracker::new(),
             links,
             roster: crate::roster::Roster::default(),
+            channels: crate::channels::Channels::default(),
             book,
             govern,
             inspector,
@@ -201,6 +206,16 @@ impl Core {
             rooms.mirror_of.remove(&before);
         }
         rooms.mirror_of.insert(room.to_owned(), mirror.clone());
+    }
+
+    /// The label of a room; none if it was never read.
+    #[expect(clippy::option_option, reason = "not known is not the same as having none")]
+    pub(crate) fn label_of(&self, room: &str) -> Option<Option<String>> {
+        read(&self.rooms).labels.get(room).cloned()
+    }
+
+    pub(crate) fn know_label(&self, room: &str, label: Option<String>) {
+        write(&self.rooms).labels.insert(room.to_owned(), label);
     }
 
     /// The room has to be found or made anew.

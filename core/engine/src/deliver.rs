@@ -15,7 +15,7 @@ use crate::core::{Core, Side};
 use crate::end::End;
 use crate::ledger::Trace;
 use crate::routes::{Member, Mirror, RoomOrigin};
-use crate::{faults, notices, telemetry};
+use crate::{faults, labels, notices, telemetry};
 
 /// The sender of an event that is still not delivered is told after so many attempts.
 const DELAYED_AFTER: u32 = 5;
@@ -259,6 +259,7 @@ impl Delivering<'_> {
             RoomOrigin::Configured(spec) => home.ensure_room(spec).await?,
             RoomOrigin::Direct { person, with } => home.direct_room(person.as_ref().unwrap_or(author), with).await?,
         };
+        labels::read(self.core, &*home, &room).await?;
         self.core
             .save_room(self.mirror, &room)
             .await

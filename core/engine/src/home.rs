@@ -16,6 +16,8 @@ pub trait Home: Session {
     async fn announce(&self, room: &str, places: &[BridgeInfo]) -> Result<(), DeliveryError>;
     /// Says something in a room as the bot. The same `key` is said once.
     async fn notice(&self, room: &str, text: &str, reply_to: Option<&str>, key: &str) -> Result<(), DeliveryError>;
+    /// The label of a room, as its state says.
+    async fn label(&self, room: &str) -> Result<Option<String>, DeliveryError>;
     /// Whom a ghost stands for.
     fn person_of_ghost(&self, user: &str) -> Option<(NetworkName, PersonId)>;
 }
@@ -36,6 +38,10 @@ impl Home for Homeserver {
 
     async fn notice(&self, room: &str, text: &str, reply_to: Option<&str>, key: &str) -> Result<(), DeliveryError> {
         Self::notice(self, room, text, reply_to, key).await
+    }
+
+    async fn label(&self, room: &str) -> Result<Option<String>, DeliveryError> {
+        Self::label(self, room).await
     }
 
     fn person_of_ghost(&self, user: &str) -> Option<(NetworkName, PersonId)> {

@@ -17,8 +17,8 @@ use viaduct_store::{Accepted, Commit, Op, StoreError};
 
 use crate::backoff::Backoff;
 use crate::core::Core;
-use crate::lane;
 use crate::routes::{Mirror, direct, home_of};
+use crate::{aside, channels, echo};
 use crate::{faults, ledger, notices, reactions, roster, telemetry};
 
 /// How many pushes of one side wait in memory; beyond it the session waits.
@@ -74,7 +74,8 @@ impl Inbox for SideInbox {
         match channel {
             None => self.core.report(&self.network, connection),
             Some(channel) => {
-                tracing::info!(network = %self.network, %channel, ?connection, "A channel's state changed.");
+                let place = Place::new(self.network.clone(), channel.clone());
+                channels::report(&self.core, place, &connection);
             }
         }
     }
@@ -200,7 +201,7 @@ impl Intake {
         }
         let reads = mirror.member(&event.place).is_some_and(|member| member.flow.reads());
         if let (Some(key), true) = (&event.echo_of, reads) {
-            lane::settle_echo(&self.core, &mirror, &event, key).await;
+            echo::settle(&self.core, &mirror, &event, key).await;
             return None;
         }
         reads.then_some((event, mirror))
@@ -219,7 +220,7 @@ impl Intake {
         if let Ok(permit) = self.ephemeral.clone().try_acquire_owned() {
             let core = self.core.clone();
             self.core.tasks.spawn(async move {
-                lane::pass_on(&core, &mirror, &event).await;
+                aside::pass_on(&core, &mirror, &event).await;
                 drop(permit);
             });
         }

@@ -8,20 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use viaduct_audit::Entry;
-use viaduct_bridge::Outcome;
-use viaduct_model::{DeliveryKey, Event, Lookup};
-use viaduct_store::{Copied, DeliveryState, Lane, LaneMark, Op, Seq, StoreError};
+use viaduct_model::{Event, Lookup};
+use viaduct_store::{Lane, LaneMark, Op, Seq, StoreError};
 
-use crate::EngineError;
 use crate::backoff::Backoff;
 use crate::core::{Core, Side};
 use crate::deliver::{Delivering, Prepared};
 use crate::end::End;
-use crate::ledger::Trace;
 use crate::routes::{Member, Mirror};
 use crate::settling::Settling;
-use crate::{faults, notices, quarantine, resolve, telemetry};
+use crate::{faults, labels, notices, quarantine, resolve, telemetry};
 
 /// How many journal entries a worker reads at once.
 const READ: usize = 64;
@@ -151,6 +147,10 @@ impl<'a> Worker<'a> {
         };
         if let Some(reason) = &core.govern.at(&lane.to, core.clock.now()).obstacle {
             tracing::debug!(mirror = %lane.mirror, to = %lane.to, reason, "The lane rests; the journal keeps what waits.");
+            return Ok(None);
+        }
+        if !labels::is_known(core, &mirror) {
+            tracing::debug!(mirror = %lane.mirror, to = %lane.to, "The lane rests until the room's label is known.");
             return Ok(None);
         }
         if notices::ensure(core, &mirror).await.is_none() {
@@ -376,154 +376,4 @@ impl<'a> Worker<'a> {
         telemetry::waiting(&self.handle.lane.mirror, &self.handle.lane.to.network, 0);
         Ok(())
     }
-}
-
-/// Our own delivery came back from the network: if its outcome was unknown, now it is known.
-pub(crate) async fn settle_echo(core: &Arc<Core>, mirror: &Arc<Mirror>, event: &Event, key: &DeliveryKey) {
-    if let Err(error) = try_settle_echo(core, mirror, event, key).await {
-        tracing::warn!(place = %event.place, %error, "An echo could not be settled.");
-    }
-}
-
-async fn try_settle_echo(
-    core: &Arc<Core>,
-    mirror: &Arc<Mirror>,
-    event: &Event,
-    key: &DeliveryKey,
-) -> Result<(), StoreError> {
-    if let Some(cursor) = &event.cursor {
-        core.commit(Op::Cursor {
-            place: event.place.clone(),
-            cursor: cursor.clone(),
-        })
-        .await?;
-    }
-    let filter = viaduct_store::DeliveryFilter {
-        mirror: Some(mirror.name.clone()),
-        state: Some(DeliveryState::Unknown),
-        limit: 1000,
-    };
-    for record in core.store.deliveries(&filter).await? {
-        if record.lane.to != event.place {
-            continue;
-        }
-        let seq = record.seq;
-        let Some(source) = resolve::entry(&*core.store, &mirror.name, seq).await? else {
-            continue;
-        };
-        if DeliveryKey::derive(&source.place, &source.id, &event.place) == *key {
-            let copied = Copied {
-                from: source.place.clone(),
-                id: source.id.clone(),
-                ids: vec![event.id.clone()],
-            };
-            let settle = Op::Settle {
-                lane: record.lane.clone(),
-                seq,
-                copied: Some(copied.clone()),
-                record: None,
-            };
-            let forget = Op::Forget {
-                lane: record.lane.clone(),
-                seq,
-            };
-            let entries = echoed(core, mirror, &source, event, copied);
-            core.submit(vec![settle, forget], entries).await?.await?;
-            crate::deliver::tell(core, &source.place, &source.id, &event.place, Outcome::Delivered);
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
-/// The entries of a delivery that its echo has shown to have arrived.
-fn echoed(core: &Core, mirror: &Mirror, source: &Event, echo: &Event, copied: Copied) -> Vec<Entry> {
-    let (Some(book), Some(to)) = (&core.book, mirror.member(&echo.place)) else {
-        return Vec::new();
-    };
-    let now = core.clock.now();
-    let (here, there) = (core.govern.at(&source.place, now), core.govern.at(&to.place, now));
-    let trace = Trace::of(&book.keys, (&here, &there), mirror, &to.place, source);
-    End::arrived_as(copied).traced(Some(trace)).entries(now)
-}
-
-/// Passes on what only matters now, to whoever can show it, once.
-pub(crate) async fn pass_on(core: &Arc<Core>, mirror: &Arc<Mirror>, event: &Event) {
-    for member in mirror.destinations(&event.place) {
-        let Some(side) = core.side(&member.place.network).filter(|side| side.is_up()) else {
-            continue;
-        };
-        let Ok(resolved) = resolve::resolve(&*core.store, event, &member.place).await else {
-            continue;
-        };
-        let delivering = Delivering {
-            core,
-            mirror,
-            member,
-            side: &side,
-        };
-        if delivering.obstacle(&event.place).is_some() {
-            continue;
-        }
-        if let Prepared::Send(sending) = delivering.prepare(Seq(0), event.clone(), &resolved).await {
-            // Nobody misses a typing notification: errors end here.
-            side.session.deliver(&sending.cleared).await.map(drop).ok();
-        }
-    }
-}
-
-/// Tries one recorded delivery again, outside its lane's order.
-pub(crate) async fn retry(core: &Arc<Core>, lane: &Lane, seq: Seq) -> Result<String, EngineError> {
-    let record = core.store.delivery(lane, seq).await?.ok_or(EngineError::NoDelivery)?;
-    if !matches!(record.state, DeliveryState::Failed | DeliveryState::Unknown) {
-        return Err(EngineError::NoDelivery);
-    }
-    let mirror = core
-        .routes()
-        .named(&lane.mirror)
-        .cloned()
-        .ok_or(EngineError::NoDelivery)?;
-    let member = mirror.member(&lane.to).cloned().ok_or(EngineError::NoDelivery)?;
-    let side = core.side(&lane.to.network).ok_or(EngineError::NoDelivery)?;
-    let event = resolve::entry(&*core.store, &lane.mirror, seq)
-        .await?
-        .ok_or(EngineError::NoDelivery)?;
-    let resolved = resolve::resolve(&*core.store, &event, &lane.to).await?;
-    let delivering = Delivering {
-        core,
-        mirror: &mirror,
-        member: &member,
-        side: &side,
-    };
-    if let Some(obstacle) = delivering.obstacle(&event.place) {
-        return Err(EngineError::Barred(obstacle));
-    }
-    let end = match delivering.prepare(seq, event, &resolved).await {
-        Prepared::Send(mut sending) => {
-            let trace = sending.trace.take();
-            delivering.deliver(*sending).await.traced(trace)
-        }
-        Prepared::End(end) => end,
-        Prepared::Elsewhere => End::nothing(),
-    };
-    let name = end.name().to_owned();
-    let Some(mut end) = end.into_settled() else {
-        return Ok(name);
-    };
-    let entries = end.entries(core.clock.now());
-    let forget = Op::Forget {
-        lane: lane.clone(),
-        seq,
-    };
-    let record = end.record.map(|(state, reason)| (state, reason, core.clock.now()));
-    let settle = Op::Settle {
-        lane: lane.clone(),
-        seq,
-        copied: end.copied,
-        record,
-    };
-    let mut ops = vec![forget, settle];
-    ops.append(&mut end.step.ops);
-    core.submit(ops, entries).await?.await?;
-    Ok(name)
 }

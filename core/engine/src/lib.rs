@@ -14,6 +14,7 @@
 //! | `routes` | which place belongs to which mirror |
 //! | `intake` | accepting events, durably and in order |
 //! | `lane` | one destination's position in a mirror's journal |
+//! | `aside`, `echo` | deliveries outside of their lane's order; our own, seen again |
 //! | `resolve`, `plan` | what an event refers to; what it becomes at a destination (pure) |
 //! | `prepare` | everybody on an event's way is asked; files, plan |
 //! | `deliver`, `end` | one delivery until it is settled; how it ended |
@@ -21,10 +22,12 @@
 //! | `notices` | what people in mirrored rooms are told |
 //! | `partners` | what operators do with agreements |
 //! | `rights`, `hands` | what people may demand, what has to end; and what the networks do for it |
-//! | `quarantine` | what is held, until a second person releases it |
+//! | `quarantine`, `overriding` | what is held, until a second person releases it, or its sender where the rules allow it |
+//! | `labels` | the labels of the rooms |
 //! | `ledger` | every step's entry, in the step's own commit |
 //! | `rooms` | the mirrors' rooms, asked for at the start |
 //! | `roster` | joins and leaves, in the background |
+//! | `channels` | how single channels stand, told to the operators |
 //! | `upkeep` | dropping what is delivered and old |
 //! | [`rehearse`] | trying policies on what is in the journal |
 //! | `reactions` | finding reactions that are taken back |
@@ -43,20 +46,25 @@
 //!
 //! A new fallback belongs into `plan`; a new kind of side implements [`viaduct_bridge::Session`] and nothing here changes.
 
+mod aside;
 mod backoff;
+mod channels;
 mod core;
 mod deliver;
+mod echo;
 mod end;
 mod faults;
 mod govern;
 mod hands;
 mod home;
 mod intake;
+mod labels;
 mod lane;
 mod ledger;
 mod media;
 mod notices;
 mod observer;
+mod overriding;
 mod partners;
 mod plan;
 mod prepare;
@@ -381,7 +389,7 @@ impl Engine {
     ///
     /// [`EngineError::NoDelivery`] when there is no such record, or it is not one that may be tried again.
     pub async fn retry(&self, lane: &Lane, seq: Seq) -> Result<String, EngineError> {
-        lane::retry(&self.core, lane, seq).await
+        aside::retry(&self.core, lane, seq).await
     }
 
     /// Gives a delivery up: removes its record.

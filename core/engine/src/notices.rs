@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use viaduct_compliance::{Finding, Mode, RuleAction};
-use viaduct_governance::{Day, HeldState, MirrorPlaces, Notice, PartnerName, Text, day, help, notice};
+use viaduct_governance::{Day, Held, HeldState, MirrorPlaces, Notice, PartnerName, Text, day, help, notice};
 use viaduct_model::{Content, Event, Membership, MessageId, MirrorName, Place};
 
 use crate::backoff::Backoff;
@@ -186,7 +186,8 @@ pub(crate) fn review_wanted(core: &Arc<Core>) {
             return;
         };
         let Ok(held) = quarantine.list().await else { return };
-        let waiting: Vec<_> = held.iter().filter(|held| held.state == HeldState::Waiting).collect();
+        let waits = |held: &&Held| held.state == HeldState::Waiting && held.release.by_second_person();
+        let waiting: Vec<_> = held.iter().filter(waits).collect();
         let Some(oldest) = waiting.iter().map(|held| held.since).min() else {
             return;
         };
@@ -208,7 +209,7 @@ fn spawn_report(core: &Arc<Core>, text: String, key: String) {
 }
 
 /// The partner at a place, as people know it.
-fn organisation(core: &Core, place: &Place) -> String {
+pub(crate) fn organisation(core: &Core, place: &Place) -> String {
     let register = core.govern.register();
     let known = register.covering(place).next();
     known.map_or_else(
@@ -218,7 +219,7 @@ fn organisation(core: &Core, place: &Place) -> String {
 }
 
 /// The room of a mirror's Matrix side.
-fn room(core: &Core, place: &Place) -> Option<String> {
+pub(crate) fn room(core: &Core, place: &Place) -> Option<String> {
     if !place.network.is_matrix() {
         return None;
     }

@@ -1,4 +1,4 @@
-//! What happens on the homeserver beside the rooms' events: invitations, upgrades, queries.
+//! What happens on the homeserver beside the rooms' events: invitations, upgrades, labels, commands, queries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,9 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use viaduct_matrix::Observer;
 use viaduct_model::{MirrorName, Person, Place};
+use viaduct_store::StoreError;
 
+use crate::backoff::Backoff;
 use crate::core::Core;
-use crate::intake;
+use crate::{intake, labels};
 
 /// How long after a start the homeserver's events wait for the mirrors' rooms.
 const SETTLING: Duration = Duration::from_secs(20);
@@ -55,7 +57,12 @@ impl HomeObserver {
         if let Err(error) = self.core.save_room(&mirror, room).await {
             tracing::error!(%error, "The room of a direct chat could not be remembered.");
         }
-        self.core.wake_all(&mirror);
+        let core = self.core.clone();
+        self.core.tasks.spawn(async move {
+            // The ghost has to come in before it can see the room's state.
+            labels::learn(&core, &mirror).await;
+            core.wake_all(&mirror);
+        });
         Some(())
     }
 }
@@ -75,6 +82,9 @@ impl Observer for HomeObserver {
         let Some(mirror) = self.core.routes().named(&name).cloned() else {
             return;
         };
+        if let Err(error) = labels::inherit(&self.core, room, replacement).await {
+            tracing::error!(mirror = %name, %error, "The upgraded room's label could not be remembered.");
+        }
         match self.core.save_room(&mirror, replacement).await {
             Ok(()) => {
                 tracing::info!(mirror = %name, replacement, "The mirror's room was upgraded; the mirror follows.");
@@ -83,10 +93,26 @@ impl Observer for HomeObserver {
         }
     }
 
+    async fn labelled(&self, room: &str, label: Option<&str>) {
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+        // The homeserver tells it once: it is not acknowledged before it is kept.
+        while let Err(error) = labels::note(&self.core, room, label).await {
+            if error == StoreError::Closed || self.core.stop.is_cancelled() {
+                return;
+            }
+            tracing::error!(room, %error, "A room's label could not be remembered and is tried again.");
+            tokio::time::sleep(backoff.next(None, &*self.core.entropy)).await;
+        }
+    }
+
     async fn command(&self, room: &str, sender: &str, text: &str, event_id: &str) {
         let Some(home) = self.core.home() else { return };
-        let answer = match (crate::notices::asked(&self.core, room, text), &self.commands) {
-            // Everybody may ask about data protection.
+        // Everybody may ask about data protection, and decide about what they sent where the rules allow it.
+        let everybody = match crate::notices::asked(&self.core, room, text) {
+            Some(answer) => Some(answer),
+            None => crate::overriding::asked(&self.core, sender, text).await,
+        };
+        let answer = match (everybody, &self.commands) {
             (Some(answer), _) => Some(answer),
             (None, Some(commands)) => Some(commands.answer(text, sender).await),
             (None, None) => None,
@@ -125,7 +151,8 @@ impl Observer for HomeObserver {
 }
 
 /// Reads which rooms the mirrors have from the last run.
-pub(crate) async fn remember_rooms(core: &Arc<Core>) -> Result<(), viaduct_store::StoreError> {
+pub(crate) async fn remember_rooms(core: &Arc<Core>) -> Result<(), StoreError> {
+    labels::remember(core).await?;
     for portal in core.store.portals().await? {
         let mirror: &MirrorName = &portal.mirror;
         if let Some(with) = portal.direct_to.clone() {

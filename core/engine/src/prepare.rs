@@ -20,7 +20,7 @@ use crate::ledger::Trace;
 use crate::media::Sources;
 use crate::plan::{Links, Plan, Resolved, plan};
 use crate::routes::{Mirror, Versioned};
-use crate::{ledger, notices, quarantine, resolve};
+use crate::{labels, ledger, notices, overriding, quarantine, resolve};
 
 /// Links for the planning of one event.
 struct EventLinks<'a> {
@@ -62,6 +62,8 @@ struct Asked<'a> {
     inward: &'a [Arc<Versioned>],
     outward: &'a [Arc<Versioned>],
     approval: Option<&'a Approval<'a>>,
+    /// The labels of the conversation.
+    labels: Vec<String>,
 }
 
 /// Why something did not cross.
@@ -85,6 +87,7 @@ impl<'a> Asked<'a> {
                 .unwrap_or_default(),
             outward: &delivering.member.filters.outward,
             approval,
+            labels: labels::of(delivering.core, delivering.mirror),
         }
     }
 
@@ -211,10 +214,7 @@ impl Delivering<'_> {
             evidence.clear();
         }
         let outbound = self.outbound(&event, content, parts);
-        match asked.decide(
-            &outbound_context(now, previous, &evidence, &self.mirror.labels),
-            outbound,
-        ) {
+        match asked.decide(&outbound_context(now, previous, &evidence, &asked.labels), outbound) {
             Ok(cleared) => {
                 if let Some(trace) = &mut trace {
                     trace.passed(asked.policies(), &cleared.1);
@@ -285,7 +285,7 @@ impl Delivering<'_> {
             }
         }
         let now = self.core.clock.now();
-        let context = outbound_context(now, previous, &evidence, &self.mirror.labels);
+        let context = outbound_context(now, previous, &evidence, &asked.labels);
         let (cleared, _) = match asked.decide(&context, outbound) {
             Ok(cleared) => cleared,
             Err(kept) => return Some(Err(kept)),
@@ -312,7 +312,7 @@ impl Delivering<'_> {
         } = *kept;
         tracing::info!(to = %self.member.place, rule = verdict.rule, ?state, "A policy kept an event back.");
         let outcome = match state {
-            DeliveryState::Held => Outcome::Held(verdict.reason.clone()),
+            DeliveryState::Held if verdict.release.by_second_person() => Outcome::Held(verdict.reason.clone()),
             _ => Outcome::Refused(verdict.reason.clone()),
         };
         // Whoever merely came or went said nothing that could be missed.
@@ -327,7 +327,11 @@ impl Delivering<'_> {
                 .flatten();
             let accepted = accepted.unwrap_or(event);
             notices::review_wanted(self.core);
-            quarantine::hold(self.core, &self.lane(), seq, &accepted, &verdict, author.as_deref())
+            let end = quarantine::hold(self.core, &self.lane(), seq, &accepted, &verdict, author.as_deref());
+            if verdict.release.by_sender() && !end.step.is_empty() {
+                overriding::offer(self.core, &self.lane(), seq, &accepted, &verdict);
+            }
+            end
         } else {
             End::recorded(state, format!("{}: {}", verdict.rule, verdict.reason))
         };

@@ -1,4 +1,4 @@
-//! What a policy held: kept sealed until a second person releases it, and then delivered the rest of the way.
+//! What a policy held: kept sealed until somebody who may lets it go, and then delivered the rest of the way.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,7 +42,13 @@ pub(crate) fn hold(core: &Core, lane: &Lane, seq: Seq, event: &Event, verdict: &
 
 fn ended(core: &Core, what: &Hold<'_>, reason: String) -> End {
     let Some(quarantine) = &core.govern.quarantine else {
-        return End::recorded(DeliveryState::Held, reason);
+        let releasable = what.verdict.is_none_or(|verdict| verdict.release.by_second_person());
+        let state = if releasable {
+            DeliveryState::Held
+        } else {
+            DeliveryState::Refused
+        };
+        return End::recorded(state, reason);
     };
     match quarantine.hold(&core.govern.register(), what, core.clock.now()) {
         Ok(step) => End::recorded(DeliveryState::Held, reason).with(step),

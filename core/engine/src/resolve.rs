@@ -12,7 +12,11 @@ pub(crate) fn refers(content: &Content) -> bool {
         || content
             .message()
             .is_some_and(|message| message.reply_to.is_some() || message.thread.is_some())
+        || matches!(content, Content::Pins { .. })
 }
+
+/// How many pinned messages are looked up.
+const PINS: usize = 200;
 
 /// Looks up everything an event refers to.
 pub(crate) async fn resolve(store: &dyn Store, event: &Event, to: &Place) -> Result<Resolved, StoreError> {
@@ -25,6 +29,11 @@ pub(crate) async fn resolve(store: &dyn Store, event: &Event, to: &Place) -> Res
             let sender = event.sender.id.as_str();
             if let Some(id) = reactions::find(store, &event.place, target, sender, reaction).await? {
                 resolved.reaction_ids = lookup.copies(&id).await?;
+            }
+        }
+        Content::Pins { pinned } => {
+            for id in pinned.iter().take(PINS) {
+                resolved.pins.extend(lookup.copies(id).await?.into_iter().next());
             }
         }
         other => {

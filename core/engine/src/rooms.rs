@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use viaduct_matrix::BridgeInfo;
+use viaduct_bridge::DeliveryError;
+use viaduct_matrix::{BridgeInfo, RoomSpec};
 use viaduct_model::NetworkName;
 use viaduct_store::{Op, StoreError};
 
 use crate::backoff::Backoff;
 use crate::core::Core;
-use crate::reactions;
+use crate::home::Home;
 use crate::routes::{Mirror, RoomOrigin};
 use crate::settings::Settings;
+use crate::{labels, reactions};
 
 /// The state key under which a mirror's room was asked for.
 fn room_key(mirror: &Mirror) -> String {
@@ -52,7 +54,12 @@ impl Drop for Unsettled {
 pub(crate) async fn begin(core: Arc<Core>, mirror: Arc<Mirror>) {
     core.wake_all(&mirror);
     let mut unsettled = Some(Unsettled(core.clone()));
-    let Some(wish) = room_wish(&mirror) else { return };
+    let Some(wish) = room_wish(&mirror) else {
+        drop(unsettled);
+        labels::learn(&core, &mirror).await;
+        core.wake_all(&mirror);
+        return;
+    };
     let RoomOrigin::Configured(spec) = &mirror.origin else {
         return;
     };
@@ -63,13 +70,10 @@ pub(crate) async fn begin(core: Arc<Core>, mirror: Arc<Mirror>) {
         if let Some(room) = core.room_of(&mirror.name) {
             break room;
         }
-        let made = match home.ensure_room(spec).await {
-            Ok(room) => core.save_room(&mirror, &room).await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
+        let made = make(&core, &mirror, &*home, spec).await;
         drop(unsettled.take());
         if let Err(error) = made {
-            tracing::warn!(mirror = %mirror.name, error, "The mirror's room is not available yet.");
+            tracing::warn!(mirror = %mirror.name, %error, "The mirror's room is not available yet.");
             tokio::select! {
                 () = tokio::time::sleep(backoff.next(None, &*core.entropy)) => {}
                 () = core.stop.cancelled() => return,
@@ -90,7 +94,16 @@ pub(crate) async fn begin(core: Arc<Core>, mirror: Arc<Mirror>) {
     if let Err(error) = home.announce(&room, &places).await {
         tracing::debug!(mirror = %mirror.name, %error, "The room could not be told what it is mirrored with.");
     }
+    labels::learn(&core, &mirror).await;
     core.wake_all(&mirror);
+}
+
+/// Finds or makes a mirror's room; it is known together with its label.
+async fn make(core: &Core, mirror: &Mirror, home: &dyn Home, spec: &RoomSpec) -> Result<(), DeliveryError> {
+    let room = home.ensure_room(spec).await?;
+    labels::read(core, home, &room).await?;
+    let saved = core.save_room(mirror, &room).await;
+    saved.map_err(|error| DeliveryError::retry(error.to_string()))
 }
 
 fn bridge_info(settings: &Settings, mirror: &Mirror) -> Vec<BridgeInfo> {

@@ -100,19 +100,19 @@ fn said(due: &Due, language: Language) -> String {
     text.say(language, &values)
 }
 
-/// Says something in the operators' room, if there is one. The same `key` is said once.
-pub(crate) async fn tell_operators(core: &Arc<Core>, text: &str, key: &str) {
+/// Says something in the operators' room, if there is one. The same `key` is said once. False if they could not be told.
+pub(crate) async fn tell_operators(core: &Arc<Core>, text: &str, key: &str) -> bool {
     let settings = core.settings();
-    let (Some(spec), Some(home)) = (&settings.operators, core.home()) else {
-        return;
-    };
+    let Some(spec) = &settings.operators else { return true };
+    let Some(home) = core.home() else { return false };
     let told = match home.ensure_room(spec).await {
         Ok(room) => home.notice(&room, text, None, key).await,
         Err(error) => Err(error),
     };
-    if let Err(error) = told {
+    if let Err(error) = &told {
         tracing::warn!(%error, "The operators' room could not be told.");
     }
+    told.is_ok()
 }
 
 /// Works until the hub stops.

@@ -1,4 +1,5 @@
-//! What is held waits here, sealed, until a second person releases it, somebody rejects it, or its time is over.
+//! What is held waits here, sealed, until a second person releases it (or, where every rule that stops it allows it, its
+//! sender gives a reason), somebody rejects it, or its time is over.
 //!
 //! ```text
 //! hold ─▶ Waiting ── release(second person) ─▶ Released ─┐
@@ -22,6 +23,7 @@
 //! with `Op::Settle` and `Op::Forget`.
 
 mod held;
+mod overriding;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -100,6 +102,7 @@ impl Quarantine {
             findings: what.verdict.map(counts).unwrap_or_default(),
             since: now,
             until: now.plus_millis(u64::from(days).saturating_mul(DAY)),
+            release: what.verdict.map(|verdict| verdict.release).unwrap_or_default(),
             state: if what.verdict.is_some() {
                 HeldState::Waiting
             } else {
@@ -208,11 +211,16 @@ impl Quarantine {
     ///
     /// # Errors
     ///
-    /// [`GovernanceError::NotAllowed`] if they sent it, wrote the rule or give no reason; or if it is not held.
+    /// [`GovernanceError::NotAllowed`] if they sent it, wrote the rule or give no reason, or if only the sender may let it go;
+    /// or if it is not held.
     pub async fn release(&self, id: &HeldId, approval: &Approval<'_>, now: Timestamp) -> Result<Step, GovernanceError> {
         let mut held = self.get(id).await?;
         if held.state != HeldState::Waiting {
             return Err(GovernanceError::invalid(format!("{id} does not wait for a release")));
+        }
+        if !held.release.by_second_person() {
+            let why = "its rule lets only its sender send it all the same".to_owned();
+            return Err(GovernanceError::NotAllowed(why));
         }
         let body = self.unsealed(&held).await?;
         may_release(&body.event, body.rule_author.as_deref(), approval)?;

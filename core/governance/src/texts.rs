@@ -53,8 +53,12 @@ pub enum Text {
     OverrideOffered,
     /// To a sender who overrode.
     OverrideTaken,
-    /// To a sender who overrode without a reason.
+    /// To a sender who overrode without a reason, or with one that is too short.
     OverrideNeedsReason,
+    /// To somebody who would override what is not theirs, or not held.
+    OverrideUnknown,
+    /// To a sender who would override what they may not.
+    OverrideForbidden,
     /// To a sender who says a finding is wrong.
     FalsePositive,
     /// To a sender whose held event was released.
@@ -79,6 +83,10 @@ pub enum Text {
     ContractEnds,
     /// To operators: its processing contract has ended.
     ContractEnded,
+    /// To operators: a channel does not work.
+    ChannelTrouble,
+    /// To operators: it works again.
+    ChannelWorks,
     /// In rooms of a partner that is being wound up.
     Farewell,
     /// The certificate's beginning.
@@ -115,7 +123,7 @@ pub enum Text {
 
 impl Text {
     /// All of them.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 47] = [
         Self::Notice,
         Self::NoticeEncrypted,
         Self::Periods,
@@ -131,6 +139,8 @@ impl Text {
         Self::OverrideOffered,
         Self::OverrideTaken,
         Self::OverrideNeedsReason,
+        Self::OverrideUnknown,
+        Self::OverrideForbidden,
         Self::FalsePositive,
         Self::Released,
         Self::Rejected,
@@ -143,6 +153,8 @@ impl Text {
         Self::AgreementEnded,
         Self::ContractEnds,
         Self::ContractEnded,
+        Self::ChannelTrouble,
+        Self::ChannelWorks,
         Self::Farewell,
         Self::CertificateHead,
         Self::CertificateNetwork,
@@ -232,16 +244,24 @@ impl Text {
             ),
             Self::Warned => ("Hinweis zu Ihrer Nachricht an {partner}: {reason}", "A note on your message to {partner}: {reason}"),
             Self::OverrideOffered => (
-                "Wenn Sie sie trotzdem senden müssen, antworten Sie darauf mit: !viaduct trotzdem BEGRÜNDUNG. Ihre Begründung wird protokolliert.",
-                "If you have to send it all the same, answer it with: !viaduct override REASON. Your reason is logged.",
+                "Die Regel {rule} lässt Sie entscheiden. Wenn Ihre Nachricht trotzdem an {partner} gehen soll, schreiben Sie: !viaduct trotzdem {number} BEGRÜNDUNG. Die Begründung ({chars} Zeichen oder mehr) wird mit Ihrem Pseudonym protokolliert.",
+                "The rule {rule} lets you decide. If your message has to go to {partner} all the same, write: !viaduct anyway {number} REASON. The reason ({chars} characters or more) is logged with your pseudonym.",
             ),
             Self::OverrideTaken => (
-                "Ihre Nachricht wurde auf Ihre Begründung hin zugestellt; beides ist protokolliert.",
-                "Your message was delivered on your reason; both are logged.",
+                "Ihre Nachricht wird auf Ihre Begründung hin zugestellt, wenn inzwischen keine andere Regel entgegensteht; beides ist protokolliert.",
+                "Your message goes on, on your reason, unless another rule stops it by now; both are logged.",
             ),
             Self::OverrideNeedsReason => (
-                "Bitte begründen Sie, warum die Nachricht trotzdem gesendet werden soll.",
-                "Please say why the message should be sent all the same.",
+                "Bitte begründen Sie mit mindestens {chars} Zeichen, warum die Nachricht trotzdem gesendet werden soll: !viaduct trotzdem NUMMER BEGRÜNDUNG.",
+                "Please say in at least {chars} characters why the message should be sent all the same: !viaduct anyway NUMBER REASON.",
+            ),
+            Self::OverrideUnknown => (
+                "Unter dieser Nummer wartet keine Nachricht von Ihnen.",
+                "No message of yours waits under this number.",
+            ),
+            Self::OverrideForbidden => (
+                "Das können Sie nicht selbst entscheiden: Eine Regel, die Ihre Nachricht anhält, lässt es nicht zu.",
+                "You cannot decide this yourself: a rule that stops your message does not allow it.",
             ),
             Self::FalsePositive => (
                 "Danke; {contact} prüft, ob die Regel {rule} zu streng ist.",
@@ -288,6 +308,11 @@ impl Text {
                 "Der Auftragsverarbeitungsvertrag mit {partner} endete am {until}; die Verbindung ruht.",
                 "The processing contract with {partner} ended on {until}; the exchange rests.",
             ),
+            Self::ChannelTrouble => (
+                "Der Kanal {channel} funktioniert nicht: {reason}. Was für ihn bestimmt ist, wird aufbewahrt.",
+                "The channel {channel} does not work: {reason}. What is meant for it is kept.",
+            ),
+            Self::ChannelWorks => ("Der Kanal {channel} funktioniert wieder.", "The channel {channel} works again."),
             Self::Farewell => (
                 "Die Zusammenarbeit mit {partner} endet. Dieser Raum wird getrennt, und übertragene Nachrichten und Dateien werden gelöscht, soweit das Netz es zulässt. Fragen: {contact}.",
                 "The cooperation with {partner} ends. This room is disconnected, and what was carried over is deleted as far as the network allows. Questions: {contact}.",

@@ -1,5 +1,6 @@
 //! What the homeserver side needs to know.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use viaduct_model::Person;
@@ -14,6 +15,19 @@ pub enum Language {
     English,
     /// German.
     German,
+}
+
+/// For whom of the homeserver's own people the hub may speak: what they say elsewhere by a login of their own then comes back
+/// as themselves, and not as a ghost. The registration gets their user ids, not exclusively.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum SpeakFor {
+    /// For nobody.
+    #[default]
+    Nobody,
+    /// For these, by their full user ids.
+    These(BTreeSet<String>),
+    /// For everybody on the homeserver. It then pushes the events of every room in which one of its people is.
+    OwnUsers,
 }
 
 /// Everything about the homeserver and our place next to it.
@@ -33,6 +47,8 @@ pub struct HomeserverConfig {
     pub bot: String,
     /// How the localparts of ghosts begin, such as `_via_`.
     pub ghost_prefix: String,
+    /// For whom the hub may speak beside its ghosts.
+    pub speak_for: SpeakFor,
     /// Where the homeserver's transactions are received.
     pub listen: SocketAddr,
     /// Under which address the homeserver (and, for media links, others) reach [`HomeserverConfig::listen`]; none means by

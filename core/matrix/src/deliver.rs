@@ -17,6 +17,7 @@ use crate::convert::render::Users;
 use crate::error::ApiError;
 use crate::ghosts::Ghost;
 use crate::media::UploadError;
+use crate::speaker::Speaker;
 use crate::{Homeserver, Language};
 
 /// How long a typing notification holds, in milliseconds.
@@ -89,17 +90,8 @@ impl Homeserver {
         }
     }
 
-    /// The author's ghost in the room; none means the bot speaks, for an author who is no remote person.
-    pub(crate) async fn speaker(&self, out: &Outbound) -> Result<Option<Arc<Ghost>>, ApiError> {
-        if out.author.person.network.is_matrix() {
-            return Ok(None);
-        }
-        self.ghost_in(&out.author.person, out.to.channel.as_str())
-            .await
-            .map(Some)
-    }
-
-    /// Sends an event as its author. An author who was removed from the room comes back, unless banned.
+    /// Sends an event as its author. A ghost that was removed from the room comes back, unless banned. People on the homeserver
+    /// are not brought anywhere: for one who is not in the room, or whose registration is not loaded, a ghost stands in.
     async fn say(
         &self,
         out: &Outbound,
@@ -107,28 +99,46 @@ impl Homeserver {
         transaction: &str,
         content: Map<String, Value>,
     ) -> Result<String, ApiError> {
-        let room = out.to.channel.as_str();
-        let content = Value::Object(content);
         let speaker = self.speaker(out).await?;
-        let who = As {
-            user: speaker.as_ref().map(|ghost| &*ghost.mxid),
-            at: Some(out.at),
-        };
-        match (
-            self.api.send_event(room, kind, transaction, who, &content).await,
-            &speaker,
-        ) {
-            (Err(error), Some(ghost)) if error.is("M_FORBIDDEN") => {
-                self.forget_room(ghost, room).await;
-                self.enter(ghost, room).await?;
-                self.api.send_event(room, kind, transaction, who, &content).await
-            }
-            (Err(error), None) if error.is("M_FORBIDDEN") => {
-                self.join(room, self.names.bot()).await?;
-                self.api.send_event(room, kind, transaction, who, &content).await
+        let stands_by = matches!(speaker, Speaker::Own(_)).then(|| content.clone());
+        match (self.say_as(&speaker, out, kind, transaction, content).await, stands_by) {
+            (Err(error), Some(content)) if error.is("M_FORBIDDEN") => {
+                tracing::info!(%error, "Somebody could not be spoken for; a ghost stands in.");
+                let stand_in = self.stand_in(out).await?;
+                self.say_as(&stand_in, out, kind, transaction, content).await
             }
             (result, _) => result,
         }
+    }
+
+    async fn say_as(
+        &self,
+        speaker: &Speaker,
+        out: &Outbound,
+        kind: &str,
+        transaction: &str,
+        mut content: Map<String, Value>,
+    ) -> Result<String, ApiError> {
+        let room = out.to.channel.as_str();
+        speaker.mark(out, &mut content);
+        let content = Value::Object(content);
+        let who = As {
+            user: speaker.user(),
+            at: Some(out.at),
+        };
+        let sent = self.api.send_event(room, kind, transaction, who, &content).await;
+        if !sent.as_ref().is_err_and(|error| error.is("M_FORBIDDEN")) {
+            return sent;
+        }
+        match speaker {
+            Speaker::Ghost(ghost) => {
+                self.forget_room(ghost, room).await;
+                self.enter(ghost, room).await?;
+            }
+            Speaker::Bot => self.join(room, self.names.bot()).await?,
+            Speaker::Own(_) => return sent,
+        }
+        self.api.send_event(room, kind, transaction, who, &content).await
     }
 
     async fn send_message(&self, out: &Outbound, message: &Message) -> Result<Receipt, DeliveryError> {
@@ -247,15 +257,21 @@ impl Homeserver {
             segment(target.as_str()),
             segment(transaction)
         );
-        let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+        let body: Map<_, _> = reason
+            .map(|reason| ("reason".to_owned(), reason.into()))
+            .into_iter()
+            .collect();
         let speaker = self.speaker(out).await?;
-        let mut result = match &speaker {
-            Some(ghost) => self.api.put(&path, As::user(&ghost.mxid).at(out.at), &body).await,
-            None => self.api.put(&path, As::BOT.at(out.at), &body).await,
+        let mut marked = body.clone();
+        speaker.mark(out, &mut marked);
+        let who = As {
+            user: speaker.user(),
+            at: Some(out.at),
         };
-        if speaker.is_some() && result.as_ref().is_err_and(|error| error.is("M_FORBIDDEN")) {
+        let mut result = self.api.put(&path, who, &Value::Object(marked)).await;
+        if who.user.is_some() && result.as_ref().is_err_and(|error| error.is("M_FORBIDDEN")) {
             // Somebody else's message: a moderator there. The bot has the power to.
-            result = self.api.put(&path, As::BOT.at(out.at), &body).await;
+            result = self.api.put(&path, As::BOT.at(out.at), &Value::Object(body)).await;
         }
         match result {
             Err(error) if error.is_missing() => Ok(None),
@@ -282,12 +298,7 @@ impl Homeserver {
         if !out.parts.is_empty() {
             return self.redact(out, target, None).await;
         }
-        let author = &out.author.person;
-        let mxid = if author.network.is_matrix() {
-            self.names.bot().to_owned()
-        } else {
-            self.ghost_id(author)
-        };
+        let mxid = self.speaker_id(out);
         let path = format!(
             "/_matrix/client/v1/rooms/{}/relations/{}/m.annotation/m.reaction?limit=100",
             segment(out.to.channel.as_str()),

@@ -19,6 +19,7 @@ use crate::client::{As, segment};
 use crate::convert::inbound::{Skip, convert};
 use crate::convert::raw::{EphemeralEvent, RoomEvent, Transaction, text};
 use crate::error::ApiError;
+use crate::label::{LABEL, label_of};
 use crate::metric::{self, Fate};
 use crate::people::{Known, Profile};
 
@@ -229,7 +230,12 @@ impl Homeserver {
                 names: &self.names,
             };
             match convert(&raw, &directory) {
-                Ok(events) => {
+                Ok(mut events) => {
+                    if let Some(key) = self.echo_of(&raw) {
+                        for event in &mut events {
+                            event.echo_of = Some(key.clone());
+                        }
+                    }
                     metric::event(Fate::Pushed);
                     let index = *places.entry(raw.room_id).or_insert_with(|| {
                         rooms.push(Vec::new());
@@ -258,6 +264,10 @@ impl Homeserver {
         match (raw.kind.as_str(), raw.state_key.as_deref()) {
             ("m.room.member", Some(whom)) if self.names.is_own(whom) => self.attend_own_member(raw, whom).await,
             ("m.room.tombstone", Some("")) => self.attend_upgrade(raw).await,
+            (LABEL, Some("")) if self.observer.is_mirrored(&raw.room_id) => {
+                let label = label_of(&raw.content);
+                self.observer.labelled(&raw.room_id, label.as_deref()).await;
+            }
             ("m.room.message", None) => {
                 if let Some(text) = self.command_text(raw).await
                     && self.intake.is_news(&raw.event_id)
@@ -331,6 +341,10 @@ impl Homeserver {
             .get("m.relates_to")
             .is_some_and(|relation| text(relation, "rel_type") == Some("m.replace"))
         {
+            return None;
+        }
+        // What somebody said elsewhere commands nobody here.
+        if self.echo_of(raw).is_some() {
             return None;
         }
         let body = text(&raw.content, "body")?;

@@ -14,6 +14,7 @@
 //! | `convert` | events ↔ the hub's vocabulary, rich text; pure |
 //! | `listener`, `intake` | what the homeserver calls; nothing is acknowledged before it is on stable storage |
 //! | `deliver`, `members`, `ghosts`, `media` | what is done in rooms on behalf of remote people |
+//! | `speaker` | in whose name: a ghost's, the bot's, or that of somebody on the homeserver who said it elsewhere |
 //! | `rooms`, `feedback` | what the bot does in its own name |
 //! | `client` | requests, answers and their errors |
 //! | [`registration`], `probe` | what the operator needs: the registration file, and [`doctor`] |
@@ -37,6 +38,7 @@ pub mod fuzz;
 mod ghosts;
 mod homeserver;
 mod intake;
+mod label;
 mod listener;
 mod media;
 mod members;
@@ -49,12 +51,14 @@ mod probe;
 pub mod registration;
 mod rooms;
 mod secret;
+mod speaker;
 #[cfg(test)]
 mod testing;
 
-pub use config::{HomeserverConfig, Language};
+pub use config::{HomeserverConfig, Language, SpeakFor};
 pub use error::HomeserverError;
 pub use homeserver::{Homeserver, capabilities};
+pub use label::LABEL;
 pub use observer::Observer;
 pub use probe::doctor;
 pub use rooms::{BridgeInfo, RoomSpec};

@@ -12,6 +12,9 @@ pub trait Observer: Send + Sync {
     /// A room was replaced by another; the bot is in the new one already if it could come in.
     async fn upgraded(&self, room: &str, replacement: &str);
 
+    /// The label of a mirrored room was set, changed, or (none) taken away; see [`LABEL`](crate::LABEL).
+    async fn labelled(&self, room: &str, label: Option<&str>);
+
     /// Somebody spoke to the bot: `!viaduct …` anywhere, or any text in a direct chat with it.
     async fn command(&self, room: &str, sender: &str, text: &str, event_id: &str);
 

@@ -13,12 +13,14 @@ use tokio::net::TcpListener;
 use viaduct_bridge::Probe;
 use viaduct_model::{Clock, Timestamp};
 
-use crate::HomeserverConfig;
 use crate::client::{Api, As, segment};
 use crate::error::{ApiError, HomeserverError};
+use crate::{HomeserverConfig, SpeakFor};
 
 /// How far the clocks may be apart, in milliseconds.
 const SKEW_BOUND: u64 = 30_000;
+/// How many of those we are to speak for are asked about.
+const ASKED_FOR: usize = 20;
 /// How long the answer to one question is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -61,6 +63,7 @@ pub(crate) async fn examine(api: &Api, config: &HomeserverConfig, clock: &dyn Cl
     probes.push(known);
     if token_works {
         probes.push(namespace(api, config).await);
+        probes.extend(speaking(api, config).await);
         probes.push(ping(api, config).await);
         probes.extend(media(api, config).await);
     }
@@ -120,30 +123,62 @@ async fn whoami(api: &Api, config: &HomeserverConfig) -> Probe {
 async fn namespace(api: &Api, config: &HomeserverConfig) -> Probe {
     let subject = "ghosts";
     let ghost = format!("@{}probe_probe:{}", config.ghost_prefix, config.domain);
-    let asked = bounded(api.get::<Value>("/_matrix/client/v3/account/whoami", As::user(&ghost))).await;
-    match asked {
-        Ok(_) => Probe::ok(
+    match may_speak(api, &ghost).await {
+        Ok(None) => Probe::ok(
             subject,
             format!("user ids that begin with @{} are ours", config.ghost_prefix),
         ),
-        // It is ours, but nobody has made it: that is as it should be.
-        Err(error) if error.is("M_FORBIDDEN") || error.is("M_EXCLUSIVE") => {
-            let text = error.to_string();
-            if text.contains("registered") {
-                Probe::ok(
-                    subject,
-                    format!("user ids that begin with @{} are ours", config.ghost_prefix),
-                )
-            } else {
-                Probe::error(
-                    subject,
-                    format!("we may not speak for {ghost}: {text}"),
-                    "let appservice.ghost_prefix and the user namespace of the registration file match, and restart the homeserver",
-                )
-            }
-        }
+        Ok(Some(refusal)) => Probe::error(
+            subject,
+            format!("we may not speak for {ghost}: {refusal}"),
+            "let appservice.ghost_prefix and the user namespace of the registration file match, and restart the homeserver",
+        ),
         Err(error) => Probe::warning(subject, error.to_string(), "look at the homeserver's log"),
     }
+}
+
+/// Why we may not speak as a user; none if we may.
+async fn may_speak(api: &Api, mxid: &str) -> Result<Option<String>, ApiError> {
+    let asked = bounded(api.get::<Value>("/_matrix/client/v3/account/whoami", As::user(mxid))).await;
+    match asked {
+        Ok(_) => Ok(None),
+        Err(error) if error.is("M_FORBIDDEN") || error.is("M_EXCLUSIVE") => {
+            let text = error.to_string();
+            // It is ours, but nobody has made it: that is as it should be.
+            Ok((!text.contains("registered")).then_some(text))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the registration that the homeserver has loaded lets us speak for those for whom we are to.
+async fn speaking(api: &Api, config: &HomeserverConfig) -> Option<Probe> {
+    let subject = "speak_for";
+    let people: Vec<String> = match &config.speak_for {
+        SpeakFor::Nobody => return None,
+        SpeakFor::These(people) => people.iter().take(ASKED_FOR).cloned().collect(),
+        SpeakFor::OwnUsers => vec![format!("@viaduct-probe:{}", config.domain)],
+    };
+    for mxid in &people {
+        match may_speak(api, mxid).await {
+            Ok(None) => {}
+            Ok(Some(refusal)) => {
+                return Some(Probe::error(
+                    subject,
+                    format!("we may not speak for {mxid}, so a ghost stands in: {refusal}"),
+                    "write the registration again with `viaduct registration`, let the homeserver load it and restart it",
+                ));
+            }
+            Err(error) => {
+                return Some(Probe::warning(
+                    subject,
+                    error.to_string(),
+                    "look at the homeserver's log",
+                ));
+            }
+        }
+    }
+    Some(Probe::ok(subject, "we may speak for those who log in elsewhere"))
 }
 
 /// Asks the homeserver to call us.

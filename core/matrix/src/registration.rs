@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::HomeserverConfig;
+use crate::{HomeserverConfig, SpeakFor};
 
 /// The contents of a registration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +58,11 @@ impl Registration {
             exclusive: true,
             regex: format!("@{}.*:{domain}", escaped(&config.ghost_prefix)),
         };
+        let mut users = vec![ghosts];
+        users.extend(spoken_for(config).into_iter().map(|regex| Namespace {
+            exclusive: false,
+            regex,
+        }));
         // Exactly the aliases wanted: a wider pattern would send us the events of every room that has one.
         let aliases = aliases.iter().map(|alias| Namespace {
             exclusive: false,
@@ -72,7 +77,7 @@ impl Registration {
             rate_limited: Some(false),
             receive_ephemeral: true,
             namespaces: Namespaces {
-                users: vec![ghosts],
+                users,
                 aliases: aliases.collect(),
                 rooms: Vec::new(),
             },
@@ -144,6 +149,15 @@ pub fn diff(wanted: &Registration, found: &Registration) -> Vec<String> {
     out
 }
 
+/// The user ids of those for whom the hub may speak, as regular expressions.
+fn spoken_for(config: &HomeserverConfig) -> Vec<String> {
+    match &config.speak_for {
+        SpeakFor::Nobody => Vec::new(),
+        SpeakFor::These(people) => people.iter().map(|mxid| format!("^{}$", escaped(mxid))).collect(),
+        SpeakFor::OwnUsers => vec![format!("^@[^:]+:{}$", escaped(&config.domain))],
+    }
+}
+
 /// A text in which no character means anything in a regular expression.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
@@ -183,6 +197,31 @@ mod tests {
         ");
         assert_eq!(parse(&wanted.to_yaml()).as_ref(), Ok(&wanted));
         assert!(diff(&wanted, &wanted).is_empty());
+    }
+
+    #[test]
+    fn those_spoken_for_are_named_and_stay_free() {
+        let mut config = crate::testing::config("http://127.0.0.1:1");
+        let nobody = Registration::of(&config, &[]);
+        let mut wanted = |speak_for| {
+            config.speak_for = speak_for;
+            Registration::of(&config, &[])
+        };
+        let these = wanted(SpeakFor::These(["@anna.b:example.org".to_owned()].into()));
+        let all = wanted(SpeakFor::OwnUsers);
+        let patterns = |found: &Registration| {
+            let free = found.namespaces.users.iter().filter(|namespace| !namespace.exclusive);
+            free.map(|namespace| namespace.regex.clone()).collect::<Vec<_>>()
+        };
+        assert!(patterns(&nobody).is_empty());
+        assert_eq!(patterns(&these), [r"^@anna\.b:example\.org$"]);
+        assert_eq!(patterns(&all), [r"^@[^:]+:example\.org$"]);
+        // The registration in use from before is told to lack it.
+        let told = diff(&these, &nobody);
+        assert!(
+            matches!(told.as_slice(), [one] if one.contains("anna") && one.contains("missing")),
+            "{told:?}"
+        );
     }
 
     #[test]

@@ -308,6 +308,12 @@ impl Homeserver {
         Ok(())
     }
 
+    /// The ghost that is in a direct chat instead of the bot.
+    pub(crate) async fn ghost_of_direct(&self, room: &str) -> Option<String> {
+        let ghost = self.notebook.read(&direct_key(room)).await?;
+        String::from_utf8(ghost).ok()
+    }
+
     /// Sends an event as the bot, or as the ghost of a direct chat.
     pub(crate) async fn bot_event(
         &self,
@@ -316,11 +322,7 @@ impl Homeserver {
         transaction: &str,
         content: &Value,
     ) -> Result<String, ApiError> {
-        let ghost = self
-            .notebook
-            .read(&direct_key(room))
-            .await
-            .and_then(|value| String::from_utf8(value).ok());
+        let ghost = self.ghost_of_direct(room).await;
         let who = As {
             user: ghost.as_deref(),
             at: None,

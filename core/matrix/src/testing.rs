@@ -12,6 +12,7 @@ pub(crate) fn config(url: &str) -> HomeserverConfig {
         id: "viaduct".to_owned(),
         bot: "viaduct".to_owned(),
         ghost_prefix: "_via_".to_owned(),
+        speak_for: crate::SpeakFor::Nobody,
         listen: ([127, 0, 0, 1], 0).into(),
         public_url: None,
         ca_file: None,

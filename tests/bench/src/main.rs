@@ -1,7 +1,7 @@
 //! Throughput, latency, memory and losses of the whole hub.
 //!
 //! The hub runs as it would anywhere: the real program, its store on disk, nothing switched off. Around it are a stub
-//! homeserver and a load server of IRC or XMPP (from `viaduct-tests`), both in this process on one thread, so that they take as little
+//! homeserver and a load server of IRC, XMPP or Slack (from `viaduct-tests`), both in this process on one thread, so that they take as little
 //! of the machine as they can. Every measure starts from an empty store, is taken several times, and is told as the median
 //! in one row of a Markdown table.
 //!
@@ -10,6 +10,7 @@
 //! target/release/viaduct-bench all
 //! target/release/viaduct-bench irc-in --runs 5 --messages 60000
 //! target/release/viaduct-bench xmpp-in
+//! target/release/viaduct-bench slack-in
 //! ```
 //!
 //! # A new measure
@@ -25,7 +26,7 @@ mod rig;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use viaduct_tests::load::{LoadIrcd, LoadXmpp};
+use viaduct_tests::load::{LoadIrcd, LoadSlack, LoadXmpp};
 
 use measure::throughput::{inbound, outbound};
 use report::{Figures, Report};
@@ -46,6 +47,8 @@ enum Measure {
     XmppIn,
     /// Matrix to XMPP at full speed: a message counts once its room has shown it.
     XmppOut,
+    /// Slack events to Matrix as fast as they are acknowledged; the homeserver answers at once.
+    SlackIn,
     /// Added delay at 50 messages a second, both ways.
     Latency,
     /// New ghosts, each with a first message.
@@ -58,12 +61,13 @@ enum Measure {
     Kill,
 }
 
-const EACH: [Measure; 10] = [
+const EACH: [Measure; 11] = [
     Measure::IrcIn,
     Measure::IrcInSlow,
     Measure::IrcOut,
     Measure::XmppIn,
     Measure::XmppOut,
+    Measure::SlackIn,
     Measure::Latency,
     Measure::Ghosts,
     Measure::Memory,
@@ -135,6 +139,7 @@ async fn take(measure: Measure, load: Load) -> anyhow::Result<Figures> {
         Measure::IrcOut => outbound::<LoadIrcd>(load).await,
         Measure::XmppIn => inbound::<LoadXmpp>(load, Duration::ZERO).await,
         Measure::XmppOut => outbound::<LoadXmpp>(load).await,
+        Measure::SlackIn => inbound::<LoadSlack>(load, Duration::ZERO).await,
         Measure::Latency => measure::latency::latency(load).await,
         Measure::Ghosts => measure::ghosts::speed(load).await,
         Measure::Memory => measure::ghosts::memory(load).await,

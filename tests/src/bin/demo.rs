@@ -1,13 +1,13 @@
-//! The demonstration behind `deploy/demo`: a homeserver, an IRC server, an XMPP server and the hub on loopback, and a
-//! conversation in one mirror of all three that one can watch and then join.
+//! The demonstration behind `deploy/demo`: a homeserver, an IRC server, an XMPP server, a stand-in for Slack and the hub on
+//! loopback, and a conversation in one mirror of all four that one can watch and then join.
 #![expect(clippy::print_stdout, reason = "the demonstration is what it prints")]
 #![recursion_limit = "256"]
 
 use std::net::TcpListener;
 
 use anyhow::{Context as _, ensure};
-use viaduct_tests::launch::{HubSpec, Prosody, XmppServer};
-use viaduct_tests::people::{IrcPerson, MatrixPerson, XmppPerson};
+use viaduct_tests::launch::{HubSpec, Prosody, SlackProgram, XmppServer, assert_loopback_only};
+use viaduct_tests::people::{IrcPerson, MatrixPerson, SlackPerson, XmppPerson};
 use viaduct_tests::world::{PASSWORD, Ports, World, made_room};
 
 const CHANNEL: &str = "#viaduct";
@@ -21,9 +21,10 @@ enum Side {
     Matrix,
     Irc,
     Xmpp,
+    Slack,
 }
 
-const SIDES: [Side; 3] = [Side::Matrix, Side::Irc, Side::Xmpp];
+const SIDES: [Side; 4] = [Side::Matrix, Side::Irc, Side::Xmpp, Side::Slack];
 
 impl Side {
     fn name(self) -> &'static str {
@@ -31,26 +32,34 @@ impl Side {
             Self::Matrix => "Matrix",
             Self::Irc => "IRC",
             Self::Xmpp => "XMPP",
+            Self::Slack => "Slack",
         }
     }
 }
 
 /// Who says what, in turn. The people of each side are in [`Stage`].
-const CONVERSATION: [(Side, usize, &str); 10] = [
+const CONVERSATION: [(Side, usize, &str); 13] = [
     (
         Side::Matrix,
         0,
-        "Good morning from Matrix! Is anybody on IRC, or on XMPP?",
+        "Good morning from Matrix! Is anybody on IRC, on XMPP or in Slack?",
     ),
     (Side::Irc, 0, "Good morning. I am on plain old IRC, and I read you."),
     (Side::Xmpp, 0, "And I am on XMPP: I read you both."),
+    (
+        Side::Slack,
+        0,
+        "Hello from Slack, where you all have names of your own.",
+    ),
     (Side::Matrix, 1, "I am a second person on Matrix."),
     (Side::Irc, 1, "I see everybody, each under a nick of their own."),
     (Side::Xmpp, 0, "So do I; the room is the same for all of us."),
     (Side::Matrix, 0, "Grüße, 你好, 🌉 — letters and signs cross as well."),
     (Side::Irc, 0, "They do: ✓ ä ö ü ß"),
+    (Side::Slack, 0, "Here too: ✓ ä ö ü ß & <nothing is taken for markup>"),
     (Side::Matrix, 1, "Two lines\nin one message."),
-    (Side::Xmpp, 0, "That is all from us."),
+    (Side::Xmpp, 0, "That is all from XMPP."),
+    (Side::Slack, 0, "And that is all from Slack."),
 ];
 
 /// Everybody and everything on stage.
@@ -58,26 +67,30 @@ struct Stage {
     people: [MatrixPerson; 2],
     chatters: [IrcPerson; 2],
     xmpp: XmppPerson,
+    slacker: SlackPerson,
     room: String,
     muc: String,
+    /// What Slack calls its channel.
+    slack_channel: String,
     // Last: the servers go after the people.
     world: World,
+    slack: SlackProgram,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let once = std::env::args().any(|argument| argument == "--once");
-    println!("Starting a homeserver, an IRC server, an XMPP server and the hub between them …");
+    println!("Starting a homeserver, an IRC server, an XMPP server, a stand-in for Slack and the hub between them …");
     let stage = Stage::set().await?;
-    println!("All four are up, on loopback only.\n");
+    println!("All five are up, on loopback only.\n");
     for (side, speaker, text) in CONVERSATION {
         stage
             .carry(side, speaker, text)
             .await
             .with_context(|| format!("what was said on {} did not arrive: {text}", side.name()))?;
     }
-    stage.check_once()?;
-    println!("\nEvery line arrived on both other sides, once.");
+    stage.check_once().await?;
+    println!("\nEvery line arrived on all three other sides, once.");
     if once {
         return Ok(());
     }
@@ -103,15 +116,21 @@ impl Stage {
             None => Prosody::start().await?,
         };
         let muc = XmppServer::room("viaduct");
+        let slack = SlackProgram::start(free(4300)).await?;
+        let slacker = SlackPerson::new(slack.url(), "sue").await?;
+        let slack_channel = slacker.make_channel("viaduct", &[slack.bot_user()]).await?;
         let complete = |spec: HubSpec| {
-            spec.mirror(
-                "viaduct",
-                &made_room("viaduct"),
-                &[("irc", CHANNEL), ("xmpp", muc.as_str())],
-            )
+            spec.slack("slack", slack.api_url(), slack.bot_token(), slack.app_token())
+                .mirror(
+                    "viaduct",
+                    &made_room("viaduct"),
+                    &[("irc", CHANNEL), ("xmpp", muc.as_str()), ("slack", "#viaduct")],
+                )
         };
         let mut world = World::start_at(ports, Some(XmppServer::Prosody(prosody)), complete).await?;
         world.assert_loopback_only()?;
+        assert_loopback_only(&[slack.process()])?;
+        slack.connected().await?;
         let people = [world.matrix_person("ann").await?, world.matrix_person("ben").await?];
         world.synapse.register(VISITOR, PASSWORD).await?;
         let [first, second] = &people;
@@ -129,13 +148,16 @@ impl Stage {
             people,
             chatters,
             xmpp,
+            slacker,
             room,
             muc,
+            slack_channel,
             world,
+            slack,
         })
     }
 
-    /// Lets somebody say something, and shows how it comes to both other sides.
+    /// Lets somebody say something, and shows how it comes to the other sides.
     async fn carry(&self, side: Side, speaker: usize, text: &str) -> anyhow::Result<()> {
         let missing = "there is no such person on stage";
         match side {
@@ -145,11 +167,12 @@ impl Stage {
             }
             Side::Irc => self.chatters.get(speaker).context(missing)?.say(CHANNEL, text).await?,
             Side::Xmpp => drop(self.xmpp.say(&self.muc, text).await?),
+            Side::Slack => drop(self.slacker.say(&self.slack_channel, text).await?),
         }
         for other in SIDES.into_iter().filter(|other| *other != side) {
             let way = format!("{} → {}", side.name(), other.name());
             for (name, line) in self.arrival(other, text).await? {
-                println!("  {way:<13}  <{name}> {line}");
+                println!("  {way:<15}  <{name}> {line}");
             }
         }
         Ok(())
@@ -176,11 +199,15 @@ impl Stage {
                 let heard = self.xmpp.hears(&self.muc, text).await?;
                 Ok(vec![(heard.nick().to_owned(), heard.text().replace('\n', " ⏎ "))])
             }
+            Side::Slack => {
+                let heard = self.slacker.hears(&self.slack_channel, text).await?;
+                Ok(vec![(heard.name().to_owned(), heard.text().replace('\n', " ⏎ "))])
+            }
         }
     }
 
     /// Every line is on every side once; one's own line only where one said it.
-    fn check_once(&self) -> anyhow::Result<()> {
+    async fn check_once(&self) -> anyhow::Result<()> {
         let [ann, _] = &self.people;
         let [igor, iris] = &self.chatters;
         for (side, speaker, text) in CONVERSATION {
@@ -194,6 +221,9 @@ impl Stage {
             ensure!(times == 1, "on Matrix {times} times: {text}");
             let times = self.xmpp.count_of(|heard| heard.says(&self.muc, text));
             ensure!(times == 1, "on XMPP {times} times: {text}");
+            let times = self.slacker.count_of(&self.slack_channel, |said| said.text() == text);
+            let times = times.await?;
+            ensure!(times == 1, "in Slack {times} times: {text}");
         }
         Ok(())
     }
@@ -203,13 +233,18 @@ impl Stage {
         let (port, host) = clients.map_or((0, String::new()), |clients| (clients.port(), clients.ip().to_string()));
         let (homeserver, irc) = (self.world.synapse.url(), self.world.irc.address());
         let (admin, muc) = (self.world.hub.admin_url(), &self.muc);
+        let (slack, channel, slacker) = (self.slack.url(), &self.slack_channel, self.slacker.id());
         println!(
             "\nJoin it:\n\
              \n  with Element   homeserver {homeserver}   user {VISITOR}   password \"{PASSWORD}\"   room {ROOM}\
              \n  on IRC         server {irc} (no TLS)   channel {CHANNEL}\
              \n  on XMPP        account {VISITOR}@{}   password \"{PASSWORD}\"   server {host}, port {port} (no TLS)   room {muc}\
              \n                 such as with profanity:   /connect {VISITOR}@{} server {host} port {port} tls disable\
-             \n                                           /join {muc}\n\
+             \n                                           /join {muc}\
+             \n  in Slack       there is no client for the stand-in; to say something as {slacker}:\
+             \n                 curl -d '{{\"do\":\"say\",\"channel\":\"{channel}\",\"user\":\"{slacker}\",\"text\":\"hello\"}}' {slack}/control\
+             \n                 and to read:\
+             \n                 curl -d '{{\"do\":\"history\",\"channel\":\"{channel}\"}}' {slack}/control\n\
              \nThe hub's state is at {admin}/api/v1/status, its figures at {admin}/metrics.\
              \nCtrl-C ends everything and leaves nothing behind.",
             XmppServer::DOMAIN,

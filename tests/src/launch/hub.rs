@@ -71,6 +71,12 @@ impl HubSpec {
         self.network(name, xmpp_section(components))
     }
 
+    /// Adds the Slack workspace at `api` with an app of these tokens, without pacing.
+    #[must_use]
+    pub fn slack(self, name: &str, api: &str, bot_token: &str, app_token: &str) -> Self {
+        self.network(name, slack_section(api, bot_token, app_token, false))
+    }
+
     /// Adds a mirror of `room` with channels, each `(network, channel)`, in both directions.
     #[must_use]
     pub fn mirror(mut self, name: &str, room: &Value, members: &[(&str, &str)]) -> Self {
@@ -110,6 +116,19 @@ pub fn xmpp_section(components: SocketAddr) -> Value {
         "file_hosts": ["127.0.0.1"],
         "nick": "viaduct",
     })
+}
+
+/// The section of a Slack workspace at `api`; `paced` as Slack asks for, else as fast as it goes: the stand-in is our own.
+pub fn slack_section(api: &str, bot_token: &str, app_token: &str, paced: bool) -> Value {
+    let mut section = json!({ "kind": "slack", "base_url": api, "bot_token": bot_token, "app_token": app_token });
+    if !paced && let Some(section) = section.as_object_mut() {
+        let limits = json!({
+            "posts_per_second": 1000.0, "tier_1": 100_000, "tier_2": 100_000, "tier_3": 100_000, "tier_4": 100_000,
+            "history": 100_000,
+        });
+        section.insert("limits".to_owned(), limits);
+    }
+    section
 }
 
 /// A hub: configured, and running between [`Hub::start`] and [`Hub::stop`] or [`Hub::kill`].

@@ -12,17 +12,19 @@ mod ngircd;
 mod place;
 mod process;
 mod prosody;
+mod slack;
 mod synapse;
 mod xmpp;
 
 pub use clamd::Clamd;
 pub use ejabberd::Ejabberd;
-pub use hub::{Hub, HubSpec, irc_section, xmpp_section};
+pub use hub::{Hub, HubSpec, irc_section, slack_section, xmpp_section};
 pub use inspircd::Inspircd;
 pub use ngircd::Ngircd;
 pub use place::{Place, free_port};
 pub use process::{Process, assert_loopback_only};
 pub use prosody::Prosody;
+pub use slack::SlackProgram;
 pub use synapse::{Synapse, SynapseSpec};
 pub use xmpp::XmppServer;
 

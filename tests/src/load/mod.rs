@@ -1,6 +1,6 @@
 //! Servers that can speak faster than any real one, and count what they hear.
 //!
-//! [`LoadXmpp`] is one for XMPP. [`LoadIrcd`] admits any number of connections, keeps channels, passes messages on between them and answers pings: what
+//! [`LoadXmpp`] is one for XMPP, [`LoadSlack`] one for Slack. [`LoadIrcd`] admits any number of connections, keeps channels, passes messages on between them and answers pings: what
 //! the hub's reader and puppets need. Beyond that it speaks by itself, as nicks that have no connection
 //! ([`LoadIrcd::speak`]), and remembers per channel what the hub's connections said ([`LoadIrcd::heard`]). A connection's
 //! output is bounded; a speaker waits while the hub reads slowly.
@@ -10,9 +10,11 @@
 
 mod connection;
 mod output;
+mod slack;
 mod tally;
 mod xmpp;
 
+pub use slack::LoadSlack;
 pub use tally::{Tally, tally};
 pub use xmpp::LoadXmpp;
 
@@ -41,6 +43,9 @@ pub trait LoadServer: Sized + std::fmt::Debug + Send + Sync {
     ///
     /// When it cannot listen.
     fn start() -> impl Future<Output = anyhow::Result<Self>> + Send;
+
+    /// Makes the channels of so many mirrors, where they have to be there before anybody enters them.
+    fn prepare(&self, _mirrors: usize) {}
 
     /// The section for the hub's configuration; `puppets` says whether Matrix people appear as themselves.
     fn section(&self, puppets: bool) -> Value;

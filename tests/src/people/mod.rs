@@ -3,11 +3,13 @@
 mod irc;
 #[cfg(feature = "people")]
 mod matrix;
+mod slack;
 mod xmpp;
 
 pub use irc::{IrcLine, IrcPerson};
 #[cfg(feature = "people")]
 pub use matrix::{MatrixPerson, Seen};
+pub use slack::{SlackMessage, SlackPerson};
 pub use xmpp::{XmppMessage, XmppPerson};
 
 use std::time::Duration;

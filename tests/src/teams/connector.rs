@@ -19,7 +19,11 @@ impl State {
         let app = self.apps.get(token.app).map(|one| one.app.clone());
         let app = app.ok_or_else(|| Reply::error(401, "Unauthorized", "no app"))?;
         if asked.part(0) != app.tenant {
-            return Err(Reply::error(403, "Forbidden", "The tenant of the token is another one."));
+            return Err(Reply::error(
+                403,
+                "Forbidden",
+                "The tenant of the token is another one.",
+            ));
         }
         self.limit(asked, &app.app_id)?;
         match asked.operation {
@@ -57,7 +61,9 @@ impl State {
             }
             _ => {}
         }
-        self.usage.take(&counted).map_err(|wait| Reply::limited(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))
+        self.usage
+            .take(&counted)
+            .map_err(|wait| Reply::limited(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))
     }
 
     /// The conversation that is named in the path: its channel, and the first message of the reply chain.
@@ -88,7 +94,10 @@ impl State {
     fn check_activity(&mut self, operation: &str, activity: &Value) -> Result<(), Reply> {
         let mut measured = activity.clone();
         for attachment in measured["attachments"].as_array_mut().into_iter().flatten() {
-            if attachment["contentUrl"].as_str().is_some_and(|url| url.starts_with("data:")) {
+            if attachment["contentUrl"]
+                .as_str()
+                .is_some_and(|url| url.starts_with("data:"))
+            {
                 attachment["contentUrl"] = Value::Null;
             }
         }
@@ -98,7 +107,11 @@ impl State {
         let text = activity["text"].as_str().unwrap_or_default();
         let has_more = activity["attachments"].as_array().is_some_and(|list| !list.is_empty());
         if activity["type"] == "message" && text.is_empty() && !has_more {
-            return Err(Reply::error(400, "BadSyntax", "The activity has neither text nor attachments."));
+            return Err(Reply::error(
+                400,
+                "BadSyntax",
+                "The activity has neither text nor attachments.",
+            ));
         }
         for entity in activity["entities"].as_array().into_iter().flatten() {
             let mark = entity["text"].as_str().unwrap_or_default();
@@ -109,7 +122,10 @@ impl State {
         match activity["textFormat"].as_str() {
             Some("xml") => {
                 for element in html::strange_elements(text) {
-                    self.violate(operation, format!("the text holds <{element}>, which Teams does not show"));
+                    self.violate(
+                        operation,
+                        format!("the text holds <{element}>, which Teams does not show"),
+                    );
                 }
             }
             None | Some("plain" | "markdown") => {}
@@ -125,18 +141,26 @@ impl State {
         };
         let place = self.present(place, app)?.id.clone();
         if activity.is_null() {
-            return Err(Reply::error(400, "BadSyntax", "A conversation in a channel begins with an activity."));
+            return Err(Reply::error(
+                400,
+                "BadSyntax",
+                "A conversation in a channel begins with an activity.",
+            ));
         }
         self.check_activity(asked.operation, activity)?;
         let id = self.written_by(app, &place, None, activity)?;
-        Ok(Reply::json(201, &json!({ "id": format!("{place};messageid={id}"), "activityId": id.to_string() })))
+        Ok(Reply::json(
+            201,
+            &json!({ "id": format!("{place};messageid={id}"), "activityId": id.to_string() }),
+        ))
     }
 
     /// The chat of the bot and one person.
     fn open_personal(&mut self, asked: &Asked, app: &str) -> Answer {
         let member = asked.body["members"][0]["id"].as_str().unwrap_or_default();
         let user = self.user_by_mri(member).map(|user| user.id.clone());
-        let user = user.ok_or_else(|| Reply::error(400, "BadArgument", "Neither a channel nor a known person is named."))?;
+        let user =
+            user.ok_or_else(|| Reply::error(400, "BadArgument", "Neither a channel nor a known person is named."))?;
         let found = self.channels.values().find(|chat| {
             chat.kind == super::state::Kind::Personal && chat.members.contains(&user) && chat.installed.contains(app)
         });
@@ -149,7 +173,10 @@ impl State {
         };
         if asked.body["activity"].is_object() {
             let message = self.written_by(app, &id, None, &asked.body["activity"])?;
-            return Ok(Reply::json(201, &json!({ "id": id, "activityId": message.to_string() })));
+            return Ok(Reply::json(
+                201,
+                &json!({ "id": id, "activityId": message.to_string() }),
+            ));
         }
         Ok(Reply::json(201, &json!({ "id": id })))
     }
@@ -157,7 +184,11 @@ impl State {
     fn written_by(&mut self, app: &str, place: &str, thread: Option<u64>, activity: &Value) -> Result<u64, Reply> {
         let mut draft = self.draft_of(activity);
         draft.thread = thread;
-        let archived = self.channels.get(place).and_then(|channel| self.team_of(channel)).is_some_and(|team| team.archived);
+        let archived = self
+            .channels
+            .get(place)
+            .and_then(|channel| self.team_of(channel))
+            .is_some_and(|team| team.archived);
         if archived {
             return Err(Reply::error(403, "Forbidden", "The team is archived."));
         }
@@ -183,9 +214,19 @@ impl State {
     /// A message that this app wrote.
     fn own(&self, asked: &Asked, app: &str) -> Result<(String, u64), Reply> {
         let (place, _) = self.place(asked, app)?;
-        let missing = || Reply::error(404, "ActivityNotFoundInConversation", "The activity is not in the conversation.");
+        let missing = || {
+            Reply::error(
+                404,
+                "ActivityNotFoundInConversation",
+                "The activity is not in the conversation.",
+            )
+        };
         let id = asked.part(5).parse::<u64>().map_err(|_| missing())?;
-        let message = self.channels.get(&place).and_then(|channel| channel.messages.get(&id)).ok_or_else(missing)?;
+        let message = self
+            .channels
+            .get(&place)
+            .and_then(|channel| channel.messages.get(&id))
+            .ok_or_else(missing)?;
         if message.from != Author::App(app.to_owned()) {
             return Err(Reply::error(403, "Forbidden", "The bot did not write this message."));
         }
@@ -228,7 +269,10 @@ impl State {
         if !asked.part(4).eq_ignore_ascii_case("pagedmembers") {
             return Ok(Reply::json(200, &json!(people)));
         }
-        let from = asked.query("continuationToken").and_then(|text| text.parse::<usize>().ok()).unwrap_or(0);
+        let from = asked
+            .query("continuationToken")
+            .and_then(|text| text.parse::<usize>().ok())
+            .unwrap_or(0);
         let most = asked.top("pageSize", 200, 500);
         let page: Vec<&Value> = people.iter().skip(from).take(most).collect();
         let mut answer = json!({ "members": page });
@@ -246,12 +290,17 @@ impl State {
             .people(channel)
             .into_iter()
             .find(|user| [&user.mri, &user.id, &user.mail].iter().any(|name| *name == wanted));
-        let found = found.ok_or_else(|| Reply::error(404, "MemberNotFoundInConversation", "The person is not there."))?;
+        let found =
+            found.ok_or_else(|| Reply::error(404, "MemberNotFoundInConversation", "The person is not there."))?;
         Ok(Reply::json(200, &Self::view_member(found)))
     }
 
     fn conversations(&self, token: &Token) -> Reply {
-        let app = self.apps.get(token.app).map(|one| one.app.app_id.as_str()).unwrap_or_default();
+        let app = self
+            .apps
+            .get(token.app)
+            .map(|one| one.app.app_id.as_str())
+            .unwrap_or_default();
         let list: Vec<Value> = self
             .channels
             .values()
@@ -262,18 +311,30 @@ impl State {
     }
 
     fn team(&self, asked: &Asked, app: &str) -> Answer {
-        let team = self.teams.get(asked.part(3)).filter(|team| team.installed.contains(app));
+        let team = self
+            .teams
+            .get(asked.part(3))
+            .filter(|team| team.installed.contains(app));
         let team = team.ok_or_else(|| Reply::error(404, "ConversationNotFound", "There is no such team."))?;
-        let channels = self.channels.values().filter(|channel| channel.team == team.id && !channel.deleted);
+        let channels = self
+            .channels
+            .values()
+            .filter(|channel| channel.team == team.id && !channel.deleted);
         let people = self.channels.get(&team.id).map_or(0, |general| general.members.len());
-        Ok(Reply::json(200, &json!({
-            "id": team.id, "name": team.name, "aadGroupId": team.group, "tenantId": team.tenant, "type": "standard",
-            "channelCount": channels.count(), "memberCount": people,
-        })))
+        Ok(Reply::json(
+            200,
+            &json!({
+                "id": team.id, "name": team.name, "aadGroupId": team.group, "tenantId": team.tenant, "type": "standard",
+                "channelCount": channels.count(), "memberCount": people,
+            }),
+        ))
     }
 
     fn team_channels(&self, asked: &Asked, app: &str) -> Answer {
-        let team = self.teams.get(asked.part(3)).filter(|team| team.installed.contains(app));
+        let team = self
+            .teams
+            .get(asked.part(3))
+            .filter(|team| team.installed.contains(app));
         let team = team.ok_or_else(|| Reply::error(404, "ConversationNotFound", "There is no such team."))?;
         // The channel General has no name here.
         let list: Vec<Value> = self
@@ -287,12 +348,21 @@ impl State {
 
     fn attachment(&self, asked: &Asked) -> Answer {
         let wanted = asked.part(3);
-        let mut hosted = self.channels.values().flat_map(|channel| channel.messages.values()).flat_map(|one| &one.hosted);
-        let hosted = hosted.find(|hosted| hosted.id == wanted).ok_or_else(|| Reply::not_found("attachment"))?;
+        let mut hosted = self
+            .channels
+            .values()
+            .flat_map(|channel| channel.messages.values())
+            .flat_map(|one| &one.hosted);
+        let hosted = hosted
+            .find(|hosted| hosted.id == wanted)
+            .ok_or_else(|| Reply::not_found("attachment"))?;
         if asked.part(4) == "views" {
             return Ok(Reply::bytes(200, &hosted.mime, hosted.content.clone()));
         }
         let views = json!([{ "viewId": "original", "size": hosted.content.len() }]);
-        Ok(Reply::json(200, &json!({ "name": hosted.id, "type": hosted.mime, "views": views })))
+        Ok(Reply::json(
+            200,
+            &json!({ "name": hosted.id, "type": hosted.mime, "views": views }),
+        ))
     }
 }

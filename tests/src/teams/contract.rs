@@ -40,7 +40,9 @@ impl Contract {
         let mut wrong = Vec::new();
         let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
         for (name, value) in &asked.query {
-            let known = parameters.iter().find(|one| one["in"] == "query" && one["name"] == **name);
+            let known = parameters
+                .iter()
+                .find(|one| one["in"] == "query" && one["name"] == **name);
             match known {
                 None if name == "isTargetedActivity" => {}
                 None => wrong.push(format!("there is no query parameter {name}")),
@@ -68,14 +70,17 @@ impl Contract {
                     .zip(path)
                     .all(|(pattern, part)| pattern.starts_with('{') || pattern.eq_ignore_ascii_case(part))
         };
-        let operations = self.0["paths"].as_object()?.iter().filter(|(pattern, _)| fits(pattern));
+        let mut operations = self.0["paths"].as_object()?.iter().filter(|(pattern, _)| fits(pattern));
         let method = method.to_ascii_lowercase();
-        operations.filter_map(|(_, operations)| operations.get(&method)).next()
+        operations.find_map(|(_, operations)| operations.get(&method))
     }
 
     /// Holds a value against a schema.
     fn value(&self, schema: &Value, value: &Value, path: &str, wrong: &mut Vec<String>) {
-        if let Some(name) = schema["$ref"].as_str().and_then(|name| name.strip_prefix("#/definitions/")) {
+        if let Some(name) = schema["$ref"]
+            .as_str()
+            .and_then(|name| name.strip_prefix("#/definitions/"))
+        {
             let target = &self.0["definitions"][name];
             return self.described(target, value, path, OPEN.contains(&name), wrong);
         }
@@ -95,7 +100,8 @@ impl Contract {
             Some("number") => value.is_number(),
             Some("boolean") => value.is_boolean(),
             Some("array") => value.is_array(),
-            Some("object") => value.is_object(),
+            // Without properties it is what C# calls an object: anything.
+            Some("object") => value.is_object() || schema["properties"].is_null(),
             _ => true,
         };
         if !is_right {
@@ -111,7 +117,12 @@ impl Contract {
         if schema["format"] == "date-time" && value.as_str().is_some_and(|text| !text.contains('T')) {
             wrong.push(format!("{path} is no time"));
         }
-        for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        for required in schema["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
             if value.get(required).is_none() {
                 wrong.push(format!("{path}.{required} is missing"));
             }
@@ -119,9 +130,13 @@ impl Contract {
         for (index, item) in value.as_array().into_iter().flatten().enumerate() {
             self.value(&schema["items"], item, &format!("{path}[{index}]"), wrong);
         }
-        let Some(known) = schema["properties"].as_object().filter(|known| !known.is_empty()) else { return };
+        let Some(known) = schema["properties"].as_object().filter(|known| !known.is_empty()) else {
+            return;
+        };
         for (name, field) in value.as_object().into_iter().flatten() {
-            match known.get(name) {
+            // Microsoft does not mind the case, and its own library writes `tenantID`.
+            let schema = known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+            match schema.map(|(_, schema)| schema) {
                 Some(schema) => self.value(schema, field, &format!("{path}.{name}"), wrong),
                 None if open => {}
                 None => wrong.push(format!("{path}.{name} is not described")),
@@ -132,14 +147,24 @@ impl Contract {
     /// What an activity has that is not described. Fields that Teams adds to all are `beyond`.
     pub fn strays(&self, activity: &Value) -> Vec<String> {
         let mut wrong = Vec::new();
-        self.value(&json!({ "$ref": "#/definitions/Activity" }), activity, "activity", &mut wrong);
+        self.value(
+            &json!({ "$ref": "#/definitions/Activity" }),
+            activity,
+            "activity",
+            &mut wrong,
+        );
         wrong
     }
 
     /// The same of an answer with this definition.
     pub fn strays_of(&self, definition: &str, value: &Value) -> Vec<String> {
         let mut wrong = Vec::new();
-        self.value(&json!({ "$ref": format!("#/definitions/{definition}") }), value, definition, &mut wrong);
+        self.value(
+            &json!({ "$ref": format!("#/definitions/{definition}") }),
+            value,
+            definition,
+            &mut wrong,
+        );
         wrong
     }
 }

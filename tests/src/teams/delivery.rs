@@ -182,7 +182,8 @@ impl Postbox {
             Fate::Hold => inner.awaited += 1,
             Fate::Send(parcels) => {
                 let distinct = parcels.len();
-                let is_double = distinct == 2 && parcels.first().map(|one| &one.body) == parcels.last().map(|one| &one.body);
+                let is_double =
+                    distinct == 2 && parcels.first().map(|one| &one.body) == parcels.last().map(|one| &one.body);
                 if is_double {
                     counts.doubled += 1;
                 }
@@ -282,7 +283,9 @@ impl Postbox {
 async fn carry(postbox: Weak<Postbox>, mut parcels: UnboundedReceiver<Parcel>) {
     let Ok(client) = http_client() else { return };
     while let Some(parcel) = parcels.recv().await {
-        let Some(patience) = postbox.upgrade().map(|postbox| postbox.inner().patience) else { return };
+        let Some(patience) = postbox.upgrade().map(|postbox| postbox.inner().patience) else {
+            return;
+        };
         let mut request = client
             .post(&parcel.url)
             .header("content-type", "application/json; charset=utf-8")
@@ -292,7 +295,10 @@ async fn carry(postbox: Weak<Postbox>, mut parcels: UnboundedReceiver<Parcel>) {
         if let Some(bearer) = &parcel.bearer {
             request = request.bearer_auth(bearer);
         }
-        let taken = request.send().await.is_ok_and(|response| response.status().is_success());
+        let taken = request
+            .send()
+            .await
+            .is_ok_and(|response| response.status().is_success());
         let Some(postbox) = postbox.upgrade() else { return };
         postbox.done(parcel, taken);
     }
@@ -323,13 +329,27 @@ mod tests {
 
     #[test]
     fn each_trouble_does_what_it_is_called() {
-        let mut trouble = Trouble { lose: 1, double: 1, ..Trouble::default() };
-        assert_eq!(["1", "2", "3"].map(|text| fate(&mut trouble, text)), ["lost", "22", "3"]);
+        let mut trouble = Trouble {
+            lose: 1,
+            double: 1,
+            ..Trouble::default()
+        };
+        assert_eq!(
+            ["1", "2", "3"].map(|text| fate(&mut trouble, text)),
+            ["lost", "22", "3"]
+        );
         trouble.shuffle = 3;
-        assert_eq!(["1", "2", "3", "4"].map(|text| fate(&mut trouble, text)), ["held", "held", "321", "4"]);
+        assert_eq!(
+            ["1", "2", "3", "4"].map(|text| fate(&mut trouble, text)),
+            ["held", "held", "321", "4"]
+        );
         trouble.share = (30, 30);
         let all: Vec<String> = (0..1000).map(|_| fate(&mut trouble, "x")).collect();
         let count = |what: &str| all.iter().filter(|fate| *fate == what).count();
-        assert!((250..350).contains(&count("lost")) && (250..350).contains(&count("xx")), "{}", count("lost"));
+        assert!(
+            (250..350).contains(&count("lost")) && (250..350).contains(&count("xx")),
+            "{}",
+            count("lost")
+        );
     }
 }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::control::App;
 use super::delivery::{Feed, Parcel};
 use super::ids::{now_millis, now_seconds, written};
-use super::control::App;
 use super::speech::Change;
 use super::state::{Author, Channel, Kind, Message, State};
 
@@ -42,8 +42,12 @@ impl State {
     /// Sends an activity to an app's bot, if it takes any.
     pub(super) fn post(&mut self, index: usize, place: &str, activity: &Value) {
         let bearer = self.bearer(index);
-        let Some(registration) = self.apps.get(index) else { return };
-        let Some(url) = registration.endpoint.clone() else { return };
+        let Some(registration) = self.apps.get(index) else {
+            return;
+        };
+        let Some(url) = registration.endpoint.clone() else {
+            return;
+        };
         registration.postbox.put(Parcel {
             lane: place.to_owned(),
             feed: Feed::Activities,
@@ -81,7 +85,10 @@ impl State {
             Kind::Group => registration.consent.contains("ChatMessage.Read.Chat"),
             _ => registration.consent.contains("ChannelMessage.Read.Group"),
         };
-        let is_addressed = message.mentions.iter().any(|one| one.who == Author::App(app.app_id.clone()));
+        let is_addressed = message
+            .mentions
+            .iter()
+            .any(|one| one.who == Author::App(app.app_id.clone()));
         if matches!(message.from, Author::App(_)) || !(reads_all || is_addressed) {
             return None;
         }
@@ -125,7 +132,9 @@ impl State {
     pub(super) fn tell_update(&mut self, place: &str, event: &str, more: &Value) {
         let is_chat = self.channels.get(place).is_some_and(|channel| channel.kind.is_chat());
         for index in 0..self.apps.len() {
-            let Some(mut activity) = self.update_frame(index, place) else { continue };
+            let Some(mut activity) = self.update_frame(index, place) else {
+                continue;
+            };
             activity["type"] = json!("conversationUpdate");
             for (name, value) in more.as_object().into_iter().flatten() {
                 activity[name] = value.clone();
@@ -141,7 +150,9 @@ impl State {
     pub(super) fn tell_installation(&mut self, app: &App, place: &str, action: &str) {
         let index = self.apps.iter().position(|one| one.app.app_id == app.app_id);
         let Some(index) = index else { return };
-        let Some(mut activity) = self.update_frame(index, place) else { return };
+        let Some(mut activity) = self.update_frame(index, place) else {
+            return;
+        };
         activity["type"] = json!("installationUpdate");
         activity["action"] = json!(action);
         activity["channelData"]["settings"] = json!({ "selectedChannel": { "id": place } });
@@ -158,7 +169,10 @@ impl State {
         }
         let mut activity = self.view_frame(&registration.app, channel, None, at);
         activity["id"] = json!(format!("f:{at}"));
-        let actor = self.people(channel).first().map(|user| json!({ "id": user.mri, "aadObjectId": user.id }));
+        let actor = self
+            .people(channel)
+            .first()
+            .map(|user| json!({ "id": user.mri, "aadObjectId": user.id }));
         activity["from"] = actor.unwrap_or_else(|| json!({ "id": "29:nobody" }));
         if let Some(team) = self.team_of(channel) {
             activity["channelData"]["channel"]["name"] = json!(channel.name);
@@ -213,11 +227,10 @@ impl State {
             value["encryptedContent"] = envelope.seal(&self.view_message(channel, message))?;
             tokens = Some(json!([self.validation_token(one.app)?]));
         }
-        self.parcel(one, place, "notificationUrl", &value, tokens)
+        Self::parcel(one, place, "notificationUrl", &value, tokens)
     }
 
     fn parcel(
-        &self,
         one: &super::state::Subscription,
         lane: &str,
         address: &str,
@@ -253,13 +266,15 @@ impl State {
     /// Tells all subscribers of something about their subscription.
     pub(super) fn tell_lifecycle(&mut self, event: &str) {
         for one in self.subscriptions.values() {
-            let Some(registration) = self.apps.get(one.app) else { continue };
+            let Some(registration) = self.apps.get(one.app) else {
+                continue;
+            };
             let value = json!({
                 "lifecycleEvent": event, "subscriptionId": one.id, "subscriptionExpirationDateTime": written(one.until),
                 "resource": one.asked["resource"], "clientState": one.asked["clientState"],
                 "tenantId": registration.app.tenant,
             });
-            if let Some(parcel) = self.parcel(one, &one.channel, "lifecycleNotificationUrl", &value, None) {
+            if let Some(parcel) = Self::parcel(one, &one.channel, "lifecycleNotificationUrl", &value, None) {
                 registration.postbox.put(parcel);
             }
         }

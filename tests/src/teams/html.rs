@@ -7,13 +7,20 @@ pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
+/// A picture in a text.
+pub(super) fn picture(address: &str) -> String {
+    format!("<img src=\"{address}\">")
+}
+
 /// What remains of HTML without its marks; people who are addressed stay marked as `<at>Name</at>`.
 pub(super) fn plain(html: &str) -> String {
     let mut out = String::new();
     let mut rest = html;
     while let Some((before, after)) = rest.split_once('<') {
         out.push_str(before);
-        let Some((tag, after)) = after.split_once('>') else { break };
+        let Some((tag, after)) = after.split_once('>') else {
+            break;
+        };
         let name = tag.split([' ', '/']).next().unwrap_or_default();
         match (name, tag) {
             ("at", _) => out.push_str("<at>"),
@@ -63,8 +70,31 @@ pub(super) fn from_bot(text: &str, format: &str, mentions: &[(String, Mention)])
 
 /// The elements that a bot's text of the format `xml` may hold.
 const ELEMENTS: &[&str] = &[
-    "a", "at", "b", "blockquote", "br", "code", "del", "div", "em", "h1", "h2", "h3", "hr", "i", "img", "li", "ol", "p",
-    "pre", "s", "span", "strike", "strong", "u", "ul",
+    "a",
+    "at",
+    "b",
+    "blockquote",
+    "br",
+    "code",
+    "del",
+    "div",
+    "em",
+    "h1",
+    "h2",
+    "h3",
+    "hr",
+    "i",
+    "img",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "s",
+    "span",
+    "strike",
+    "strong",
+    "u",
+    "ul",
 ];
 
 /// Elements in a bot's text that Teams does not show.

@@ -98,6 +98,11 @@ impl Ids {
         format!("{prefix}~{}", self.hex())
     }
 
+    /// Leaves out so many times.
+    pub(super) fn skip(&mut self, count: u64) {
+        self.last += count;
+    }
+
     /// The time now in milliseconds, later than every time before.
     pub(super) fn time(&mut self) -> u64 {
         self.last = now_millis().max(self.last + 1);

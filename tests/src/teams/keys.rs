@@ -95,7 +95,12 @@ fn sign(key: &Key, more: &Value, claims: &Value) -> Option<String> {
     let message = format!("{}.{}", encode(&header), encode(claims));
     let mut signature = vec![0; key.pair.public_modulus_len()];
     key.pair
-        .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature)
+        .sign(
+            &RSA_PKCS1_SHA256,
+            &SystemRandom::new(),
+            message.as_bytes(),
+            &mut signature,
+        )
         .ok()?;
     Some(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
@@ -175,7 +180,13 @@ mod tests {
 
     #[test]
     fn der_that_is_cut_off_is_no_key() {
-        for bytes in [&[][..], &[0x30], &[0x30, 0x82, 0x01], &[0x30, 0x05, 0x01], &[0x30, 0x89, 0xff]] {
+        for bytes in [
+            &[][..],
+            &[0x30],
+            &[0x30, 0x82, 0x01],
+            &[0x30, 0x05, 0x01],
+            &[0x30, 0x89, 0xff],
+        ] {
             assert_eq!(key_of_certificate(bytes), None);
             assert_eq!(public_numbers(bytes), None);
         }

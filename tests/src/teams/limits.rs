@@ -87,7 +87,8 @@ mod tests {
     async fn every_window_holds() {
         let limits = Limits::default();
         let mut usage = Usage::default();
-        let mut post = |channel: &str| usage.take(&[(channel.to_owned(), &limits.send), ("all".to_owned(), &limits.tenant)]);
+        let mut post =
+            |channel: &str| usage.take(&[(channel.to_owned(), &limits.send), ("all".to_owned(), &limits.tenant)]);
         assert!((0..7).all(|_| post("a").is_ok()));
         assert!(post("a").unwrap_err() <= Duration::from_secs(1));
         assert!(post("b").is_ok(), "another channel is not held up");

@@ -14,34 +14,46 @@ use super::state::{State, Token};
 const LIFE: u64 = 3599;
 
 fn refused(status: u16, error: &str, what: &str) -> Reply {
-    Reply::json(status, &json!({ "error": error, "error_description": what, "error_codes": [] }))
+    Reply::json(
+        status,
+        &json!({ "error": error, "error_description": what, "error_codes": [] }),
+    )
 }
 
 impl State {
     /// What describes the keys of the connector's tokens.
     pub(super) fn openid(&self) -> Reply {
-        Reply::json(200, &json!({
-            "issuer": "https://api.botframework.com", "authorization_endpoint": "https://invalid.botframework.com",
-            "jwks_uri": format!("{}/openid/v1/.well-known/keys", self.base),
-            "id_token_signing_alg_values_supported": ["RS256"],
-            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-        }))
+        Reply::json(
+            200,
+            &json!({
+                "issuer": "https://api.botframework.com", "authorization_endpoint": "https://invalid.botframework.com",
+                "jwks_uri": format!("{}/openid/v1/.well-known/keys", self.base),
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+            }),
+        )
     }
 
     /// The same of a tenant's login.
     pub(super) fn openid_of_tenant(&self, tenant: &str) -> Reply {
-        Reply::json(200, &json!({
-            "issuer": format!("https://login.microsoftonline.com/{tenant}/v2.0"),
-            "token_endpoint": format!("{}/login/{tenant}/oauth2/v2.0/token", self.base),
-            "jwks_uri": format!("{}/login/{tenant}/discovery/v2.0/keys", self.base),
-            "id_token_signing_alg_values_supported": ["RS256"],
-        }))
+        Reply::json(
+            200,
+            &json!({
+                "issuer": format!("https://login.microsoftonline.com/{tenant}/v2.0"),
+                "token_endpoint": format!("{}/login/{tenant}/oauth2/v2.0/token", self.base),
+                "jwks_uri": format!("{}/login/{tenant}/discovery/v2.0/keys", self.base),
+                "id_token_signing_alg_values_supported": ["RS256"],
+            }),
+        )
     }
 
     /// Hands out a token (RFC 6749, 4.1.3, 4.4 and 6).
     pub(super) fn token(&mut self, asked: &Asked) -> Answer {
         let tenant = asked.part(0).to_owned();
-        if !asked.header(CONTENT_TYPE).starts_with("application/x-www-form-urlencoded") {
+        if !asked
+            .header(CONTENT_TYPE)
+            .starts_with("application/x-www-form-urlencoded")
+        {
             self.violate(asked.operation, "the body is no form");
         }
         let form: Vec<(String, String)> = url::form_urlencoded::parse(&asked.raw).into_owned().collect();
@@ -55,11 +67,21 @@ impl State {
             return Err(refused(500, "server_error", "no app"));
         };
         if registration.app.tenant != tenant {
-            return Err(refused(400, "invalid_request", "AADSTS90002: the app is not in this tenant"));
+            return Err(refused(
+                400,
+                "invalid_request",
+                "AADSTS90002: the app is not in this tenant",
+            ));
         }
         match field("client_assertion") {
             "" if field("client_secret") == registration.app.secret => {}
-            "" => return Err(refused(401, "invalid_client", "AADSTS7000215: Invalid client secret provided.")),
+            "" => {
+                return Err(refused(
+                    401,
+                    "invalid_client",
+                    "AADSTS7000215: Invalid client secret provided.",
+                ));
+            }
             assertion => {
                 if !field("client_assertion_type").ends_with(":jwt-bearer") {
                     self.violate(asked.operation, "client_assertion_type is not that of a token");
@@ -84,7 +106,8 @@ impl State {
             until: now_seconds() + LIFE,
         };
         self.tokens.insert(text.clone(), token);
-        let mut answer = json!({ "token_type": "Bearer", "expires_in": LIFE, "ext_expires_in": LIFE, "access_token": text });
+        let mut answer =
+            json!({ "token_type": "Bearer", "expires_in": LIFE, "ext_expires_in": LIFE, "access_token": text });
         if let Some(user) = user {
             let refresh = self.ids.secret("refresh");
             self.codes.insert(refresh.clone(), (index, user));
@@ -104,7 +127,11 @@ impl State {
         };
         match self.codes.remove(given) {
             Some((app, user)) if app == index => Ok(Some(user)),
-            _ => Err(refused(400, "invalid_grant", "AADSTS70008: the code or refresh token has expired")),
+            _ => Err(refused(
+                400,
+                "invalid_grant",
+                "AADSTS70008: the code or refresh token has expired",
+            )),
         }
     }
 
@@ -114,12 +141,12 @@ impl State {
         let key = registration.certificate.as_ref().ok_or("the app has no certificate")?;
         let (message, signature) = assertion.rsplit_once('.').ok_or("this is no token")?;
         let (header, claims) = message.split_once('.').ok_or("this is no token")?;
-        let read = |part: &str| -> Option<Value> {
-            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
-        };
+        let read = |part: &str| -> Option<Value> { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok() };
         let header = read(header).ok_or("the header cannot be read")?;
         let claims = read(claims).ok_or("the claims cannot be read")?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| "the signature cannot be read")?;
+        let signature = URL_SAFE_NO_PAD
+            .decode(signature)
+            .map_err(|_| "the signature cannot be read")?;
         let algorithm = match header["alg"].as_str() {
             Some("RS256") => &RSA_PKCS1_2048_8192_SHA256,
             Some("PS256") => &RSA_PSS_2048_8192_SHA256,
@@ -147,7 +174,17 @@ impl State {
 
     /// The token of a call.
     pub(super) fn authorize(&self, asked: &Asked, for_graph: bool) -> Result<Token, Reply> {
-        let refused = |what| Reply::error(401, if for_graph { "InvalidAuthenticationToken" } else { "Unauthorized" }, what);
+        let refused = |what| {
+            Reply::error(
+                401,
+                if for_graph {
+                    "InvalidAuthenticationToken"
+                } else {
+                    "Unauthorized"
+                },
+                what,
+            )
+        };
         let token = asked.bearer().and_then(|bearer| self.tokens.get(bearer));
         let token = token.ok_or_else(|| refused("Access token is missing or not known."))?;
         if token.for_graph != for_graph {

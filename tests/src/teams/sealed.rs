@@ -1,5 +1,7 @@
 //! What a notification carries, readable only for the subscriber: a key wrapped by its certificate, AES-256-CBC, HMAC.
 
+use std::fmt::Write as _;
+
 use aws_lc_rs::cipher::{AES_256, EncryptionContext, PaddedBlockEncryptingKey, UnboundCipherKey};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::iv::FixedLength;
@@ -14,7 +16,7 @@ use sha2::Sha256;
 use super::keys::key_of_certificate;
 
 /// A subscriber's certificate.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Envelope {
     key: OaepPublicEncryptingKey,
     id: String,
@@ -26,11 +28,10 @@ impl Envelope {
     pub(super) fn new(certificate: &str, id: &str) -> Option<Self> {
         let der = STANDARD.decode(certificate).ok()?;
         let key = PublicEncryptingKey::from_der(key_of_certificate(&der)?).ok()?;
-        let thumbprint = digest(&SHA1_FOR_LEGACY_USE_ONLY, &der)
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02X}"))
-            .collect();
+        let mut thumbprint = String::new();
+        for byte in digest(&SHA1_FOR_LEGACY_USE_ONLY, &der).as_ref() {
+            write!(thumbprint, "{byte:02X}").ok()?;
+        }
         Some(Self {
             key: OaepPublicEncryptingKey::new(key).ok()?,
             id: id.to_owned(),

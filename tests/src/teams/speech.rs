@@ -82,7 +82,7 @@ impl State {
             let id = self.ids.hex();
             if let Some(channel) = self.channels.get(place) {
                 let address = format!("{}/hostedContents/{id}/$value", self.message_path(channel, message));
-                message.html.push_str(&format!("<img src=\"{address}\" itemid=\"{id}\">"));
+                message.html.push_str(&html::picture(&address));
             }
             message.hosted.push(Hosted { id, mime, content });
         }
@@ -102,7 +102,13 @@ impl State {
     }
 
     /// Changes a message and tells of it. False where there is none.
-    pub(super) fn change(&mut self, place: &str, id: u64, what: Change<'_>, change: impl FnOnce(&mut Message, u64)) -> bool {
+    pub(super) fn change(
+        &mut self,
+        place: &str,
+        id: u64,
+        what: Change<'_>,
+        change: impl FnOnce(&mut Message, u64),
+    ) -> bool {
         let now = self.ids.time();
         let Some(message) = self
             .channels
@@ -158,7 +164,13 @@ impl State {
     pub(super) fn put_file(&mut self, place: &str, name: &str, mime: &str, content: Bytes) -> File {
         let id = self.ids.guid();
         let file = File {
-            drive: format!("drive-{}", self.channels.get(place).map(|one| one.team.as_str()).unwrap_or_default()),
+            drive: format!(
+                "drive-{}",
+                self.channels
+                    .get(place)
+                    .map(|one| one.team.as_str())
+                    .unwrap_or_default()
+            ),
             name: name.to_owned(),
             mime: mime.to_owned(),
             content,
@@ -180,7 +192,9 @@ impl State {
         let mut named = Vec::new();
         for entity in activity["entities"].as_array().into_iter().flatten() {
             let who = entity["mentioned"]["id"].as_str().unwrap_or_default();
-            let id = self.user_by_mri(who).map_or_else(|| who.to_owned(), |user| user.id.clone());
+            let id = self
+                .user_by_mri(who)
+                .map_or_else(|| who.to_owned(), |user| user.id.clone());
             if entity["type"] == "mention"
                 && let Some(mark) = entity["text"].as_str()
             {
@@ -205,12 +219,17 @@ impl State {
         for attachment in activity["attachments"].as_array().into_iter().flatten() {
             let mime = attachment["contentType"].as_str().unwrap_or_default();
             let address = attachment["contentUrl"].as_str().unwrap_or_default();
-            if let Some(data) = address.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) {
+            if let Some(data) = address
+                .strip_prefix("data:")
+                .and_then(|rest| rest.split_once(";base64,"))
+            {
                 use base64::Engine as _;
-                let content = base64::engine::general_purpose::STANDARD.decode(data.1).unwrap_or_default();
+                let content = base64::engine::general_purpose::STANDARD
+                    .decode(data.1)
+                    .unwrap_or_default();
                 draft.pictures.push((data.0.to_owned(), content.into()));
             } else if mime.starts_with("image/") {
-                draft.html.push_str(&format!("<img src=\"{address}\">"));
+                draft.html.push_str(&html::picture(address));
             } else {
                 draft.attachments.push(json!({
                     "id": format!("{}", draft.attachments.len()), "contentType": mime, "contentUrl": attachment["contentUrl"],

@@ -180,7 +180,7 @@ pub(super) struct Subscription {
     pub(super) channel: String,
     /// What was asked for, as it was asked for.
     pub(super) asked: Value,
-    pub(super) envelope: Option<Envelope>,
+    pub(super) envelope: Option<Arc<Envelope>>,
     /// Milliseconds since 1970.
     pub(super) until: u64,
     /// Set until it is authorized again.

@@ -7,6 +7,11 @@ use super::html;
 use super::ids::written;
 use super::state::{Author, Channel, File, Message, State, Team, User};
 
+/// Where an attachment stands in a text.
+fn mark(id: &str) -> String {
+    format!("<attachment id=\"{id}\"></attachment>")
+}
+
 impl State {
     fn person(user: &User) -> Value {
         json!({ "id": user.mri, "name": user.name, "aadObjectId": user.id })
@@ -32,7 +37,7 @@ impl State {
         }
     }
 
-    fn channel_data(&self, channel: &Channel, team: Option<&Team>) -> Value {
+    fn channel_data(channel: &Channel, team: Option<&Team>) -> Value {
         let mut data = json!({ "tenant": { "id": channel.tenant } });
         if let Some(team) = team {
             data["teamsChannelId"] = json!(channel.id);
@@ -55,7 +60,7 @@ impl State {
         json!({
             "timestamp": written(at), "localTimestamp": written(at), "channelId": "msteams",
             "serviceUrl": self.service(&channel.tenant), "recipient": { "id": app.bot_id, "name": app.name },
-            "conversation": conversation, "channelData": self.channel_data(channel, self.team_of(channel)),
+            "conversation": conversation, "channelData": Self::channel_data(channel, self.team_of(channel)),
         })
     }
 
@@ -81,7 +86,7 @@ impl State {
         let mut shown = html::for_bots(&message.html, &message.mentions);
         for attachment in &message.attachments {
             if attachment["contentType"] == "reference" && channel.kind.conversation() != "personal" {
-                shown.push_str(&format!("<attachment id=\"{}\"></attachment>", attachment["id"].as_str().unwrap_or_default()));
+                shown.push_str(&mark(attachment["id"].as_str().unwrap_or_default()));
             } else {
                 attachments.push(self.attachment_for_bots(attachment));
             }
@@ -96,7 +101,11 @@ impl State {
     fn attachment_for_bots(&self, attachment: &Value) -> Value {
         if attachment["contentType"] == "reference" {
             let address = attachment["contentUrl"].as_str().unwrap_or_default();
-            let id = self.files.values().find(|file| file.address == address).map(|file| file.id.clone());
+            let id = self
+                .files
+                .values()
+                .find(|file| file.address == address)
+                .map(|file| file.id.clone());
             let id = id.unwrap_or_default();
             return json!({
                 "contentType": "application/vnd.microsoft.teams.file.download.info", "contentUrl": address,
@@ -104,7 +113,9 @@ impl State {
                 "content": { "downloadUrl": format!("{}/download/{id}", self.base), "uniqueId": id, "fileType": "bin" },
             });
         }
-        let content = attachment["content"].as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let content = attachment["content"]
+            .as_str()
+            .and_then(|text| serde_json::from_str::<Value>(text).ok());
         json!({ "contentType": attachment["contentType"], "content": content, "name": attachment["name"] })
     }
 
@@ -178,10 +189,10 @@ impl State {
         let mut attachments = message.attachments.clone();
         let mut content = message.html.clone();
         for attachment in &attachments {
-            content.push_str(&format!("<attachment id=\"{}\"></attachment>", attachment["id"].as_str().unwrap_or_default()));
+            content.push_str(&mark(attachment["id"].as_str().unwrap_or_default()));
         }
         if let Some(quoted) = message.quotes.and_then(|id| channel.messages.get(&id)) {
-            content.insert_str(0, &format!("<attachment id=\"{}\"></attachment>", quoted.id));
+            content.insert_str(0, &mark(&quoted.id.to_string()));
             let preview = json!({
                 "messageId": quoted.id.to_string(), "messagePreview": html::plain(&quoted.html),
                 "messageSender": self.identity(&quoted.from),
@@ -216,7 +227,7 @@ impl State {
     }
 
     /// A team as Graph has it.
-    pub(super) fn view_team(&self, team: &Team) -> Value {
+    pub(super) fn view_team(team: &Team) -> Value {
         json!({
             "id": team.group, "displayName": team.name, "description": null, "internalId": team.id,
             "tenantId": team.tenant, "isArchived": team.archived, "visibility": "private",

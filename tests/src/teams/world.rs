@@ -105,7 +105,11 @@ impl State {
 
     /// A chat of these people and the app.
     pub(super) fn add_chat(&mut self, app: &App, name: &str, kind: Kind, users: &[&str]) -> String {
-        let id = self.ids.thread(if kind == Kind::Group { "thread.v2" } else { "unq.gbl.spaces" });
+        let id = self.ids.thread(if kind == Kind::Group {
+            "thread.v2"
+        } else {
+            "unq.gbl.spaces"
+        });
         self.put_channel(id.clone(), &app.tenant, "", name, kind);
         if let Some(chat) = self.channels.get_mut(&id) {
             chat.members = users.iter().map(|user| (*user).to_owned()).collect();
@@ -143,7 +147,9 @@ impl State {
 
     /// Lets somebody into a team (by its id), a private channel or a chat. False if they were there.
     pub(super) fn join(&mut self, place: &str, user: &str) -> bool {
-        let Some(channel) = self.channels.get_mut(place) else { return false };
+        let Some(channel) = self.channels.get_mut(place) else {
+            return false;
+        };
         let new = channel.members.insert(user.to_owned());
         if new {
             self.tell_members(place, user, "Added");
@@ -152,7 +158,9 @@ impl State {
     }
 
     pub(super) fn leave(&mut self, place: &str, user: &str) -> bool {
-        let Some(channel) = self.channels.get_mut(place) else { return false };
+        let Some(channel) = self.channels.get_mut(place) else {
+            return false;
+        };
         let gone = channel.members.remove(user);
         if gone {
             self.tell_members(place, user, "Removed");
@@ -172,7 +180,9 @@ impl State {
     }
 
     pub(super) fn rename_channel(&mut self, id: &str, name: &str) -> bool {
-        let Some(channel) = self.channels.get_mut(id) else { return false };
+        let Some(channel) = self.channels.get_mut(id) else {
+            return false;
+        };
         name.clone_into(&mut channel.name);
         let more = if channel.kind.is_chat() {
             json!({ "topicName": name })
@@ -184,21 +194,31 @@ impl State {
     }
 
     pub(super) fn delete_channel(&mut self, id: &str, deleted: bool) -> bool {
-        let Some(channel) = self.channels.get_mut(id) else { return false };
+        let Some(channel) = self.channels.get_mut(id) else {
+            return false;
+        };
         channel.deleted = deleted;
-        self.tell_update(id, if deleted { "channelDeleted" } else { "channelRestored" }, &json!({}));
+        self.tell_update(
+            id,
+            if deleted { "channelDeleted" } else { "channelRestored" },
+            &json!({}),
+        );
         true
     }
 
     pub(super) fn rename_team(&mut self, id: &str, name: &str) -> bool {
-        let Some(team) = self.teams.get_mut(id) else { return false };
+        let Some(team) = self.teams.get_mut(id) else {
+            return false;
+        };
         name.clone_into(&mut team.name);
         self.tell_update(id, "teamRenamed", &json!({}));
         true
     }
 
     pub(super) fn archive(&mut self, id: &str, archived: bool) -> bool {
-        let Some(team) = self.teams.get_mut(id) else { return false };
+        let Some(team) = self.teams.get_mut(id) else {
+            return false;
+        };
         team.archived = archived;
         self.tell_update(id, if archived { "teamArchived" } else { "teamUnarchived" }, &json!({}));
         true
@@ -206,7 +226,9 @@ impl State {
 
     /// All messages of a channel as Graph has them, oldest first, replies too.
     pub(super) fn whole_history(&self, channel: &str) -> Vec<Value> {
-        let Some(channel) = self.channels.get(channel) else { return Vec::new() };
+        let Some(channel) = self.channels.get(channel) else {
+            return Vec::new();
+        };
         let messages = channel.messages.values();
         messages.map(|message| self.view_message(channel, message)).collect()
     }

@@ -52,7 +52,7 @@ impl Slack {
         added: bool,
         reader: &mut Reader<'_>,
     ) -> Option<Event> {
-        let sender = self.somebody(user, None, reader)?;
+        let sender = self.as_themselves(scene, self.somebody(user, None, reader)?);
         let target = MessageId::new(ts).ok()?;
         let reaction = match emoji::to_unicode(name) {
             Some(key) => Reaction { key, image: None },
@@ -97,6 +97,10 @@ impl Slack {
 
     /// Somebody comes, goes, or has another name.
     pub(super) fn membership(&self, scene: Scene<'_>, person: Person, change: Membership, at: &str) -> Option<Event> {
+        // Whoever is on Matrix comes and goes there.
+        if self.on_matrix(&person).is_some() {
+            return None;
+        }
         let word = match &change {
             Membership::Join => "join",
             Membership::Leave => "leave",

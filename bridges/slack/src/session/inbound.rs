@@ -54,7 +54,7 @@ impl World for View<'_> {
 
     fn person(&self, user: &str) -> Option<Person> {
         if let Some(person) = self.0.people.get(user) {
-            return Some(person);
+            return Some(self.0.on_matrix(&person).unwrap_or(person));
         }
         // Somebody whom Slack does not know either.
         if !self.0.people.is_settled(user) {
@@ -214,7 +214,7 @@ impl Slack {
             }
             self.app_person()?
         } else {
-            self.sender(raw, reader)?
+            self.as_themselves(scene, self.sender(raw, reader)?)
         };
         let content = Content::Message(message(raw, reader));
         if reader.missing.len() > known {
@@ -330,7 +330,7 @@ impl Slack {
             return None;
         }
         let known = reader.missing.len();
-        let sender = self.sender(now, reader)?;
+        let sender = self.as_themselves(scene, self.sender(now, reader)?);
         let wording = message(now, reader);
         if reader.missing.len() > known {
             return None;
@@ -375,6 +375,7 @@ impl Slack {
                 .get(user)
                 .or_else(|| self.people.stranger(&self.me()?.team, team, user))
         });
+        let author = author.map(|author| self.as_themselves(scene, author));
         let sender = author.or_else(|| self.app_person())?;
         let content = Content::Delete {
             target: MessageId::new(ts).ok()?,

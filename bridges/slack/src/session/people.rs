@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use lru::LruCache;
 use tokio::time::Instant;
-use viaduct_model::{MediaRef, NetworkName, Person};
+use viaduct_model::{MediaRef, NetworkName, Person, PersonId};
 
+use super::Slack;
+use super::inbound::Scene;
 use crate::client::calls::Api;
 use crate::client::payload::Named;
 use crate::convert::ids::person_id;
@@ -222,6 +224,33 @@ impl People {
     /// The handle of a user group.
     pub fn group(&self, id: &str) -> Option<String> {
         locked(&self.groups).get(id).cloned()
+    }
+}
+
+impl Slack {
+    /// Who somebody of the workspace is on Matrix: known of those who logged in with a token of their own that works.
+    pub(super) fn on_matrix(&self, person: &Person) -> Option<Person> {
+        if person.network != self.context.network {
+            return None;
+        }
+        let logins = locked(&self.logins);
+        let (mxid, _) = logins
+            .iter()
+            .find(|(_, login)| login.trouble.is_none() && login.user.as_deref() == Some(person.id.as_str()))?;
+        Some(Person {
+            network: NetworkName::matrix(),
+            id: PersonId::new(mxid).ok()?,
+            organisation: mxid.split_once(':').map(|(_, server)| server.to_owned()),
+            ..person.clone()
+        })
+    }
+
+    /// Whoever says something in a channel, as the one who they are. A chat in private is one with the person in Slack.
+    pub(super) fn as_themselves(&self, scene: Scene<'_>, person: Person) -> Person {
+        match scene.direct_to {
+            None => self.on_matrix(&person).unwrap_or(person),
+            Some(_) => person,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,10 @@ use crate::telemetry;
 
 /// The largest request, in bytes.
 const REQUEST: usize = 1024 * 1024;
+/// Below the path of a network, before its app's id: where Graph's notifications arrive.
+pub const NOTICES: &str = "/graph/";
+/// The longest token of a handshake, in bytes.
+const VALIDATION: usize = 4096;
 /// How often the address is tried while an earlier listener goes away.
 const TRIES: u32 = 40;
 /// How long is waited between two tries.
@@ -31,6 +36,9 @@ const AGAIN: Duration = Duration::from_millis(50);
 pub trait Take: Send + Sync {
     /// Takes an activity with the token that came with it; answers when it is on stable storage, or is not to be believed.
     async fn take(&self, token: &str, body: Bytes) -> StatusCode;
+
+    /// Takes notifications of Graph's; answers when they are on stable storage, or are not to be believed.
+    async fn notice(&self, body: Bytes) -> StatusCode;
 }
 
 /// What a request is for: a path and an app.
@@ -147,9 +155,26 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
     }
 }
 
-async fn answer(State(routes): State<Routes>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn answer(State(routes): State<Routes>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     if method != Method::POST {
-        return StatusCode::METHOD_NOT_ALLOWED;
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    let find = |path: &str, app: &str| {
+        let route = (path.to_owned(), app.to_ascii_lowercase());
+        routes
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&route)
+            .cloned()
+    };
+    if let Some((path, app)) = uri.path().rsplit_once(NOTICES) {
+        let Some(take) = find(path, app) else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
+        if let Some(token) = validation(uri.query()) {
+            return handshake(token);
+        }
+        return take.notice(body).await.into_response();
     }
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let claim = bearer(authorization).and_then(|token| Ok((token, claimed(token)?.0)));
@@ -157,18 +182,31 @@ async fn answer(State(routes): State<Routes>, method: Method, uri: Uri, headers:
         Ok(claim) => claim,
         Err(refusal) => {
             telemetry::refused(refusal.as_str());
-            return StatusCode::UNAUTHORIZED;
+            return StatusCode::UNAUTHORIZED.into_response();
         }
     };
-    let route = (uri.path().to_owned(), audience);
-    let take = routes
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get(&route)
-        .cloned();
-    let Some(take) = take else {
+    let Some(take) = find(uri.path(), &audience) else {
         telemetry::refused("audience");
-        return StatusCode::UNAUTHORIZED;
+        return StatusCode::UNAUTHORIZED.into_response();
     };
-    take.take(token, body).await
+    take.take(token, body).await.into_response()
+}
+
+/// The token that Graph wants back before it sends anything.
+fn validation(query: Option<&str>) -> Option<String> {
+    let pairs = url::form_urlencoded::parse(query?.as_bytes());
+    let token = pairs
+        .into_owned()
+        .find(|(key, _)| key == "validationToken")
+        .map(|(_, token)| token);
+    token.filter(|token| token.len() <= VALIDATION)
+}
+
+/// Gives the token back as text that no browser takes for anything else.
+fn handshake(token: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (StatusCode::OK, headers, token).into_response()
 }

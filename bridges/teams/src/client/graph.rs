@@ -182,4 +182,37 @@ impl Wire {
     pub fn content_url(&self, path: &str) -> Option<Url> {
         self.graph_url(path).ok()
     }
+
+    /// Asks to be notified of a channel's messages; gives the subscription.
+    pub async fn subscribe(&self, scope: &Scope, wish: &Value) -> Result<Value, CallError> {
+        let mut wish = wish.clone();
+        let raw = match scope {
+            Scope::Channel(group, channel) => format!("/teams/{group}/channels/{channel}/messages"),
+            Scope::Chat(chat) => format!("/chats/{chat}/messages"),
+        };
+        wish["resource"] = Value::String(raw);
+        self.ask(
+            Method::POST,
+            self.graph_url("subscriptions")?,
+            Some(&wish),
+            "graph/subscriptions",
+        )
+        .await
+    }
+
+    /// Makes a subscription good until later.
+    pub async fn renew(&self, id: &str, until: Timestamp) -> Result<Value, CallError> {
+        let content = json!({"expirationDateTime": json::rfc3339(until)});
+        let url = self.graph_url(&format!("subscriptions/{}", part(id)))?;
+        self.ask(Method::PATCH, url, Some(&content), "graph/subscriptions")
+            .await
+    }
+
+    /// Ends a subscription.
+    pub async fn unsubscribe(&self, id: &str) -> Result<(), CallError> {
+        let url = self.graph_url(&format!("subscriptions/{}", part(id)))?;
+        self.ask(Method::DELETE, url, None, "graph/subscriptions")
+            .await
+            .map(drop)
+    }
 }

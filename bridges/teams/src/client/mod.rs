@@ -5,6 +5,7 @@
 //! | `door` | the shared listener: which network a request is for |
 //! | `token` | whether an inbound token is to be believed |
 //! | `keys` | the keys of inbound tokens, fetched and renewed |
+//! | `sealed` | what notifications carry |
 //! | `hosts` | which hosts may be given a token |
 //! | `wire` | calls: tokens of our own, pacing, classes of error |
 //! | `pace` | how often what may be called |
@@ -21,5 +22,6 @@ pub mod hosts;
 pub mod json;
 pub mod keys;
 pub mod pace;
+pub mod sealed;
 pub mod token;
 pub mod wire;

@@ -14,8 +14,8 @@ use super::json;
 const SKEW: u64 = 300;
 /// The longest token, in bytes.
 const TOKEN: usize = 16 * 1024;
-/// The channel that a key has to be endorsed for.
-const CHANNEL: &str = "msteams";
+/// The channel that activities come from, and a key has to be endorsed for.
+pub const CHANNEL: &str = "msteams";
 /// How many keys are taken of a set.
 const KEYS: usize = 256;
 
@@ -52,6 +52,9 @@ pub enum Refusal {
     /// Its key is not endorsed for Teams.
     #[error("the token's key is not endorsed for Teams")]
     Endorsement,
+    /// It was issued on behalf of another app than Graph's.
+    #[error("the token does not come from Graph")]
+    Publisher,
     /// It was made for another service address than the activity names.
     #[error("the token is for another service address")]
     ServiceUrl,
@@ -83,6 +86,7 @@ impl Refusal {
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
             Self::Endorsement => "endorsement",
+            Self::Publisher => "publisher",
             Self::ServiceUrl => "service_url",
             Self::Host => "host",
             Self::Tenant => "tenant",
@@ -135,8 +139,12 @@ pub struct Expected {
     pub app_id: String,
     /// The tenant it has to come from.
     pub tenant: String,
-    /// Who issues it.
-    pub issuer: String,
+    /// Who may have issued it.
+    pub issuers: Vec<String>,
+    /// What its key has to be endorsed for.
+    pub endorsement: Option<&'static str>,
+    /// The app on whose behalf it was issued.
+    pub publisher: Option<&'static str>,
 }
 
 /// The token of a request.
@@ -201,7 +209,8 @@ pub fn check(token: &str, keys: &KeySet, expected: &Expected, now: Timestamp) ->
     let claims = jsonwebtoken::decode::<Value>(token, &key.decoding, &validation)
         .map_err(|_| Refusal::Signature)?
         .claims;
-    if json::text(&claims, &["iss"]) != Some(expected.issuer.as_str()) {
+    let issuer = json::text(&claims, &["iss"]);
+    if !expected.issuers.iter().any(|known| Some(known.as_str()) == issuer) {
         return Err(Refusal::Issuer);
     }
     if !audience.eq_ignore_ascii_case(&expected.app_id) {
@@ -221,8 +230,13 @@ pub fn check(token: &str, keys: &KeySet, expected: &Expected, now: Timestamp) ->
             return Err(Refusal::NotYet);
         }
     }
-    if !key.endorsements.iter().any(|name| name == CHANNEL) {
+    let endorsed = |wanted: &str| key.endorsements.iter().any(|name| name == wanted);
+    if expected.endorsement.is_some_and(|wanted| !endorsed(wanted)) {
         return Err(Refusal::Endorsement);
+    }
+    let publisher = json::text(&claims, &["azp"]).or_else(|| json::text(&claims, &["appid"]));
+    if expected.publisher.is_some() && publisher != expected.publisher {
+        return Err(Refusal::Publisher);
     }
     if json::text(&claims, &["tid"]).is_some_and(|tenant| !tenant.eq_ignore_ascii_case(&expected.tenant)) {
         return Err(Refusal::Tenant);

@@ -38,25 +38,29 @@ fn cut(block: Block, bound: usize, size: &dyn Fn(&Document) -> usize) -> Vec<Doc
     let Some(block) = whole.blocks.into_iter().next() else {
         return Vec::new();
     };
-    // An escaped letter has at most six bytes, and a tag of a broken line four.
-    let room = (bound / 8).max(16);
     match block {
         Block::Paragraph(content) | Block::Heading { content, .. } => {
             let measure = |run: &[Inline]| size(&Document::paragraph(run.to_vec()));
-            runs(content, bound, room, &measure)
+            runs(content, bound, &measure)
                 .into_iter()
                 .map(Document::paragraph)
                 .collect()
         }
-        Block::Code { language, text } => split_text(&text, room)
-            .into_iter()
-            .map(|piece| {
+        Block::Code { language, text } => {
+            let measure = |piece: &str| {
+                size(&alone(Block::Code {
+                    language: None,
+                    text: piece.to_owned(),
+                }))
+            };
+            let pieces = cut_text(&text, bound, &measure).into_iter().map(|piece| {
                 alone(Block::Code {
                     language: language.clone(),
                     text: piece.to_owned(),
                 })
-            })
-            .collect(),
+            });
+            pieces.collect()
+        }
         Block::Quote(inner) => {
             let marks = size(&alone(Block::Quote(Vec::new())));
             split(Document { blocks: inner }, bound.saturating_sub(marks).max(16), size)
@@ -81,44 +85,57 @@ fn cut(block: Block, bound: usize, size: &dyn Fn(&Document) -> usize) -> Vec<Doc
     }
 }
 
-/// A run of inlines in runs that fit. An inline that is too long itself becomes plain text.
-fn runs(content: Vec<Inline>, bound: usize, room: usize, size: &dyn Fn(&[Inline]) -> usize) -> Vec<Vec<Inline>> {
-    let mut parts: Vec<Vec<Inline>> = Vec::new();
-    for inline in content {
-        if size(std::slice::from_ref(&inline)) <= bound {
-            parts.push(vec![inline]);
-            continue;
+/// A text in pieces that fit alone. A separator at a cut is dropped, so pieces must not be joined again.
+fn cut_text<'t>(text: &'t str, bound: usize, size: &dyn Fn(&str) -> usize) -> Vec<&'t str> {
+    let whole = size(text).max(1);
+    // As much as fits where letters are escaped evenly, and an eighth of it where they are not.
+    let room = (text.len().saturating_mul(bound) / whole).saturating_mul(9) / 10;
+    let (room, least) = (room.max(16), (bound / 8).max(16));
+    let mut out = Vec::new();
+    for piece in split_text(text, room) {
+        if size(piece) <= bound || piece.len() <= least {
+            out.push(piece);
+        } else {
+            out.extend(split_text(piece, least));
         }
-        let text = inline_text(std::slice::from_ref(&inline));
-        parts.extend(
-            split_text(&text, room)
-                .into_iter()
-                .map(|piece| Document::plain(piece).blocks)
-                .map(|blocks| {
-                    let mut run = Vec::new();
-                    for block in blocks {
-                        if let Block::Paragraph(content) = block {
-                            if !run.is_empty() {
-                                run.push(Inline::Break);
-                            }
-                            run.extend(content);
-                        }
-                    }
-                    run
-                }),
-        );
     }
+    out
+}
+
+/// The lines of a piece of text, as inlines.
+fn lines(piece: &str) -> Vec<Inline> {
+    let mut run = Vec::new();
+    for (number, line) in piece.split('\n').enumerate() {
+        if number > 0 {
+            run.push(Inline::Break);
+        }
+        run.push(Inline::Text(line.to_owned()));
+    }
+    run
+}
+
+/// A run of inlines in runs that fit. An inline that is too long itself becomes plain text.
+fn runs(content: Vec<Inline>, bound: usize, size: &dyn Fn(&[Inline]) -> usize) -> Vec<Vec<Inline>> {
     let mut out: Vec<Vec<Inline>> = Vec::new();
     let mut used = 0;
-    for part in parts {
-        let own = size(&part);
+    for inline in content {
+        let own = size(std::slice::from_ref(&inline));
+        if own > bound {
+            let text = inline_text(std::slice::from_ref(&inline));
+            for piece in cut_text(&text, bound, &|piece| size(&lines(piece))) {
+                let run = lines(piece);
+                used = size(&run);
+                out.push(run);
+            }
+            continue;
+        }
         match out.last_mut() {
             Some(last) if used + own <= bound => {
-                last.extend(part);
+                last.push(inline);
                 used += own;
             }
             _ => {
-                out.push(part);
+                out.push(vec![inline]);
                 used = own;
             }
         }

@@ -166,6 +166,18 @@ fn mentions_of_teams_people_become_entities_and_nothing_else_does() {
 }
 
 #[test]
+fn words_are_not_glued_where_a_long_text_is_cut() {
+    let words: Vec<String> = (0..5_000).map(|number| format!("word{number}")).collect();
+    let size = |document: &Document| render(document, &sample()).text.len();
+    let pieces = split(Document::plain(&words.join(" ")), 8_000, &size);
+    let text: Vec<String> = pieces.iter().map(Document::to_plain).collect();
+    let found: Vec<&str> = text.iter().flat_map(|piece| piece.split_whitespace()).collect();
+    assert_eq!(found, words);
+    assert!(pieces.len() < 10, "{}", pieces.len());
+    assert!(pieces.iter().all(|piece| size(piece) <= 8_000));
+}
+
+#[test]
 fn text_stays_text() {
     for text in ["a  b   c", "<b>x</b> &amp; \"y\"", " lead", "tabs\there", "a\nb"] {
         let rendered = render(&Document::plain(text), &sample());

@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use viaduct_model::{ChannelId, NetworkName, Place};
+use tokio::time::Instant;
+use viaduct_bridge::secret::Secret;
+use viaduct_model::{ChannelId, NetworkName, Place, Timestamp};
 
 use crate::client::graph::Scope;
 use crate::convert::ids::is_conversation;
 
 /// How many messages are remembered for each channel, so that a sweep recognises them.
-const TOLD: usize = 250;
+const TOLD: usize = 150;
 /// How many reply chains are watched.
-const CHAINS: usize = 100;
+const CHAINS: usize = 60;
 /// How many messages that came back are remembered.
-const RETURNED: usize = 50;
+const RETURNED: usize = 20;
 
 /// How the operator names a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +116,19 @@ impl Memory {
     }
 }
 
+/// A subscription of Graph's for one channel.
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    /// Its id.
+    pub id: String,
+    /// What every notification of it has to carry.
+    pub secret: Secret,
+    /// When it ends.
+    pub until: Timestamp,
+    /// When it is renewed.
+    pub renewed: Timestamp,
+}
+
 /// What is known of a channel.
 #[derive(Debug, Default)]
 pub struct Known {
@@ -131,6 +146,12 @@ pub struct Known {
     pub trouble: Option<String>,
     /// Why its history cannot be read.
     pub unread: Option<String>,
+    /// The subscription, while there is one.
+    pub subscription: Option<Subscription>,
+    /// Why there is no subscription.
+    pub unsubscribed: Option<String>,
+    /// When it was asked last which group the team is.
+    pub asked: Option<Instant>,
     /// The newest position told.
     pub newest: u64,
     /// The reactions that messages have, as far as they were seen since the start: message, person, kind.
@@ -249,14 +270,15 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_keeps_the_newest() {
         let mut memory = Memory::default();
+        let name = |number: u64| format!("1485983408511/{:013}", 1_485_983_408_511 + number);
         for number in 0..1000_u64 {
-            memory.tell(&number.to_string(), number);
-            memory.goes_on(&number.to_string(), number);
-            memory.comes_back(&format!("{number:04}"), "x");
+            memory.tell(&name(number), u64::MAX - number);
+            memory.goes_on(&format!("{number:013}"), 1_485_983_408_511 + number);
+            memory.comes_back(&name(number), &format!("again/{}/1485983408511", name(number)));
         }
-        memory.tell("999", 7);
-        assert_eq!((memory.digest("999"), memory.digest("1")), (Some(7), None));
-        assert!(memory.chains.contains_key("999") && !memory.chains.contains_key("0"));
+        memory.tell(&name(999), 7);
+        assert_eq!((memory.digest(&name(999)), memory.digest(&name(1))), (Some(7), None));
+        assert!(memory.chains.contains_key("0000000000999") && !memory.chains.contains_key("0000000000000"));
         assert!(serde_json::to_vec(&memory).unwrap().len() < 16 * 1024);
     }
 }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use serde_json::Value;
+use tokio::time::Instant;
 use viaduct_model::Event;
 
 use super::Teams;
@@ -20,6 +21,8 @@ use crate::telemetry;
 
 /// Microsoft waits some fifteen seconds for an answer.
 const PATIENCE: Duration = Duration::from_secs(12);
+/// After how long it is asked again which group a team is.
+const AGAIN: Duration = Duration::from_mins(1);
 /// How many activities of unknown type are kept.
 const KEPT: u64 = 64;
 /// The largest that is kept, in bytes.
@@ -31,6 +34,19 @@ pub(super) struct NotStored;
 
 #[async_trait]
 impl Take for Teams {
+    async fn notice(&self, body: Bytes) -> StatusCode {
+        let running = super::locked(&self.running).clone();
+        let work = async {
+            tokio::select! {
+                status = self.take_notices(&body) => status,
+                () = running.cancelled() => StatusCode::SERVICE_UNAVAILABLE,
+            }
+        };
+        tokio::time::timeout(PATIENCE, work)
+            .await
+            .unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
+    }
+
     async fn take(&self, token: &str, body: Bytes) -> StatusCode {
         let claims = match self.keys.check(token, &self.expected, self.context.clock.now()).await {
             Ok(claims) => claims,
@@ -53,10 +69,11 @@ impl Take for Teams {
         let Some(service) = service else {
             return refuse(Refusal::Host, StatusCode::FORBIDDEN);
         };
+        let running = super::locked(&self.running).clone();
         let work = async {
             tokio::select! {
                 result = self.hear(&activity, service.as_str()) => result,
-                () = self.context.stop.cancelled() => Err(NotStored),
+                () = running.cancelled() => Err(NotStored),
             }
         };
         match tokio::time::timeout(PATIENCE, work).await {
@@ -91,13 +108,11 @@ impl Teams {
             };
             let told = std::mem::take(&mut channel.known().fresh);
             if !events.is_empty() {
-                match self.context.inbox.push(events).await {
-                    Ok(ticket) => tickets.push((Arc::clone(&channel), told, ticket)),
-                    Err(_) => {
-                        channel.known().settle(told, false);
-                        return Err(NotStored);
-                    }
-                }
+                let Ok(ticket) = self.context.inbox.push(events).await else {
+                    channel.known().settle(told, false);
+                    return Err(NotStored);
+                };
+                tickets.push((Arc::clone(&channel), told, ticket));
             }
             drop(gate);
         }
@@ -151,8 +166,13 @@ impl Teams {
             before != *location
         };
         let (needs_group, team) = {
-            let known = channel.known();
-            (known.location.group.is_none(), known.location.team.clone())
+            let mut known = channel.known();
+            let asked_lately = known.asked.is_some_and(|at| at.elapsed() < AGAIN);
+            let needed = known.location.group.is_none() && known.location.team.is_some() && !asked_lately;
+            if needed {
+                known.asked = Some(Instant::now());
+            }
+            (needed, known.location.team.clone())
         };
         if needs_group
             && let Some(team) = team

@@ -20,6 +20,8 @@ use crate::convert::said::Said;
 
 /// How many deliveries of each channel are remembered.
 const BEGUN: usize = 32;
+/// The largest value that is remembered, in bytes.
+const VALUE: usize = 15 * 1024;
 /// How far Microsoft's clock may be behind ours, in milliseconds.
 const SKEW: u64 = 300_000;
 /// How many messages are looked at.
@@ -95,7 +97,11 @@ impl Teams {
         begun.push(new);
         let surplus = begun.len().saturating_sub(BEGUN);
         begun.drain(..surplus);
-        let value = serde_json::to_vec(&*begun).ok();
+        let mut value = serde_json::to_vec(&*begun).ok();
+        while value.as_ref().is_some_and(|value| value.len() > VALUE) && begun.len() > 1 {
+            begun.remove(0);
+            value = serde_json::to_vec(&*begun).ok();
+        }
         let kept = self.context.state.put(vec![(format!("begun/{channel}"), value)]).await;
         kept.map_err(|error| DeliveryError::retry(error.to_string()))
     }

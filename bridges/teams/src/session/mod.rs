@@ -12,6 +12,7 @@
 //! | `channels` | what is known of each channel, and the gate before it |
 //! | `intake` | one request: believed, told, stored, answered |
 //! | `inbound` | one activity → what happened |
+//! | `notices` | Graph's notifications |
 //! | `sweep` | what Graph shows as changed since the last time |
 //! | `outbound`, `reactions`, `files` | deliveries |
 //! | `lookup` | whether a delivery arrived |
@@ -23,6 +24,7 @@ mod files;
 mod inbound;
 mod intake;
 mod lookup;
+mod notices;
 mod outbound;
 pub mod people;
 mod probes;
@@ -38,6 +40,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use lru::LruCache;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use viaduct_bridge::{
     Connection, Context, DeliveryError, Failure, Media, MediaError, OpenError, Probe, Session, SessionError,
 };
@@ -46,7 +49,8 @@ use viaduct_model::{Capabilities, ChannelId, DeliveryKey, Lookup, NetworkName, O
 
 use crate::client::door::Doors;
 use crate::client::keys::Keys;
-use crate::client::token::Expected;
+use crate::client::sealed::Seal;
+use crate::client::token::{CHANNEL, Expected};
 use crate::client::wire::{Wire, client};
 use crate::config::{Files, Section};
 use crate::convert::render::World;
@@ -59,6 +63,9 @@ pub(crate) const TEXT: usize = 24 * 1024;
 /// How many deliveries that stopped half-way are remembered.
 const PARTIAL: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
+/// The app of Microsoft's that sends Graph's notifications.
+const NOTIFIER: &str = "0bf30f3b-4a52-48df-9a82-234910c4a086";
+
 /// A session of one tenant.
 pub struct Teams {
     context: Context,
@@ -66,6 +73,12 @@ pub struct Teams {
     wire: Wire,
     keys: Keys,
     expected: Expected,
+    graph_keys: Keys,
+    from_graph: Expected,
+    /// The certificate of this run for Graph's notifications.
+    seal: Mutex<Option<Arc<Seal>>>,
+    /// Rung when a subscription has to be seen to.
+    subscribing: Notify,
     doors: Arc<Doors>,
     channels: Vec<Arc<Channel>>,
     people: Everybody,
@@ -83,6 +96,8 @@ pub struct Teams {
     /// The last deliveries of each channel, until they are kept with the next.
     begun: tokio::sync::Mutex<HashMap<ChannelId, Vec<lookup::Begun>>>,
     kept: AtomicU64,
+    /// Cancelled when the run at work ends: what waits then is answered at once.
+    running: Mutex<CancellationToken>,
 }
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -104,17 +119,35 @@ impl Teams {
         let (clock, entropy) = (Arc::clone(&context.clock), Arc::clone(&context.entropy));
         let wire = Wire::new(&section, clock, entropy, context.stop.clone()).map_err(OpenError)?;
         let http = client(section.proxy.as_deref(), section.ca_file.as_deref()).map_err(OpenError)?;
+        let directory = format!("{}/v2.0/.well-known/openid-configuration", section.tenant);
+        let directory = wire
+            .addresses
+            .login
+            .join(&directory)
+            .map_err(|error| OpenError(error.to_string()))?;
         let channels = context
             .channels
             .iter()
             .map(|spelling| Arc::new(Channel::new(&context.network, spelling)));
         Ok(Arc::new(Self {
             channels: channels.collect(),
-            keys: Keys::new(http, wire.addresses.openid.clone()),
+            keys: Keys::new(http.clone(), wire.addresses.openid.clone()),
+            graph_keys: Keys::new(http, directory),
+            from_graph: Expected {
+                app_id: section.app_id.clone(),
+                tenant: section.tenant.clone(),
+                issuers: section.notification_issuers(),
+                endorsement: None,
+                publisher: Some(NOTIFIER),
+            },
+            seal: Mutex::default(),
+            subscribing: Notify::new(),
             expected: Expected {
                 app_id: section.app_id.clone(),
                 tenant: section.tenant.clone(),
-                issuer: wire.addresses.issuer.clone(),
+                issuers: vec![wire.addresses.issuer.clone()],
+                endorsement: Some(CHANNEL),
+                publisher: None,
             },
             people: Everybody::new(context.network.clone(), &section.tenant),
             down: Mutex::new(Some("not connected yet".to_owned())),
@@ -125,6 +158,7 @@ impl Teams {
             partial: Mutex::new(LruCache::new(PARTIAL)),
             begun: tokio::sync::Mutex::default(),
             kept: AtomicU64::new(0),
+            running: Mutex::default(),
             doors,
             wire,
             section,

@@ -99,12 +99,35 @@ impl Teams {
             );
         };
         match self.wire.newest(&scope, &mut |_| false).await {
-            Ok(()) => Probe::ok(subject, format!("{thread}; messages can be read")),
+            Ok(()) => self.probe_subscription(subject, &thread, channel),
             Err(error) => Probe::warning(
                 subject,
                 format!("{thread}; its messages cannot be read: {error}"),
                 "grant the app ChannelMessage.Read.Group (ChatMessage.Read.Chat) by installing the written package again",
             ),
+        }
+    }
+
+    fn probe_subscription(&self, subject: String, thread: &str, channel: &Channel) -> Probe {
+        let known = channel.known();
+        let fix =
+            "set public_url, and let Microsoft reach it; until then reactions and missed edits wait for the sweep";
+        match (&known.subscription, &known.unsubscribed) {
+            (_, Some(reason)) => Probe::warning(
+                subject,
+                format!("{thread}; messages can be read, but there is no subscription: {reason}"),
+                fix,
+            ),
+            (Some(own), None) => {
+                let minutes = own.until.millis_since(self.context.clock.now()) / 60_000;
+                Probe::ok(subject, format!("{thread}; subscribed for another {minutes} minutes"))
+            }
+            (None, None) if self.section.subscriptions && self.section.public_url.is_none() => Probe::warning(
+                subject,
+                format!("{thread}; messages can be read, but without public_url there is no subscription"),
+                fix,
+            ),
+            (None, None) => Probe::ok(subject, format!("{thread}; messages can be read")),
         }
     }
 }

@@ -12,6 +12,7 @@ use super::sweep::Swept;
 use super::{Teams, locked};
 use crate::client::error::CallError;
 use crate::client::json;
+use crate::client::sealed::Seal;
 use crate::client::wire::Audience;
 use crate::telemetry;
 
@@ -35,6 +36,7 @@ impl Teams {
     pub(super) async fn run_once(self: Arc<Self>) -> Result<(), SessionError> {
         let tasks = TaskTracker::new();
         let stop = self.context.stop.child_token();
+        *locked(&self.running) = stop.clone();
         // Also when the run is thrown away, its tasks end.
         let _ended = stop.clone().drop_guard();
         let result = tokio::select! {
@@ -85,9 +87,22 @@ impl Teams {
                 () = stopped.cancelled() => "the session is ending".to_owned(),
             }
         });
+        let seal = Arc::new(Seal::new().map_err(SessionError::Connection)?);
+        *locked(&self.seal) = Some(Arc::clone(&seal));
+        let (teams, stopped) = (Arc::clone(self), stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = teams.keep_subscribed(seal) => {}
+                () = stopped.cancelled() => {}
+            }
+        });
         loop {
             tokio::select! {
+                () = stop.cancelled() => return Ok(()),
                 ended = &mut sweeping => {
+                    if stop.is_cancelled() {
+                        return Ok(());
+                    }
                     return Err(SessionError::Connection(ended.unwrap_or_else(|error| error.to_string())));
                 }
                 () = self.auth_changed.notified() => {

@@ -170,7 +170,7 @@ impl Teams {
     }
 
     /// What of a message that was found has not been told.
-    fn tell_swept(&self, channel: &Channel, said: &Said, since: u64) -> Vec<Event> {
+    pub(super) fn tell_swept(&self, channel: &Channel, said: &Said, since: u64) -> Vec<Event> {
         let Some(id) = said.message_id() else { return Vec::new() };
         let mut out = Vec::new();
         let own = self.is_own(&said.who);
@@ -190,7 +190,8 @@ impl Teams {
                 None if is_old && said.edited => out.extend(self.tell_edited(channel, said)),
                 None if is_old => {}
                 None => out.extend(self.tell_new(channel, said)),
-                Some(_) => out.extend(self.tell_edited(channel, said)),
+                Some(_) if said.edited => out.extend(self.tell_edited(channel, said)),
+                Some(_) => {}
             }
         }
         if at > begun {

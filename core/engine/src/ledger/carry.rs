@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use viaduct_audit::outbox::{Numbered, OWNER, next};
+use viaduct_audit::outbox::{self, Numbered, OWNER, next};
 use viaduct_audit::{Ledger, LedgerError};
 use viaduct_model::Entropy;
 use viaduct_store::{Batch, Op, Store};
 
-use super::{Audit, blocking, open_ledger, outbox};
+use super::{Audit, blocking, open_ledger};
 use crate::backoff::Backoff;
 use crate::{EngineError, faults, telemetry};
 

@@ -7,12 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use viaduct_audit::outbox::OWNER;
+use viaduct_audit::outbox::{self, OWNER};
 use viaduct_audit::{Action, Entry};
 use viaduct_store::{Accepted, Applied, Batch, Commit, Op, Store, StoreError};
 
 use super::carry::{Carried, Carrier};
-use super::outbox;
 use crate::faults;
 
 /// How many steps wait in memory; beyond it their sources wait.

@@ -15,12 +15,10 @@
 //! |---|---|
 //! | `record` | what is remembered of a step |
 //! | `gather` | steps and entries into commits |
-//! | `outbox` | the form of entries in the store |
 //! | `carry` | from the store into the ledger |
 
 mod carry;
 mod gather;
-pub(crate) mod outbox;
 mod record;
 
 use std::fmt;

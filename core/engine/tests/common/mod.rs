@@ -14,7 +14,7 @@ use viaduct_bridge::{
 };
 use viaduct_compliance::Cleared;
 use viaduct_engine::{Engine, Home, MemberSpec, MirrorSpec, NetworkSpec, Parts, Policies, Settings};
-use viaduct_matrix::{BridgeInfo, RoomSpec};
+use viaduct_matrix::{BridgeInfo, Observer, RoomSpec};
 use viaduct_model::{
     Capabilities, ChannelId, Clock, Content, DeliveryKey, Entropy, Event, Lookup, Message, MessageId, MirrorName,
     NetworkName, Outbound, Person, PersonId, Place, Receipt, Support, Timestamp,
@@ -56,6 +56,10 @@ pub struct FakeSide {
     pub feedback: Mutex<Vec<Feedback>>,
     pub rooms: Mutex<u32>,
     pub notices: Mutex<Vec<String>>,
+    /// The label in the room's state.
+    pub label: Mutex<Option<String>>,
+    /// Who hears of what happens on the homeserver.
+    pub observer: Mutex<Option<Arc<dyn Observer>>>,
     /// Files, by their locators.
     pub files: Mutex<std::collections::HashMap<String, Vec<u8>>>,
     /// Where deliveries are written down, so that they outlive the process.
@@ -95,6 +99,8 @@ impl FakeSide {
             feedback: Mutex::default(),
             rooms: Mutex::default(),
             notices: Mutex::default(),
+            label: Mutex::default(),
+            observer: Mutex::default(),
             files: Mutex::default(),
             log: Mutex::default(),
         })
@@ -111,6 +117,10 @@ impl FakeSide {
     /// Pushes events and waits until they are durable.
     pub async fn push(&self, events: Vec<Event>) {
         self.context().inbox.push(events).await.unwrap().await.unwrap();
+    }
+
+    pub fn observer(&self) -> Arc<dyn Observer> {
+        self.observer.lock().unwrap().clone().unwrap()
     }
 
     pub fn event(&self, channel: &str, id: &str, content: Content) -> Event {
@@ -277,6 +287,9 @@ impl Home for FakeSide {
         self.notices.lock().unwrap().push(text.to_owned());
         Ok(())
     }
+    async fn label(&self, _room: &str) -> Result<Option<String>, DeliveryError> {
+        Ok(self.label.lock().unwrap().clone())
+    }
     fn person_of_ghost(&self, _user: &str) -> Option<(NetworkName, PersonId)> {
         None
     }
@@ -408,7 +421,8 @@ pub async fn start_at_home(
         clock,
         entropy: Arc::new(TestEntropy),
         factories: vec![Arc::new(FakeFactory(sides.clone()))],
-        home: Box::new(move |context, _observer, _routes| {
+        home: Box::new(move |context, observer, _routes| {
+            *given.observer.lock().unwrap() = Some(observer);
             *given.context.lock().unwrap() = Some(context);
             Ok(given)
         }),

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use viaduct_audit::{Action, Entry, Tag};
-use viaduct_compliance::{Approval, Verdict};
+use viaduct_compliance::{Approval, Release, Verdict};
 use viaduct_model::{Event, EventKind, MessageId, Place, Timestamp};
 use viaduct_store::{Lane, Seq};
 
@@ -41,6 +41,16 @@ impl HeldId {
         } else {
             Err(GovernanceError::NotHeld(text.chars().take(64).collect()))
         }
+    }
+
+    /// A number of six digits by which senders name what they sent.
+    pub fn number(&self) -> u32 {
+        let digest = Sha256::digest(self.0.as_bytes());
+        let head = digest
+            .iter()
+            .take(4)
+            .fold(0_u32, |sum, byte| (sum << 8) | u32::from(*byte));
+        100_000 + head % 900_000
     }
 
     pub(super) fn record(&self) -> String {
@@ -125,6 +135,9 @@ pub struct Held {
     pub since: Timestamp,
     /// When it is rejected by itself.
     pub until: Timestamp,
+    /// Who may let it go.
+    #[serde(default)]
+    pub release: Release,
     /// Where it stands.
     pub state: HeldState,
     /// The event of the same lane that has to go before it.
@@ -136,11 +149,11 @@ pub struct Held {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum HeldState {
-    /// It waits for a second person.
+    /// It waits for whoever may let it go.
     Waiting,
     /// Nobody holds it; it waits for what it refers to.
     Free,
-    /// A second person released it.
+    /// A second person released it, or its sender sends it all the same.
     Released {
         /// Who: their Matrix user id.
         approver: String,

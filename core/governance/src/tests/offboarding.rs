@@ -21,6 +21,7 @@ async fn world() -> World {
         rule: "r".to_owned(),
         reason: "because".to_owned(),
         findings: Vec::new(),
+        release: viaduct_compliance::Release::SecondPerson,
     };
     let (lane, event) = (
         lane("acme-irc/#project"),

@@ -1,5 +1,5 @@
 use viaduct_audit::Action;
-use viaduct_compliance::{Approval, Finding, Verdict};
+use viaduct_compliance::{Approval, Finding, Release, Verdict};
 use viaduct_model::{Content, Event, MessageId, Reaction};
 use viaduct_store::Seq;
 
@@ -10,6 +10,7 @@ fn verdict() -> Verdict {
     Verdict {
         rule: "accounts".to_owned(),
         reason: "account numbers".to_owned(),
+        release: Release::SecondPerson,
         findings: vec![Finding {
             rule: "accounts".to_owned(),
             count: 2,
@@ -284,5 +285,82 @@ async fn s17_what_a_legal_hold_covers_is_neither_rejected_nor_does_it_expire() {
         .lift(&hold.id, "closed", "@dpo:x", world.now())
         .await
         .unwrap();
+    assert_eq!(world.quarantine.expired(world.now()).await.unwrap().len(), 1);
+}
+
+/// One that waits for whoever may let it go.
+async fn open_to(world: &World, seq: u64, release: Release) -> Held {
+    let event = said(
+        "matrix/project",
+        &format!("$m{seq}"),
+        "@anna:x",
+        "2026-06-01",
+        "number 4711",
+    );
+    let verdict = Verdict { release, ..verdict() };
+    let id = hold(world, seq, &event, Some(&verdict), None).await;
+    world.quarantine.get(&id).await.unwrap()
+}
+
+async fn overridden(world: &World, held: &Held, approver: &str, reason: &str) -> Result<(), GovernanceError> {
+    let approval = Approval { approver, reason };
+    let (_, step) = world
+        .quarantine
+        .override_held(held.id.number(), &approval, world.now())
+        .await?;
+    world.book.commit(step).await
+}
+
+#[tokio::test]
+async fn a_sender_sends_all_the_same_what_the_rules_let_them_decide() {
+    let world = World::new("2026-06-01").await;
+    let (second, both, own) = (
+        open_to(&world, 1, Release::SecondPerson).await,
+        open_to(&world, 2, Release::SecondPersonOrSender).await,
+        open_to(&world, 3, Release::Sender).await,
+    );
+    let reason = "the customer asked for it";
+    assert!(matches!(
+        overridden(&world, &second, "@anna:x", reason).await,
+        Err(GovernanceError::NotAllowed(_))
+    ));
+    for (who, why) in [("@carla:x", reason), ("anna", reason)] {
+        let nothing = overridden(&world, &own, who, why).await;
+        assert_eq!(
+            nothing,
+            Err(GovernanceError::NotHeld(own.id.number().to_string())),
+            "{who}"
+        );
+    }
+    for short in ["", "urgent", "         a         "] {
+        let refused = overridden(&world, &own, "@anna:x", short).await;
+        assert!(matches!(refused, Err(GovernanceError::NotAllowed(_))), "{short:?}");
+    }
+    let refused = release(&world, &own.id, "@carla:x", "fine").await;
+    assert!(matches!(refused, Err(GovernanceError::NotAllowed(_))), "{refused:?}");
+    assert!(ready(&world).await.is_empty());
+
+    overridden(&world, &own, "@anna:x", reason).await.unwrap();
+    assert_eq!(ready(&world).await, [3]);
+    assert!(overridden(&world, &own, "@anna:x", reason).await.is_err(), "once");
+    {
+        let entries = world.book.entries.lock().unwrap();
+        let last = entries.last().unwrap();
+        assert_eq!(
+            (last.action, last.rule.as_deref()),
+            (Action::Released, Some("accounts"))
+        );
+        assert_eq!(
+            (last.actor.clone(), last.reason.as_deref()),
+            (own.sender.clone(), Some(reason))
+        );
+        assert!(last.actor.is_some() && last.findings["accounts"] == 2);
+    }
+    let approved = world.quarantine.get(&own.id).await.unwrap();
+    assert_eq!(approved.approval().map(|approval| approval.approver), Some("@anna:x"));
+    // Where both may, either does.
+    release(&world, &both.id, "@carla:x", "fine").await.unwrap();
+    // What nobody lets go ends with its time.
+    world.clock.to("2026-07-01");
     assert_eq!(world.quarantine.expired(world.now()).await.unwrap().len(), 1);
 }

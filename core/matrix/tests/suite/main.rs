@@ -10,4 +10,5 @@
 mod delivery;
 mod intake;
 mod rooms;
+mod speaking;
 mod support;

@@ -50,6 +50,43 @@ async fn the_bot_sets_what_the_channel_is_like() {
 }
 
 #[tokio::test]
+async fn a_rooms_label_is_read_and_its_changes_told() {
+    let world = World::start().await;
+    let path = "/rooms/!room1/state/eu.viaduct.label";
+    world.stub.script(path, 200, json!({ "label": "internal" }));
+    assert_eq!(
+        world.homeserver.label("!room1").await.unwrap().as_deref(),
+        Some("internal")
+    );
+    world.stub.script(path, 404, json!({ "errcode": "M_NOT_FOUND" }));
+    assert_eq!(world.homeserver.label("!room1").await.unwrap(), None);
+    world.stub.script(path, 403, json!({ "errcode": "M_FORBIDDEN" }));
+    assert_eq!(
+        world.homeserver.label("!room1").await.unwrap_err().failure,
+        Failure::Permanent
+    );
+    let set = |id: &str, room: &str, key: &str, content: serde_json::Value| {
+        json!({ "type": "eu.viaduct.label", "room_id": room, "event_id": id, "state_key": key,
+            "sender": "@alice:example.org", "origin_server_ts": 1, "content": content })
+    };
+    let events = json!({ "events": [
+        set("$1", "!room1", "", json!({ "label": "VS-NfD" })),
+        set("$2", "!room1", "", json!({ "label": ["public"] })),
+        set("$3", "!room1", "", json!({})),
+        set("$4", "!room1", "other", json!({ "label": "public" })),
+        set("$5", "!elsewhere", "", json!({ "label": "public" })),
+    ]});
+    assert_eq!(world.push("t", events).await.0, 200);
+    let told = [
+        "labelled !room1 Some(\"VS-NfD\")",
+        "labelled !room1 Some(\"unreadable\")",
+        "labelled !room1 None",
+    ];
+    assert_eq!(*world.hub.told.lock().unwrap(), told);
+    assert!(world.contents().is_empty(), "a label itself does not cross");
+}
+
+#[tokio::test]
 async fn a_room_is_made_once_even_across_a_crash() {
     let world = World::start().await;
     let spec = RoomSpec {

@@ -313,6 +313,10 @@ impl Observer for Hub {
         self.told.lock().unwrap().push(format!("upgraded {room} {replacement}"));
     }
 
+    async fn labelled(&self, room: &str, label: Option<&str>) {
+        self.told.lock().unwrap().push(format!("labelled {room} {label:?}"));
+    }
+
     async fn command(&self, room: &str, sender: &str, text: &str, event_id: &str) {
         self.told
             .lock()
@@ -374,6 +378,7 @@ pub fn config(url: &str) -> HomeserverConfig {
         id: "viaduct".to_owned(),
         bot: "viaduct".to_owned(),
         ghost_prefix: "_via_".to_owned(),
+        speak_for: viaduct_matrix::SpeakFor::Nobody,
         listen: free_port(),
         public_url: None,
         ca_file: None,
@@ -389,9 +394,21 @@ impl World {
         Self::with(Arc::new(Hub::default()), Stub::start().await).await
     }
 
+    /// A hub that may speak for `mxid`, who is in `!room1`.
+    pub async fn speaking_for(mxid: &str) -> Self {
+        let (stub, url) = Stub::start().await;
+        let mut config = config(&url);
+        config.speak_for = viaduct_matrix::SpeakFor::These([mxid.to_owned()].into());
+        stub.members.lock().unwrap().insert(("!room1".into(), mxid.into()));
+        Self::configured(Arc::default(), stub, config).await
+    }
+
     pub async fn with(hub: Arc<Hub>, (stub, url): (Arc<Stub>, String)) -> Self {
+        Self::configured(hub, stub, config(&url)).await
+    }
+
+    async fn configured(hub: Arc<Hub>, stub: Arc<Stub>, config: HomeserverConfig) -> Self {
         hub.reports.lock().unwrap().clear();
-        let config = config(&url);
         let listen = format!("http://{}", config.listen);
         let stop = CancellationToken::new();
         let context = Context {

@@ -86,7 +86,9 @@ fn expected() -> Expected {
     Expected {
         app_id: APP.to_owned(),
         tenant: TENANT.to_owned(),
-        issuer: ISSUER.to_owned(),
+        issuers: vec![ISSUER.to_owned()],
+        endorsement: Some(CHANNEL),
+        publisher: None,
     }
 }
 
@@ -269,4 +271,25 @@ fn a_good_token_does_not_vouch_for_another_activity() {
     }
     let nameless = with(with(activity(), "conversation", json!({})), "channelData", Value::Null);
     assert_eq!(decide(Some(&token), &nameless), Err(Refusal::Tenant));
+}
+
+#[test]
+fn a_notification_comes_from_graph_only() {
+    let expected = Expected {
+        endorsement: None,
+        publisher: Some("graph"),
+        ..expected()
+    };
+    let check = |claims: &Value| {
+        let header = with(header(), "kid", json!("bare"));
+        let token = signed(&world().good, &header, claims);
+        check(&token, &world().keys, &expected, Timestamp::from_secs(NOW)).map(drop)
+    };
+    assert_eq!(check(&with(claims(), "azp", json!("graph"))), Ok(()));
+    assert_eq!(check(&with(claims(), "appid", json!("graph"))), Ok(()));
+    assert_eq!(check(&claims()), Err(Refusal::Publisher));
+    assert_eq!(
+        check(&with(claims(), "azp", json!("somebody"))),
+        Err(Refusal::Publisher)
+    );
 }
