@@ -6,6 +6,9 @@ run_dir=$root/.run
 synapse_version=1.163.2
 slixmpp_version=1.17.0
 slack_sdk_version=3.47.0
+botframework_version=4.17.1
+# The former does not name it among what it needs.
+aiohttp_version=3.14.5
 rust_version=1.95
 
 say() { printf '\n== %s\n' "$*"; }
@@ -66,20 +69,23 @@ ensure_rust() {
     export RUSTUP_TOOLCHAIN=$rust_version
 }
 
-# Synapse, slixmpp for people on XMPP and Slack's own client library, in a virtual environment of their own, unless VIADUCT_SYNAPSE_PYTHON names one.
+# Synapse, slixmpp for people on XMPP, and the client libraries of Slack and Microsoft, in a virtual environment of their own, unless VIADUCT_SYNAPSE_PYTHON names one.
 ensure_synapse() {
     if [ -n "${VIADUCT_SYNAPSE_PYTHON:-}" ]; then return 0; fi
     export VIADUCT_SYNAPSE_PYTHON=$run_dir/synapse/bin/python
-    local has="import synapse, slixmpp, slack_sdk.version
-found = (synapse.__version__, slixmpp.__version__, slack_sdk.version.__version__)
-assert found == ('$synapse_version', '$slixmpp_version', '$slack_sdk_version')"
-    if "$VIADUCT_SYNAPSE_PYTHON" -c "$has" 2>/dev/null; then return 0; fi
+    local libraries=(
+        "matrix-synapse==$synapse_version" "slixmpp==$slixmpp_version" "slack-sdk==$slack_sdk_version"
+        "botframework-connector==$botframework_version" "aiohttp==$aiohttp_version"
+    )
+    local has="from importlib.metadata import version
+import sys
+sys.exit(any(version(name) != wanted for name, wanted in (line.split('==') for line in sys.argv[1:])))"
+    if "$VIADUCT_SYNAPSE_PYTHON" -c "$has" "${libraries[@]}" 2>/dev/null; then return 0; fi
     ensure_packages python3-venv
-    say "Installing Synapse $synapse_version, slixmpp $slixmpp_version and slack-sdk $slack_sdk_version into $run_dir/synapse"
+    say "Installing ${libraries[*]} into $run_dir/synapse"
     mkdir -p "$run_dir"
     python3 -m venv "$run_dir/synapse"
-    "$run_dir/synapse/bin/pip" install --quiet --disable-pip-version-check \
-        "matrix-synapse==$synapse_version" "slixmpp==$slixmpp_version" "slack-sdk==$slack_sdk_version"
+    "$run_dir/synapse/bin/pip" install --quiet --disable-pip-version-check "${libraries[@]}"
 }
 
 ensure_build_tools() {

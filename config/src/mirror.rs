@@ -17,7 +17,8 @@ pub struct Mirror {
     pub room: Room,
     /// The channels.
     pub members: Vec<Member>,
-    /// The labels of what is said in it, such as `internal`: policies and agreements say which may cross.
+    /// The labels of what is said in it, such as `internal`: policies and agreements say which may cross. The room itself can
+    /// add one, by a state event `eu.viaduct.label` with the content `{"label": "internal"}`.
     #[serde(default)]
     pub labels: Vec<String>,
 }

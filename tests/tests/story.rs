@@ -363,6 +363,9 @@ async fn a_partner_leaves(cast: &mut Cast) -> anyhow::Result<[Vec<XmppMessage>; 
             "a forged certificate is found out"
         );
     }
+    for room in [&p2, &p3] {
+        cast.xena.hears(room, "Beta Statik GmbH").await?;
+    }
     // On their side what came from others is gone, and nobody stands for others there; on ours their ghosts are gone.
     for (before, room) in archives.iter().zip([&p2, &p3]) {
         let now = cast.xena.archive(room).await?;
@@ -536,7 +539,8 @@ fn the_ledger_is_what_the_servers_have(cast: &Cast, seen: &Seen) -> anyhow::Resu
     Ok(())
 }
 
-/// One byte in any of its files.
+/// One byte in any of its files. (The frontier is a note from which the hub goes on faster, if it fits what was signed; it
+/// is no part of the ledger.)
 fn a_changed_ledger_is_found_out(cast: &Cast) -> anyhow::Result<()> {
     let office = &cast.stage.office;
     let key = office.order(&["audit", "verifier"])?;
@@ -554,6 +558,8 @@ fn a_changed_ledger_is_found_out(cast: &Cast) -> anyhow::Result<()> {
     let (good, told) = verify()?;
     ensure!(good, "{told}");
     let files: Vec<_> = fs::read_dir(&copy)?.collect::<Result<_, _>>()?;
+    let files = files.into_iter().filter(|file| file.file_name() != "frontier");
+    let files: Vec<_> = files.collect();
     ensure!(files.len() >= 2, "entries and a checkpoint");
     for file in files {
         let original = fs::read(file.path())?;

@@ -153,13 +153,11 @@ fn decide(
     }
     let mut parts = Vec::new();
     if filters.iter().any(|filter| filter.reads()) {
-        match texts(context, &mut outbound) {
-            Some(read) => parts = read,
-            None => {
-                let stop = Stop::hold("policy", "it has more text than can be examined");
-                return stopped(vec![stop], Vec::new(), approval.is_some());
-            }
-        }
+        let Some(read) = texts(context, &mut outbound) else {
+            let stop = Stop::hold("policy", "it has more text than can be examined");
+            return stopped(vec![stop], Vec::new(), approval.is_some());
+        };
+        parts = read;
     }
     let mut findings = Vec::new();
     let mut stops = Vec::new();

@@ -82,15 +82,14 @@ pub(crate) fn report(core: &Arc<Core>, place: Place, connection: &Connection) {
     let Some((trouble, number)) = core.channels.note(&place, connection) else {
         return;
     };
-    match &trouble {
-        Some(reason) => tracing::warn!(%place, reason, "A channel does not work."),
-        None => tracing::info!(%place, "A channel works again."),
-    }
     let language = core.settings().language;
     let channel = place.to_string();
-    let text = match &trouble {
-        Some(reason) => Text::ChannelTrouble.say(language, &[("channel", &channel), ("reason", reason)]),
-        None => Text::ChannelWorks.say(language, &[("channel", &channel)]),
+    let text = if let Some(reason) = &trouble {
+        tracing::warn!(%place, reason, "A channel does not work.");
+        Text::ChannelTrouble.say(language, &[("channel", &channel), ("reason", reason)])
+    } else {
+        tracing::info!(%place, "A channel works again.");
+        Text::ChannelWorks.say(language, &[("channel", &channel)])
     };
     let key = format!("channel-{}-{number}", core.clock.now().as_millis());
     let core = core.clone();

@@ -224,7 +224,7 @@ impl Engine {
     ///
     /// When the store fails, or the homeserver side cannot be made.
     pub async fn start(settings: Settings, parts: Parts) -> Result<Self, EngineError> {
-        let secret = link_secret(&*parts.store, &*parts.entropy).await?;
+        let secret = media::link_secret(&*parts.store, &*parts.entropy).await?;
         let links = media::LinkSigner::new(parts.public_url, &secret);
         let book = match parts.audit {
             Some(audit) => Some(Book::open(audit, parts.store.clone(), parts.entropy.clone()).await?),
@@ -461,22 +461,6 @@ fn unchanged(network: &NetworkSpec, before: &Settings, after: &Settings) -> bool
             .map(|found| (found.kind.clone(), found.section.clone()))
     };
     spec(before) == spec(after) && channels(before) == channels(after)
-}
-
-async fn link_secret(store: &dyn Store, entropy: &dyn Entropy) -> Result<Vec<u8>, StoreError> {
-    const KEY: &str = "link-secret";
-    if let Some(secret) = store.state(reactions::OWNER, KEY).await? {
-        return Ok(secret);
-    }
-    let mut secret = vec![0; 32];
-    entropy.fill(&mut secret);
-    let op = Op::State {
-        owner: reactions::OWNER.to_owned(),
-        key: KEY.to_owned(),
-        value: Some(secret.clone()),
-    };
-    store.submit(Batch::of(op)).await?.await?;
-    Ok(secret)
 }
 
 /// A lane that is new starts at the end of its mirror's journal.

@@ -18,8 +18,8 @@ use bytes::Bytes;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use viaduct_bridge::{Media, MediaError, MediaSource};
-use viaduct_model::{Clock, MediaRef, MirrorName, NetworkName, Timestamp};
-use viaduct_store::{Seq, Store};
+use viaduct_model::{Clock, Entropy, MediaRef, MirrorName, NetworkName, Timestamp};
+use viaduct_store::{Batch, Op, Seq, Store, StoreError};
 
 use crate::core::Core;
 use crate::resolve;
@@ -236,6 +236,23 @@ fn is_harmless(kind: &str) -> bool {
             | "video/mp4"
             | "video/webm"
     )
+}
+
+/// The secret that links are signed with: made once, kept in the store.
+pub(crate) async fn link_secret(store: &dyn Store, entropy: &dyn Entropy) -> Result<Vec<u8>, StoreError> {
+    const KEY: &str = "link-secret";
+    if let Some(secret) = store.state(crate::reactions::OWNER, KEY).await? {
+        return Ok(secret);
+    }
+    let mut secret = vec![0; 32];
+    entropy.fill(&mut secret);
+    let op = Op::State {
+        owner: crate::reactions::OWNER.to_owned(),
+        key: KEY.to_owned(),
+        value: Some(secret.clone()),
+    };
+    store.submit(Batch::of(op)).await?.await?;
+    Ok(secret)
 }
 
 #[cfg(test)]

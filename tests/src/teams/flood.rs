@@ -1,6 +1,5 @@
 //! As many activities as the bot can take: for measuring.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,9 +15,6 @@ use super::control::Control;
 
 /// How long one answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How many activities of a channel are sent before their answers are read.
-const AHEAD: u64 = 8;
 
 /// How a flood went.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -42,7 +38,7 @@ impl Flood {
 
 impl Control {
     /// `count` messages into these channels in turn, by one person, as fast as they are taken. Each channel has one
-    /// connection and its messages come in order, a few at a time before their answers are read. The texts are `PREFIX 0`, `PREFIX 1` and so on. They are not in the
+    /// connection and its messages come in order: one is underway at a time, so use many channels. The texts are `PREFIX 0`, `PREFIX 1` and so on. They are not in the
     /// history: this measures the way in and nothing else.
     ///
     /// # Errors
@@ -128,28 +124,20 @@ async fn pour(
          charset=utf-8\r\ncontent-length: ",
         endpoint.path()
     );
-    let mut requests = Vec::new();
     while number < count {
-        requests.clear();
-        let mut underway = 0;
-        while number < count && underway < AHEAD {
-            let id = first + number;
-            let body = sample
-                .replace("MESSAGE-ID", &id.to_string())
-                .replace("MESSAGE-TIME", &super::ids::written(id))
-                .replace("MESSAGE-TEXT", &format!("{prefix} {number}"));
-            write!(requests, "{head}{}\r\n\r\n{body}", body.len())?;
-            underway += 1;
-            number += lanes;
-        }
-        stream.get_mut().write_all(&requests).await?;
-        for _ in 0..underway {
-            let status = timeout(PATIENCE, status(&mut stream))
-                .await
-                .context("the bot does not answer")??;
-            refused += u64::from(!(200..300).contains(&status));
-            answered.fetch_add(1, Ordering::Relaxed);
-        }
+        let id = first + number;
+        let body = sample
+            .replace("MESSAGE-ID", &id.to_string())
+            .replace("MESSAGE-TIME", &super::ids::written(id))
+            .replace("MESSAGE-TEXT", &format!("{prefix} {number}"));
+        let request = format!("{head}{}\r\n\r\n{body}", body.len());
+        stream.get_mut().write_all(request.as_bytes()).await?;
+        let status = timeout(PATIENCE, status(&mut stream))
+            .await
+            .context("the bot does not answer")??;
+        refused += u64::from(!(200..300).contains(&status));
+        answered.fetch_add(1, Ordering::Relaxed);
+        number += lanes;
     }
     Ok(refused)
 }

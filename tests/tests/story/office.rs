@@ -80,8 +80,8 @@ pub fn signed_text(path: &Path, key: &str) -> anyhow::Result<String> {
         .find_map(|line| line.strip_prefix(&format!("\u{2014} {name} ")))
         .context("a signature of the ledger's name")?;
     let signature = STANDARD.decode(line)?;
-    let (told, signature) = signature.split_at_checked(4).context("an id and a signature")?;
-    let told: String = told.iter().map(|byte| format!("{byte:02x}")).collect();
+    let (told, signature) = signature.split_first_chunk().context("an id and a signature")?;
+    let told = format!("{:08x}", u32::from_be_bytes(*told));
     ensure!(told == id, "signed with key {told}, not {id}");
     let (&kind, key) = key.split_first().context("a kind and a key")?;
     ensure!(kind == 1, "an Ed25519 key");

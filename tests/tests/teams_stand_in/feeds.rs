@@ -323,7 +323,7 @@ async fn sink() -> anyhow::Result<String> {
             tokio::spawn(async move {
                 let mut room = vec![0; 64 * 1024];
                 let mut held = 0;
-                // Requests have come whole when a body has ended, which is an object; each has one end of its headers.
+                // A request has come whole when its body has ended, which is an object.
                 while let Ok(length @ 1..) = stream.read(&mut room[held..]).await {
                     held += length;
                     if room[..held].ends_with(b"}") {
