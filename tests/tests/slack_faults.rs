@@ -302,7 +302,7 @@ async fn sockets_that_renew_and_break_under_load_lose_and_double_nothing() -> an
     })
     .await?;
     through(&world, said, "renewal", |slack| {
-        slack.refresh(Which::All, Duration::from_secs(1))
+        slack.refresh(Which::All, Duration::from_secs(1));
     })
     .await?;
     Ok(())

@@ -314,8 +314,8 @@ impl Text {
             ),
             Self::ChannelWorks => ("Der Kanal {channel} funktioniert wieder.", "The channel {channel} works again."),
             Self::Farewell => (
-                "Die Zusammenarbeit mit {partner} endet. Dieser Raum wird getrennt, und übertragene Nachrichten und Dateien werden gelöscht, soweit das Netz es zulässt. Fragen: {contact}.",
-                "The cooperation with {partner} ends. This room is disconnected, and what was carried over is deleted as far as the network allows. Questions: {contact}.",
+                "Die Zusammenarbeit mit {partner} endet. {partner} ist von diesem Raum getrennt, und übertragene Nachrichten und Dateien werden gelöscht, soweit das Netz es zulässt. Fragen: {contact}.",
+                "The cooperation with {partner} ends. {partner} is disconnected from this room, and what was carried over is deleted as far as the network allows. Questions: {contact}.",
             ),
             Self::CertificateHead => (
                 "Löschbescheinigung\n\nPartner: {organisation} ({partner})\nVerantwortlich: {controller}\nZweck: {purpose}\nVereinbarung: {from} bis {until}\nBegonnen: {begun}\nAbgeschlossen: {done}",
