@@ -7,15 +7,17 @@ use std::fs;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use viaduct_tests::launch::{Clamd, available};
-use viaduct_tests::people::{IrcLine, IrcPerson, MatrixPerson, XmppMessage, XmppPerson};
+use viaduct_tests::people::XmppMessage;
 use viaduct_tests::wait::{wait_for, wait_until};
 
 use story::books::{Seen, Steps, ids, places};
+use story::cast::Cast;
 use story::office::signed_text;
 use story::stage::{AUTHOR, BOSS, HUB, PROJECTS, Stage, muc};
 
 mod story {
     pub mod books;
+    pub mod cast;
     pub mod office;
     pub mod stage;
 }
@@ -24,100 +26,6 @@ const BOUND: std::time::Duration = viaduct_tests::people::HEARD;
 /// Who is in B's rooms without the hub.
 const NATIVES: [&str; 2] = ["xena", "mallory"];
 const IBAN: &str = "DE89370400440532013000";
-
-/// Everybody. Ann is the own organisation's, Igor is A's, Xena is B's, Sue is C's; with Mallory nothing was agreed.
-struct Cast {
-    ann: MatrixPerson,
-    /// The rooms of the sub-projects.
-    rooms: [String; 3],
-    igor: IrcPerson,
-    xena: XmppPerson,
-    mallory: XmppPerson,
-    sue: String,
-    stage: Stage,
-}
-
-impl Cast {
-    async fn gather(stage: Stage) -> anyhow::Result<Self> {
-        let (ann, rooms) = stage.matrix_person("ann", &PROJECTS).await?;
-        let igor = stage.irc_person("igor", &["#p1", "#p2"]).await?;
-        let xena = stage.xmpp_person("xena", &["p2", "p3"]).await?;
-        let mallory = stage.xmpp_person("mallory", &["p2"]).await?;
-        let sue = stage.slack.add_user("sue");
-        stage.slack.join(&stage.channel, &sue);
-        Ok(Self {
-            ann,
-            rooms: rooms.try_into().map_err(|_| anyhow::anyhow!("three rooms"))?,
-            igor,
-            xena,
-            mallory,
-            sue,
-            stage,
-        })
-    }
-
-    async fn ann_says(&self, project: usize, text: &str) -> anyhow::Result<String> {
-        self.ann.say(self.room(project), text).await
-    }
-
-    async fn ann_hears(&self, project: usize, text: &str) -> anyhow::Result<viaduct_tests::people::Seen> {
-        self.ann.hears(self.room(project), text).await
-    }
-
-    /// The room of a sub-project, counted from one.
-    fn room(&self, project: usize) -> &str {
-        self.rooms.get(project - 1).map_or("", String::as_str)
-    }
-
-    fn sue_says(&self, text: &str) {
-        self.stage.slack.say(&self.stage.channel, &self.sue, text);
-    }
-
-    /// Ann is told that something of hers did not cross, without its being repeated.
-    async fn ann_is_told(&self, project: usize, event: &str, secret: &str) -> anyhow::Result<()> {
-        let about =
-            |seen: &viaduct_tests::people::Seen| seen.text("/content/m.relates_to/m.in_reply_to/event_id") == event;
-        let told = self.ann.expect("a notice about it", self.room(project), about).await?;
-        ensure!(!told.body().contains(secret), "it is repeated: {}", told.body());
-        Ok(())
-    }
-
-    /// The ids of what is held and waits for a release.
-    fn waiting(&self) -> anyhow::Result<Vec<String>> {
-        let held: Vec<Value> = self.stage.office.ask(&["quarantine", "list", "--json"])?;
-        let waiting = held
-            .iter()
-            .filter(|held| held.pointer("/behind").is_none_or(Value::is_null));
-        let ids = waiting.filter_map(|held| held.get("id")?.as_str().map(str::to_owned));
-        Ok(ids.collect())
-    }
-
-    /// How often Igor saw the hub leave a channel of his, or IRC.
-    fn hub_left(&self, channel: &str) -> usize {
-        self.igor.count_of(|line| line.nick() == HUB && leaves(line, channel))
-    }
-
-    /// Whether the hub is in a channel of Igor's, by what he saw last.
-    fn hub_is_in(&self, channel: &str) -> bool {
-        let lines = self.igor.lines();
-        let came = |line: &IrcLine| match line.command.as_str() {
-            "JOIN" => line.nick() == HUB && line.param(0) == channel,
-            "353" => line.param(2) == channel && line.text().contains(HUB),
-            _ => false,
-        };
-        let went = lines
-            .iter()
-            .rposition(|line| line.nick() == HUB && leaves(line, channel));
-        lines.iter().rposition(came) > went
-    }
-
-    async fn archives(&self) -> anyhow::Result<[Vec<XmppMessage>; 2]> {
-        Ok([
-            self.xena.archive(&muc("p2")).await?,
-            self.xena.archive(&muc("p3")).await?,
-        ])
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_partners_three_projects_and_the_end_of_one_of_each() -> anyhow::Result<()> {
@@ -414,11 +322,6 @@ async fn a_partner_leaves(cast: &mut Cast) -> anyhow::Result<[Vec<XmppMessage>; 
     );
     assert_eq!(cast.hub_left("#p2"), left, "A was not reconnected");
     Ok(archives)
-}
-
-/// Whether somebody leaves a channel with this line.
-fn leaves(line: &IrcLine, channel: &str) -> bool {
-    line.command == "QUIT" || (line.command == "PART" && line.param(0) == channel)
 }
 
 /// Whether the hub put a message into one of B's rooms.

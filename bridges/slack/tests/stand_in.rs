@@ -293,6 +293,46 @@ async fn duplicates_disorder_refreshes_and_lost_acknowledgements_change_nothing(
 }
 
 #[tokio::test]
+async fn what_is_lost_with_a_broken_socket_is_read_from_the_history() {
+    let (slack, channel, sue) = workspace().await;
+    let hub = Hub::new();
+    let running = hub.start(&section(&slack), &[NAME]).await;
+    slack.connected(2, common::PATIENCE).await.unwrap();
+    let anna = running
+        .session
+        .direct_channel(&PersonId::new(&sue).unwrap(), "@anna:example.org")
+        .await
+        .unwrap();
+    running
+        .deliver(hub.outbound_of("anna", anna.as_str(), message("hello")))
+        .await
+        .unwrap();
+    let direct = slack.direct(&sue);
+    slack.say(&direct, &sue, "hello too");
+    slack.say(&channel, &sue, "before");
+    hub.hear("before").await;
+    hub.hear("hello too").await;
+    slack.settled(common::PATIENCE).await.unwrap();
+
+    slack.lose_next(2);
+    slack.say(&channel, &sue, "lost");
+    slack.say(&direct, &sue, "lost in private");
+    slack.break_sockets(Which::Oldest);
+    hub.hear("lost").await;
+    hub.hear("lost in private").await;
+    let down = |(_, connection): &(_, Connection)| matches!(connection, Connection::Down(_));
+    assert!(
+        !hub.reports().iter().any(down),
+        "the other socket was there all the time"
+    );
+    slack.connected(2, common::PATIENCE).await.unwrap();
+    slack.say(&channel, &sue, "after");
+    hub.hear("after").await;
+    running.stop().await;
+    no_violations(&slack);
+}
+
+#[tokio::test]
 async fn reactions_of_several_people_are_counted() {
     let (slack, channel, sue) = workspace().await;
     slack.add_emoji("partyparrot", None);

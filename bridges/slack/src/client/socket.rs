@@ -1,8 +1,10 @@
 //! Socket Mode: several sockets, each replaced without a gap, each event acknowledged only when the hub has it.
 //!
 //! Slack sends an event to one of the open sockets and repeats it when it is not acknowledged. A socket that Slack is about to
-//! close is still read while its successor is opened beside it.
+//! close is still read while its successor is opened beside it. Whether what a broken socket had not acknowledged comes again is
+//! not certain: [`Status::losses`] says when the history has to be looked at.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,8 +84,13 @@ impl Ack {
 pub struct Status {
     /// How many are open.
     pub open: usize,
-    /// How many were opened so far.
-    pub opened: usize,
+    /// The sockets over which something may come, by their numbers: a socket is among them from before it is dialled until
+    /// all that came over it was passed on.
+    pub ways: BTreeSet<u64>,
+    /// The number that was given last.
+    pub newest: u64,
+    /// How often events may have been lost: a socket ended without Slack's saying so beforehand, or none was left.
+    pub losses: u64,
     /// Why the last one could not be opened, or was lost.
     pub trouble: String,
     /// Why there will be none: the token is no longer good, or Socket Mode was switched off.
@@ -126,31 +133,59 @@ enum End {
 struct Line {
     socket: Socket,
     acks: mpsc::UnboundedReceiver<String>,
-    way: u64,
     back: mpsc::UnboundedSender<String>,
-    /// Counted for as long as this is here.
-    _open: Open,
+    /// Last, so that all else has ended when it leaves.
+    way: Way,
 }
 
-/// Counts a socket for as long as it is open.
-struct Open(Arc<Sockets>);
+/// A socket's entry in the status, for as long as something may come over it.
+struct Way {
+    status: watch::Sender<Status>,
+    network: String,
+    number: u64,
+    /// Whether Slack has said hello.
+    open: bool,
+    /// Whether Slack has said that it will close it.
+    announced: bool,
+}
 
-impl Open {
-    fn new(sockets: &Arc<Sockets>) -> Self {
-        sockets.status.send_modify(|status| {
-            status.open += 1;
-            status.opened += 1;
-            telemetry::sockets(&sockets.network, status.open);
+impl Way {
+    /// Enters a socket that is about to be dialled: Slack may send over it before its hello is read here.
+    fn new(status: &watch::Sender<Status>, network: &str) -> Self {
+        let mut number = 0;
+        status.send_modify(|status| {
+            status.newest += 1;
+            number = status.newest;
+            status.ways.insert(number);
         });
-        Self(Arc::clone(sockets))
+        Self {
+            status: status.clone(),
+            network: network.to_owned(),
+            number,
+            open: false,
+            announced: false,
+        }
+    }
+
+    /// Slack has said hello.
+    fn greeted(&mut self) {
+        self.open = true;
+        self.status.send_modify(|status| {
+            status.open += 1;
+            telemetry::sockets(&self.network, status.open);
+        });
     }
 }
 
-impl Drop for Open {
+impl Drop for Way {
     fn drop(&mut self) {
-        self.0.status.send_modify(|status| {
-            status.open = status.open.saturating_sub(1);
-            telemetry::sockets(&self.0.network, status.open);
+        self.status.send_modify(|status| {
+            status.ways.remove(&self.number);
+            if self.open {
+                status.open = status.open.saturating_sub(1);
+                status.losses += u64::from(!self.announced || status.open == 0);
+                telemetry::sockets(&self.network, status.open);
+            }
         });
     }
 }
@@ -226,6 +261,7 @@ impl Sockets {
                 "Slack gave an address of a socket that is not its own".to_owned(),
             ));
         }
+        let mut way = Way::new(&self.status, &self.network);
         let mut socket = self.dialer.open(&url).await.map_err(End::Lost)?;
         let hello = timeout(HELLO, async {
             loop {
@@ -255,14 +291,13 @@ impl Sockets {
                 new
             });
         }
-        let way = self.status.borrow().opened as u64 + 1;
+        way.greeted();
         let (back, acks) = mpsc::unbounded_channel();
         Ok(Line {
             socket,
             acks,
             back,
             way,
-            _open: Open::new(self),
         })
     }
 
@@ -298,11 +333,14 @@ impl Sockets {
                 message = line.socket.next(), if pending.is_none() => {
                     heard = Instant::now();
                     match message {
-                        Some(Ok(WsMessage::Text(text))) => match self.frame(&text, &line.back, line.way) {
+                        Some(Ok(WsMessage::Text(text))) => match self.frame(&text, &line.back, line.way.number) {
                             Ok(incoming) => pending = incoming,
                             Err(End::Refresh(_) | End::Lost(_)) if draining => {}
                             Err(End::Refused(reason)) => return End::Refused(reason),
-                            Err(_) => return End::Refresh(Box::new(line)),
+                            Err(_) => {
+                                line.way.announced = true;
+                                return End::Refresh(Box::new(line));
+                            }
                         },
                         Some(Ok(WsMessage::Close(_))) | None => return End::Lost("Slack closed it".to_owned()),
                         Some(Ok(_)) => {}
@@ -360,4 +398,51 @@ async fn acknowledge(line: &mut Line, first: String) -> Result<(), String> {
         next = line.acks.try_recv().ok();
     }
     line.socket.flush().await.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(status: &watch::Sender<Status>) -> Way {
+        let mut way = Way::new(status, "s");
+        way.greeted();
+        way
+    }
+
+    #[test]
+    fn a_socket_is_waited_for_from_before_its_hello_until_its_end() {
+        let status = watch::Sender::new(Status::default());
+        let first = opened(&status);
+        let second = Way::new(&status, "s");
+        assert_eq!(status.borrow().ways, BTreeSet::from([first.number, second.number]));
+        assert_eq!(status.borrow().open, 1);
+        drop(second);
+        assert_eq!(status.borrow().ways, BTreeSet::from([first.number]));
+        assert_eq!(status.borrow().losses, 0, "nothing comes over what never opened");
+    }
+
+    #[test]
+    fn an_exchanged_socket_loses_nothing_and_a_broken_one_may() {
+        let status = watch::Sender::new(Status::default());
+        let (mut exchanged, broken, _kept) = (opened(&status), opened(&status), opened(&status));
+        exchanged.announced = true;
+        drop(exchanged);
+        assert_eq!(status.borrow().losses, 0);
+        drop(broken);
+        assert_eq!(status.borrow().losses, 1);
+        assert_eq!(status.borrow().open, 1);
+    }
+
+    #[test]
+    fn a_moment_without_a_socket_is_seen_by_whoever_looks_later() {
+        let status = watch::Sender::new(Status::default());
+        let (mut first, mut second) = (opened(&status), opened(&status));
+        first.announced = true;
+        second.announced = true;
+        drop((first, second));
+        let _next = opened(&status);
+        assert_eq!(status.borrow().open, 1);
+        assert_eq!(status.borrow().losses, 1);
+    }
 }

@@ -175,11 +175,16 @@ impl Channel {
 
     /// Wants the history to be read again, by the task that is at work or, if it says so, by a new one.
     pub fn review(&self) -> bool {
-        let new = self.shut(None);
-        if let Gate::Shut { overflowed, .. } = &mut self.known().gate {
+        let mut known = self.known();
+        if let Gate::Shut { overflowed, .. } = &mut known.gate {
             *overflowed = true;
+            return false;
         }
-        new
+        known.gate = Gate::Shut {
+            waiting: VecDeque::new(),
+            overflowed: true,
+        };
+        true
     }
 
     /// What is next at a shut gate.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,7 +18,7 @@ use super::inbound::{Scene, View};
 use super::order::Order;
 use super::workspace::is_for_session;
 use crate::client::payload;
-use crate::client::socket::{Ack, Incoming};
+use crate::client::socket::{Ack, Incoming, Status};
 use crate::convert::ids::{event_id, is_channel, time};
 use crate::convert::message::needs_info;
 use crate::convert::mrkdwn::Reader;
@@ -67,10 +67,19 @@ enum Route {
 
 impl Slack {
     /// Takes events until there are no more.
-    pub(super) async fn take(self: Arc<Self>, run: Run, mut incoming: mpsc::Receiver<Incoming>) {
-        let several = self.section.events.is_some() || self.section.sockets > 1;
+    pub(super) async fn take(
+        self: Arc<Self>,
+        run: Run,
+        mut incoming: mpsc::Receiver<Incoming>,
+        sockets: watch::Receiver<Status>,
+    ) {
+        // Requests come side by side: none says what else is on its way.
+        let expected = match self.section.events {
+            Some(_) => usize::MAX,
+            None => usize::try_from(self.section.sockets).unwrap_or(usize::MAX),
+        };
         let mut arrived = Vec::with_capacity(BATCH);
-        let mut order = Order::default();
+        let mut order = Order::new(expected);
         loop {
             let received = match order.next() {
                 None => Some(incoming.recv_many(&mut arrived, BATCH).await),
@@ -87,8 +96,16 @@ impl Slack {
                 return;
             }
             let now = Instant::now();
-            arrived.drain(..).for_each(|event| order.take(event, now));
-            let ready = order.ready(several, now);
+            {
+                let status = sockets.borrow();
+                order.join(&status.ways);
+                arrived.drain(..).for_each(|event| order.take(event, now));
+                // A socket passes all on before it leaves: nothing of those that left is still to come.
+                if incoming.is_empty() {
+                    order.leave(&status.ways);
+                }
+            }
+            let ready = order.ready(now);
             let mut batch = Batch::default();
             for event in ready {
                 match self.route(event) {

@@ -106,7 +106,9 @@ impl Slack {
                 ..Me::clone(&me)
             }));
         }
-        run.spawn(Arc::clone(self).take(run.clone(), receiver));
+        run.spawn(Arc::clone(self).take(run.clone(), receiver, sockets.clone()));
+        // What was lost up to here is read now.
+        let mut losses = sockets.borrow().losses;
         for channel in &self.channels.all {
             self.report_channel(channel);
             if channel.usable().is_ok() {
@@ -137,6 +139,11 @@ impl Slack {
                     // Nothing is kept for us while no socket is open: what is missed is read when one is.
                     if status.open == 0 {
                         return Err(SessionError::Connection(format!("no socket is open: {}", status.trouble)));
+                    }
+                    if status.losses != losses {
+                        losses = status.losses;
+                        tracing::info!(losses, reason = status.trouble, "Events may be lost: the history is read again.");
+                        self.review_all(run);
                     }
                 }
                 ended = &mut listener, if self.section.events.is_some() => {

@@ -190,12 +190,15 @@ impl Slack {
         }
     }
 
-    /// Reads the history of all channels once more.
+    /// Reads the history of all channels and direct chats once more.
     pub(super) fn review_all(self: &Arc<Self>, run: &Run) {
         for channel in &self.channels.all {
             if channel.usable().is_ok() && channel.review() {
                 run.spawn(Arc::clone(self).work_off(run.clone(), Arc::clone(channel), false));
             }
+        }
+        if self.direct_gate.review() {
+            run.spawn(Arc::clone(self).work_off(run.clone(), Arc::clone(&self.direct_gate), false));
         }
     }
 
