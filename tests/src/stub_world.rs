@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use crate::launch::{Hub, HubSpec};
+use crate::launch::{Hub, HubSpec, project_root};
 use crate::load::{LoadIrcd, LoadServer, LoadSlack, LoadXmpp, Tally, tally};
 use crate::stub::{Pusher, StubHomeserver};
 use crate::wait::wait_until;
@@ -25,6 +25,8 @@ pub struct StubSpec {
     pub store: Option<std::path::PathBuf>,
     /// What to log; none for the default.
     pub log_level: Option<String>,
+    /// Whether the policies that come with the configuration filter both ways and a ledger is kept.
+    pub governed: bool,
 }
 
 impl Default for StubSpec {
@@ -34,8 +36,44 @@ impl Default for StubSpec {
             puppets: true,
             store: None,
             log_level: None,
+            governed: false,
         }
     }
+}
+
+/// One policy with all rules of those that come with the configuration, but for the one that names people.
+fn everything() -> anyhow::Result<Value> {
+    let folder = project_root().join("config/policies");
+    let mut policy = Map::new();
+    let mut rules = Vec::new();
+    for name in ["files", "labels", "personal-data", "secrets"] {
+        let text = std::fs::read_to_string(folder.join(format!("{name}.yaml")))?;
+        let mut part: Map<String, Value> = serde_norway::from_str(&text)?;
+        if let Some(Value::Array(more)) = part.remove("rules") {
+            rules.extend(more);
+        }
+        policy.extend(part);
+    }
+    policy.insert("rules".to_owned(), rules.into());
+    Ok(policy.into())
+}
+
+/// Makes the keys of a ledger, and has the hub keep one beside its configuration.
+fn keep_ledger(hub: &Hub) -> anyhow::Result<()> {
+    const ORIGIN: &str = "localhost/viaduct";
+    let path = hub.configuration();
+    let at = |name: &str| path.with_file_name(name);
+    let keys = at("keys");
+    let made = hub.command(&["audit", "key", &keys.to_string_lossy(), "--origin", ORIGIN])?;
+    anyhow::ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut configuration: Map<String, Value> = serde_json::from_slice(&std::fs::read(&path)?)?;
+    let audit = json!({
+        "folder": at("ledger"), "keys": at("ledger-keys"), "origin": ORIGIN,
+        "key_file": keys.join("ledger_key"), "seal_key_file": keys.join("seal_key"),
+    });
+    configuration.insert("audit".to_owned(), audit);
+    std::fs::write(&path, serde_json::to_vec(&configuration)?)?;
+    Ok(())
 }
 
 /// A [`LoadWorld`] with an IRC server.
@@ -86,7 +124,14 @@ impl<N: LoadServer> LoadWorld<N> {
         if let Some(level) = arrangement.log_level {
             spec.log_level = level;
         }
-        spec = spec.network(NETWORK, server.section(arrangement.puppets));
+        let mut section = server.section(arrangement.puppets);
+        if arrangement.governed {
+            spec.policies.insert("everything".to_owned(), everything()?);
+            if let Some(section) = section.as_object_mut() {
+                section.insert("policy".to_owned(), json!({ "in": "everything", "out": "everything" }));
+            }
+        }
+        spec = spec.network(NETWORK, section);
         for mirror in 0..arrangement.mirrors {
             spec = spec.mirror(
                 &format!("m{mirror}"),
@@ -95,6 +140,9 @@ impl<N: LoadServer> LoadWorld<N> {
             );
         }
         let hub = Hub::prepare(&spec)?;
+        if arrangement.governed {
+            keep_ledger(&hub)?;
+        }
         stub.set_hub(&hub.url(), hub.hs_token());
         let pusher = Pusher::new(&hub.url(), hub.hs_token())?;
         Ok(Self {

@@ -111,6 +111,17 @@ async fn inspircd_tells_accounts_of_those_who_are_there_already() {
 const ALL: &str =
     "message-tags account-tag account-notify extended-join away-notify chghost setname echo-message labeled-response";
 
+/// Waits until the answer to WHO was read, which says that ann is a bot.
+async fn known_by_who(fake: &Fake, hub: &Hub) {
+    for number in 0..100 {
+        fake.tell(&format!(":ann!~a@host.example PRIVMSG #one :are we known {number}"));
+        if hub.heard(&format!("are we known {number}")).await.sender.bot {
+            return;
+        }
+    }
+    panic!("the answer to WHO was not read");
+}
+
 #[tokio::test]
 async fn whoever_logs_in_moves_or_goes_away_stays_the_same_person() {
     let fake = Fake::start(Script {
@@ -134,6 +145,7 @@ async fn whoever_logs_in_moves_or_goes_away_stays_the_same_person() {
             )
         };
         hub.event("ann", join).await;
+        known_by_who(&fake, &hub).await;
         let before = memberships(&hub);
         for line in [
             ":ann!~a@host.example ACCOUNT annette",

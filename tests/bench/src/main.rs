@@ -93,6 +93,9 @@ struct Arguments {
     /// Matrix people speak through the relay instead of puppets of their own.
     #[arg(long)]
     relay: bool,
+    /// With the policies that come with the configuration on both ways, and a ledger.
+    #[arg(long)]
+    governed: bool,
     /// Print JSON lines instead of a table.
     #[arg(long)]
     json: bool,
@@ -110,6 +113,7 @@ async fn main() -> anyhow::Result<()> {
         messages: arguments.messages,
         mirrors: arguments.mirrors.max(1),
         puppets: !arguments.relay,
+        governed: arguments.governed,
     };
     let report = Report::new(arguments.json);
     println!("{}", report.head());

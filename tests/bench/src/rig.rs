@@ -23,6 +23,8 @@ pub struct Load {
     pub mirrors: usize,
     /// Whether Matrix people appear as themselves.
     pub puppets: bool,
+    /// Whether policies filter both ways and a ledger is kept.
+    pub governed: bool,
 }
 
 /// A [`LoadRig`] with an IRC server.
@@ -58,6 +60,7 @@ impl<N: LoadServer> LoadRig<N> {
             puppets: load.puppets,
             store: None,
             log_level: Some(log_level),
+            governed: load.governed,
         };
         Ok(Self {
             world: LoadWorld::start(arrangement).await?,

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
+use axum::serve::ListenerExt as _;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
@@ -109,6 +110,8 @@ impl SlackStandIn {
             base,
             app,
         };
+        // As Slack's own servers: what is small does not wait for more.
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         let serving = axum::serve(listener, router(shared, control.clone())).with_graceful_shutdown(async {
             stopped.await.ok();
         });
