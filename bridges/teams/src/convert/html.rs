@@ -309,12 +309,18 @@ impl Reader<'_> {
             "at" => self.mention(element.get("id"), children, out),
             "span" if element.kind().ends_with("/Mention") => self.mention(element.get("itemid"), children, out),
             "a" => {
-                let content = self.inlines(children);
+                let mut content = self.inlines(children);
                 match element.get("href").filter(|url| is_safe_link(url)) {
-                    Some(url) => out.push(Inline::Link {
-                        url: url.to_owned(),
-                        content,
-                    }),
+                    Some(url) => {
+                        // A link around nothing is shown by its address.
+                        if inline_text(&content).is_empty() {
+                            content = vec![Inline::Text(url.to_owned())];
+                        }
+                        out.push(Inline::Link {
+                            url: url.to_owned(),
+                            content,
+                        });
+                    }
                     None => out.extend(content),
                 }
             }
