@@ -27,6 +27,7 @@ pub(crate) struct Settling<'a> {
 
 struct Writing {
     commit: Commit,
+    /// How the delivery ended, without the note that came along.
     ops: Vec<Op>,
     entries: Vec<Entry>,
     begun: Seq,
@@ -54,7 +55,7 @@ impl<'a> Settling<'a> {
     pub(crate) async fn begin(&mut self, seq: Seq, following: Option<Seq>) -> Result<(), StoreError> {
         if self.begun < seq {
             let through = following.unwrap_or(seq);
-            self.core.commit(self.note(through)).await?;
+            self.write(vec![self.note(through)], Vec::new()).await?;
             (self.begun, self.surely_begun) = (through, through);
         }
         while self.surely_begun < seq && !self.writing.is_empty() {
@@ -67,18 +68,19 @@ impl<'a> Settling<'a> {
     /// Hands over how a delivery ended, with what the ledger is to say of it and the note that sending up to `ahead` begins.
     pub(crate) async fn settle(
         &mut self,
-        mut ops: Vec<Op>,
+        ops: Vec<Op>,
         entries: Vec<Entry>,
         ahead: Option<Seq>,
     ) -> Result<(), StoreError> {
         while self.writing.len() >= IN_FLIGHT {
             self.one().await?;
         }
+        let mut noted = ops.clone();
         if let Some(ahead) = ahead.filter(|ahead| *ahead > self.begun) {
-            ops.push(self.note(ahead));
+            noted.push(self.note(ahead));
             self.begun = ahead;
         }
-        let commit = self.core.submit(ops.clone(), entries.clone()).await?;
+        let commit = self.core.submit(noted, entries.clone()).await?;
         self.writing.push_back(Writing {
             commit,
             ops,
@@ -99,7 +101,7 @@ impl<'a> Settling<'a> {
     /// Notes that nothing beyond `position` was begun after all.
     pub(crate) async fn take_back(&mut self, position: Seq) -> Result<(), StoreError> {
         if self.begun > position {
-            self.core.commit(self.note(position)).await?;
+            self.write(vec![self.note(position)], Vec::new()).await?;
             (self.begun, self.surely_begun) = (position, position);
         }
         Ok(())
@@ -124,13 +126,15 @@ impl<'a> Settling<'a> {
         if let Err(error) = result {
             self.again(first.ops, first.entries, error).await?;
         }
-        self.surely_begun = first.begun;
+        self.surely_begun = self.surely_begun.max(first.begun);
         faults::point("settle-after");
         Ok(())
     }
 
     /// What was delivered has to be written down, whatever it takes: the disk may be full for a while.
-    async fn again(&self, ops: Vec<Op>, entries: Vec<Entry>, error: StoreError) -> Result<(), StoreError> {
+    async fn again(&self, mut ops: Vec<Op>, entries: Vec<Entry>, error: StoreError) -> Result<(), StoreError> {
+        // Later notes may be written by now: an earlier one would take them back.
+        ops.push(self.note(self.begun));
         let mut error = error;
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
         loop {
