@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use viaduct_model::Language;
 
 use crate::SecretSource;
 
@@ -87,17 +88,6 @@ impl Default for SpeakFor {
 pub enum Everybody {
     /// Everybody on the homeserver.
     OwnUsers,
-}
-
-/// A language the bot speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
-    /// German.
-    De,
 }
 
 fn default_id() -> String {

@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
-use time::Date;
-use time::format_description::well_known::Iso8601;
 use url::Url;
+use viaduct_governance::{Day, Region};
 use viaduct_model::{ChannelId, MirrorName};
 
 /// What is wrong with a text and what to do, if something is. Formats that are not known here are not checked.
@@ -62,8 +61,8 @@ pub(crate) fn complaint(format: &str, text: &str) -> Option<(String, String)> {
                 "write the channel as its network does".into(),
             )
         }),
-        "day" if !is_day(text) => told("this is not a day", "write it as 2026-12-31"),
-        "region" if !is_region(text) => told(
+        "day" if Day::parse(text).is_err() => told("this is not a day", "write it as 2026-12-31"),
+        "region" if Region::parse(text).is_err() => told(
             "this is not a region",
             "write eea, or a country's two letters such as us",
         ),
@@ -73,25 +72,6 @@ pub(crate) fn complaint(format: &str, text: &str) -> Option<(String, String)> {
         ),
         _ => None,
     }
-}
-
-fn is_day(text: &str) -> bool {
-    // ISO 8601 has other ways to write a day, and its parser takes more than a day; only `2026-12-31` is meant.
-    let plain = text.len() == 10 && text.chars().filter(|c| *c == '-').count() == 2;
-    plain && Date::parse(text, &Iso8601::DATE).is_ok_and(|date| (1970..=9999).contains(&date.year()))
-}
-
-fn is_region(text: &str) -> bool {
-    text.eq_ignore_ascii_case("eea") || text.len() == 2 && text.chars().all(|c| c.is_ascii_alphabetic())
-}
-
-/// Whether a region lies within the European Economic Area.
-pub(crate) fn is_eea(region: &str) -> bool {
-    const STATES: [&str; 31] = [
-        "eea", "at", "be", "bg", "cy", "cz", "de", "dk", "ee", "es", "fi", "fr", "gr", "hr", "hu", "ie", "is", "it",
-        "li", "lt", "lu", "lv", "mt", "nl", "no", "pl", "pt", "ro", "se", "si", "sk",
-    ];
-    STATES.iter().any(|state| region.eq_ignore_ascii_case(state))
 }
 
 fn is_server_name(text: &str) -> bool {

@@ -25,7 +25,6 @@ mod homeserver;
 mod logging;
 mod mirror;
 mod network;
-mod partner;
 mod partner_rules;
 mod policies;
 mod problem;
@@ -44,22 +43,20 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use viaduct_compliance::Policy;
+use viaduct_governance::{Agreement, PartnerName};
 use viaduct_inspect::Files;
 use viaduct_model::NetworkName;
 
 pub use admin::Admin;
-pub use appservice::{Appservice, Everybody, Language, SpeakFor};
+pub use appservice::{Appservice, Everybody, SpeakFor};
 pub use audit::Audit;
 pub use homeserver::Homeserver;
 pub use logging::{LogFormat, Logging};
 pub use mirror::{Flow, MadeRoom, Member, Mirror, Room};
 pub use network::{Network, PolicyNames};
-pub use partner::{
-    Contact, ContactRole, Contract, Directions, Partner, Period, Retention, SignOff, SignOffs, Statutory,
-};
 pub use problem::{Position, Problem, Severity};
 pub use schema::schema;
-pub use secret::{SECRET_BOUND, Secret, SecretError, SecretSource, is_world_readable};
+pub use secret::{SECRET_BOUND, SecretError, SecretSource, is_world_readable};
 pub use store::StoreSection;
 
 use problem::Report;
@@ -96,7 +93,8 @@ pub struct Config {
     pub networks: BTreeMap<NetworkName, Network>,
     /// Agreements with partners, by name.
     #[serde(default)]
-    pub partners: BTreeMap<String, Partner>,
+    #[schemars(with = "BTreeMap<String, Agreement>")]
+    pub partners: BTreeMap<PartnerName, Agreement>,
     /// Which rooms and channels are one conversation.
     #[serde(default)]
     pub mirrors: Vec<Mirror>,

@@ -1,14 +1,9 @@
 //! What has to hold between partners, networks and mirrors.
 
-use viaduct_model::NetworkName;
+use viaduct_governance::{FOREIGN_KINDS, PartnerName, Region};
 
 use crate::problem::{Position, Report, suggest};
 use crate::tree::{Data, Node};
-
-/// Kinds of network whose operators sit outside of the European Economic Area wherever the data is kept.
-const FOREIGN_KINDS: [&str; 2] = ["slack", "teams"];
-/// The name under which the own organisation's keys are kept.
-const OWN: &str = "own";
 
 pub(crate) fn check(tree: &Node, report: &mut Report) {
     let networks: Vec<Network<'_>> = entries(tree, "networks")
@@ -16,12 +11,12 @@ pub(crate) fn check(tree: &Node, report: &mut Report) {
         .collect();
     for entry in entries(tree, "partners") {
         let key = format!("partners.{}", entry.key);
-        if let Err(error) = NetworkName::new(&entry.key) {
+        if let Err(error) = PartnerName::new(&entry.key) {
             let fix = "use lower-case letters, digits and -, starting with a letter";
             let what = format!("this cannot be a partner's name: {error}");
             report.error(entry.key_at, &key, what, fix);
         }
-        if entry.key == OWN {
+        if entry.key == PartnerName::OWN {
             let what = "`own` stands for the own organisation";
             report.error(entry.key_at, &key, what, "choose another name");
         }
@@ -115,11 +110,15 @@ fn drafts(node: &Node, at: Position, key: &str, foreign: bool, report: &mut Repo
     let mut missing = |what: &str, fix: &str| {
         report.warning(at, key, format!("nothing crosses yet: {what}"), fix);
     };
-    let region = node.text_of("region").map_or("eea", |(region, _)| region);
+    // What is no region is told as such.
+    let region = node
+        .text_of("region")
+        .and_then(|(region, _)| Region::parse(region).ok());
+    let within = region.is_none_or(|region| region.is_eea());
     let basis = node
         .text_of("third_country_basis")
         .map_or("", |(basis, _)| basis.trim());
-    if (foreign || !crate::formats::is_eea(region)) && matches!(basis, "" | "unset") {
+    if (foreign || !within) && matches!(basis, "" | "unset") {
         let fix = "record the `third_country_basis`, such as the contractual clauses with their file number";
         missing("data leaves the European Economic Area and no basis is recorded", fix);
     }

@@ -3,33 +3,12 @@
 //! A secret `X` of any section is three keys, `X`, `X_file` and `X_env`, of which one is given. The same rule holds in the
 //! sections of bridges: whatever schema has all three keys is checked like this, see [`crate::check`].
 
-use std::fmt;
 use std::path::{Path, PathBuf};
+
+use viaduct_model::Secret;
 
 /// The largest secret read from a file, in bytes.
 pub const SECRET_BOUND: u64 = 64 * 1024;
-
-/// A secret. `Debug` does not show it, and it has no `Display` and no `Serialize`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps a text secret.
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
-    }
-
-    /// The secret itself: for the wire, never for a log.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
 
 /// Where a secret comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
-use viaduct_config::{Kinds, Period, check};
+use viaduct_config::{Kinds, check};
+use viaduct_governance::{PartnerName, Period};
 
 struct Stub;
 
@@ -198,7 +199,7 @@ networks: {{acme: {{kind: irc}}}}
 partners:\n{GOOD}"
     );
     let config = check(&text, Path::new("viaduct.yaml"), &Stub).unwrap().config;
-    let partner = &config.partners["acme-gmbh"];
+    let partner = &config.partners[&PartnerName::new("acme-gmbh").unwrap()];
     assert_eq!(partner.retention.messages, Period::Both(30));
     assert!(matches!(partner.retention.files, Period::Each(each) if each.inward == 1 && each.outward == 2));
     assert!(!config.networks.values().next().unwrap().own);

@@ -9,7 +9,7 @@ use std::task;
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use viaduct_model::{ChannelId, Clock, Cursor, Entropy, Event, NetworkName};
+use viaduct_model::{ChannelId, Clock, Cursor, Entropy, Event, Language, NetworkName};
 
 use crate::media::MediaSource;
 
@@ -30,6 +30,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// Chance, for jitter and ids.
     pub entropy: Arc<dyn Entropy>,
+    /// The language in which the session speaks to people where it has words of its own.
+    pub language: Language,
     /// Cancelled when the session is to end.
     pub stop: CancellationToken,
 }

@@ -26,7 +26,8 @@
 //! - **Total.** Remote input is data. It cannot panic a parser or make the hub fetch an address the operator did not allow.
 //! - **Quick stop.** When [`Context::stop`] is cancelled, `run` returns within five seconds with open deliveries finished.
 //!
-//! The feature `conformance` adds the kit that holds every bridge to these rules: see its module `conformance`.
+//! The feature `conformance` adds the kit that holds every bridge to these rules, see its module `conformance`, and a small hub
+//! for a bridge's own tests, see `testing`.
 //!
 //! [`Event::echo_of`]: viaduct_model::Event::echo_of
 
@@ -35,10 +36,14 @@ pub mod conformance;
 mod context;
 mod error;
 mod media;
+mod pace;
 pub mod secret;
 mod session;
+#[cfg(feature = "conformance")]
+pub mod testing;
 
 pub use context::{Connection, Context, Inbox, InboxClosed, State, StateError, Ticket};
 pub use error::{DeliveryError, Failure, SessionError};
-pub use media::{Media, MediaError, MediaSource, MediaStream};
+pub use media::{Media, MediaError, MediaSource, MediaStream, bounded};
+pub use pace::{Pacer, Rate};
 pub use session::{AppFile, Factory, Feedback, OpenError, Outcome, Probe, ProbeStatus, Session};

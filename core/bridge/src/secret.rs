@@ -3,30 +3,9 @@
 //! A secret with the name `token` has three keys in a section, of which an operator writes one: `token`, `token_file` and
 //! `token_env`.
 
-use std::fmt;
 use std::path::Path;
 
-/// A secret. Its `Debug` shows nothing of it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes a secret.
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
-    }
-
-    /// The secret itself, for the wire only.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
+pub use viaduct_model::Secret;
 
 /// Why a secret could not be had, with the path of the key of the section it is about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +63,7 @@ pub fn read(
     if value.len() > BOUND || value.contains('\0') {
         return error(key, format!("it must be text of at most {BOUND} bytes"));
     }
-    Ok(Some(Secret(value)))
+    Ok(Some(Secret::new(value)))
 }
 
 /// The same for a secret that has to be there.
@@ -110,7 +89,7 @@ pub fn required(
 ///
 /// [`SecretError`] if it does not fit, with `key`.
 pub fn one_line(key: &str, secret: Secret, bound: usize) -> Result<Secret, SecretError> {
-    if secret.0.len() > bound || secret.0.contains(['\r', '\n']) {
+    if secret.reveal().len() > bound || secret.reveal().contains(['\r', '\n']) {
         return Err(SecretError {
             key: key.to_owned(),
             reason: format!("it must be one line of at most {bound} bytes"),

@@ -95,6 +95,20 @@ pub trait Session: Send + Sync {
         ))
     }
 
+    /// Leaves a channel for good: its mirror has ended. Nobody who stands there for us stays, and the session does not go back by
+    /// itself. Also fine where nobody of ours was there.
+    ///
+    /// # Errors
+    ///
+    /// [`DeliveryError`]: [`crate::Failure::Unsupported`] where only the channel's own people can see us out, anything else as for a
+    /// delivery.
+    async fn leave(&self, _channel: &ChannelId) -> Result<(), DeliveryError> {
+        Err(DeliveryError::new(
+            crate::Failure::Unsupported,
+            "this network's channels cannot be left from here",
+        ))
+    }
+
     /// What `doctor` should know.
     async fn probe(&self) -> Vec<Probe>;
 }

@@ -57,6 +57,25 @@ pub struct Person {
     pub bot: bool,
 }
 
+impl Person {
+    /// The hub itself: for words that nobody else said.
+    pub fn hub() -> Self {
+        Self {
+            network: NetworkName::matrix(),
+            id: PersonId::hub(),
+            name: PersonId::HUB.to_owned(),
+            avatar: None,
+            organisation: None,
+            bot: true,
+        }
+    }
+
+    /// Whether this is the hub itself. It has no puppet: its own words come from its own account.
+    pub fn is_hub(&self) -> bool {
+        self.network.is_matrix() && self.id.as_str() == PersonId::HUB
+    }
+}
+
 /// What an event says. Targets are ids at the event's own place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

@@ -166,6 +166,16 @@ impl From<&MirrorName> for ChannelId {
     }
 }
 
+impl PersonId {
+    /// The id under which the hub itself speaks. No user of a homeserver has it: their ids begin with `@`.
+    pub const HUB: &str = "viaduct";
+
+    /// The hub's own id.
+    pub fn hub() -> Self {
+        Self(Arc::from(Self::HUB))
+    }
+}
+
 impl NetworkName {
     /// The reserved name of the homeserver side.
     pub const MATRIX: &'static str = "matrix";

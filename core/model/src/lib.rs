@@ -10,6 +10,8 @@
 //! | [`time`] | [`Timestamp`], and the [`Clock`] and [`Entropy`] that are handed in everywhere |
 //! | [`document`] | the rich-text tree and its plain-text rendering |
 //! | [`event`] | what happened at a source: [`Event`], [`Content`], [`Message`], [`Person`] |
+//! | [`language`] | the languages in which the hub speaks to people |
+//! | [`secret`] | text that must not be shown |
 //! | [`outbound`] | what is about to be sent to a destination: [`Outbound`] and its [`Receipt`] |
 //! | [`capabilities`] | what a place can express, as data |
 //! | `arbitrary` | with the feature of that name: proptest generators of all of these |
@@ -26,7 +28,9 @@ pub mod capabilities;
 pub mod document;
 pub mod event;
 pub mod ids;
+pub mod language;
 pub mod outbound;
+pub mod secret;
 pub mod time;
 
 pub use capabilities::{Capabilities, Lookup, Support};
@@ -36,5 +40,7 @@ pub use event::{
     Reaction, Role,
 };
 pub use ids::{ChannelId, DeliveryKey, IdError, MessageId, MirrorName, NetworkName, PersonId, Place};
+pub use language::Language;
 pub use outbound::{Author, Outbound, Receipt};
+pub use secret::Secret;
 pub use time::{Clock, Entropy, Timestamp};

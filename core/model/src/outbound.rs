@@ -37,6 +37,28 @@ pub struct Author {
     pub display: String,
 }
 
+impl Author {
+    /// The name as it can stand in front of somebody's words: in at most `bound` characters, without what turns the direction
+    /// of writing or cannot be seen. The person's id where nothing is left of the name.
+    pub fn shown(&self, bound: usize) -> String {
+        let clean = |text: &str| -> String {
+            let visible = |c: &char| !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            text.chars()
+                .filter(visible)
+                .take(bound)
+                .collect::<String>()
+                .trim()
+                .to_owned()
+        };
+        let name = clean(&self.display);
+        if name.is_empty() {
+            clean(self.person.id.as_str())
+        } else {
+            name
+        }
+    }
+}
+
 /// What a destination made of an [`Outbound`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Receipt {

@@ -11,7 +11,9 @@ use futures_util::stream;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use viaduct_model::{ChannelId, Clock, Cursor, Entropy, Event, MediaRef, MessageId, NetworkName, Place, Timestamp};
+use viaduct_model::{
+    ChannelId, Clock, Cursor, Entropy, Event, Language, MediaRef, MessageId, NetworkName, Place, Timestamp,
+};
 
 use crate::{Connection, Context, Inbox, InboxClosed, Media, MediaError, MediaSource, State, StateError, Ticket};
 
@@ -150,6 +152,7 @@ impl Hub {
             media: Arc::new(self.clone()),
             clock: self.0.clock.clone(),
             entropy: self.0.entropy.clone(),
+            language: Language::default(),
             stop,
         }
     }

@@ -71,6 +71,17 @@ pub enum Block {
     Rule,
 }
 
+impl Block {
+    /// The block as something done rather than said: a paragraph is emphasized, anything else stays as it is.
+    #[must_use]
+    pub fn slanted(self) -> Self {
+        match self {
+            Self::Paragraph(content) => Self::Paragraph(vec![Inline::Emphasis(content)]),
+            other => other,
+        }
+    }
+}
+
 /// A colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rgb(pub u8, pub u8, pub u8);
