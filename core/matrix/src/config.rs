@@ -7,16 +7,6 @@ use viaduct_model::Person;
 
 use crate::Secret;
 
-/// In which language people are told about deliveries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    /// English.
-    #[default]
-    English,
-    /// German.
-    German,
-}
-
 /// For whom of the homeserver's own people the hub may speak: what they say elsewhere by a login of their own then comes back
 /// as themselves, and not as a ghost. The registration gets their user ids, not exclusively.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -60,8 +50,6 @@ pub struct HomeserverConfig {
     pub media_limit: u64,
     /// The largest transaction accepted, in bytes.
     pub body_limit: usize,
-    /// The language of notices.
-    pub language: Language,
     /// How ghosts are named; `{name}`, `{network}`, `{id}` and `{organisation}` are replaced.
     pub ghost_name: String,
 }

@@ -7,10 +7,11 @@ use serde_json::{Map, Value, json};
 use viaduct_bridge::{DeliveryError, Failure};
 use viaduct_model::document::inline_text;
 use viaduct_model::{
-    Attachment, Content, Document, Inline, Message, MessageId, NetworkName, Outbound, Person, PersonId, Reaction,
-    Receipt,
+    Attachment, Content, Document, Inline, Language, Message, MessageId, NetworkName, Outbound, Person, PersonId,
+    Reaction, Receipt,
 };
 
+use crate::Homeserver;
 use crate::client::{As, segment};
 use crate::convert::outbound::{self, References, Uploaded};
 use crate::convert::render::Users;
@@ -18,7 +19,6 @@ use crate::error::ApiError;
 use crate::ghosts::Ghost;
 use crate::media::UploadError;
 use crate::speaker::Speaker;
-use crate::{Homeserver, Language};
 
 /// How long a typing notification holds, in milliseconds.
 const TYPING_MILLIS: u32 = 30_000;
@@ -74,14 +74,14 @@ impl Homeserver {
             Content::Typing { active } => self.show_typing(out, *active).await,
             Content::Read { target } => self.show_read(out, target).await,
             Content::Closed { reason } => {
-                let text = match self.config.language {
+                let text = match self.context.language {
                     Language::English => format!("{} is closed: {reason}", out.from),
                     Language::German => format!("{} ist geschlossen: {reason}", out.from),
                 };
                 self.bot_says(out, &text).await
             }
             Content::Opened => {
-                let text = match self.config.language {
+                let text = match self.context.language {
                     Language::English => format!("{} is open again.", out.from),
                     Language::German => format!("{} ist wieder offen.", out.from),
                 };

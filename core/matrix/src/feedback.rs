@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use viaduct_bridge::{Feedback, Outcome};
-use viaduct_model::DeliveryKey;
+use viaduct_model::{DeliveryKey, Language};
 
-use crate::{Homeserver, Language};
+use crate::Homeserver;
 
 /// How a message status event words an outcome: its status, and its reason if it failed.
 struct Status {
@@ -13,17 +13,17 @@ struct Status {
     name: &'static str,
 }
 
-fn status(outcome: &Outcome) -> Option<Status> {
+fn status(outcome: &Outcome) -> Status {
     let (word, reason, name) = match outcome {
-        // Silence means that it arrived.
-        Outcome::Delivered => return None,
+        // Silence means that it arrived: this is said only of what was something else before.
+        Outcome::Delivered => ("SUCCESS", None, "delivered"),
         Outcome::Delayed(_) => ("PENDING", None, "delayed"),
         Outcome::Held(_) => ("PENDING", None, "held"),
         Outcome::Refused(_) => ("FAIL_PERMANENT", Some("com.beeper.no_permission"), "refused"),
         Outcome::Failed(_) => ("FAIL_PERMANENT", Some("m.event_not_handled"), "failed"),
         Outcome::Unknown(_) => ("FAIL_RETRIABLE", Some("m.foreign_network_error"), "unknown"),
     };
-    Some(Status { word, reason, name })
+    Status { word, reason, name }
 }
 
 /// The sentence for the sender; never repeats what they wrote. None where nothing needs saying.
@@ -53,16 +53,14 @@ fn sentence(outcome: &Outcome, destination: &str, language: Language) -> Option<
 impl Homeserver {
     /// Tells the sender of an event what became of it, in the client's own way and, where that is not enough, in words.
     pub(crate) async fn give_feedback(&self, feedback: &Feedback) {
-        let Some(status) = status(&feedback.outcome) else {
-            return;
-        };
+        let status = status(&feedback.outcome);
         let room = feedback.place.channel.as_str();
         let key = DeliveryKey::derive(&feedback.place, &feedback.id, &feedback.destination);
         let transaction = format!("status-{key}-{}", status.name);
         let said = sentence(
             &feedback.outcome,
             feedback.destination.to_string().as_str(),
-            self.config.language,
+            self.context.language,
         );
         let mut content = json!({
             "network": feedback.destination.network.as_str(),
@@ -94,20 +92,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_outcome_but_success_is_shown_and_every_failure_told() {
+    fn every_outcome_is_shown_and_every_failure_told() {
         let outcomes = [
+            Outcome::Delivered,
             Outcome::Delayed("r".into()),
             Outcome::Held("r".into()),
             Outcome::Refused("r".into()),
             Outcome::Failed("r".into()),
             Outcome::Unknown("r".into()),
         ];
-        assert!(status(&Outcome::Delivered).is_none());
         for outcome in &outcomes {
-            assert!(status(outcome).is_some());
+            let arrived = *outcome == Outcome::Delivered;
+            assert_eq!(status(outcome).word == "SUCCESS", arrived);
             for language in [Language::English, Language::German] {
                 let told = sentence(outcome, "x/y", language);
-                assert_eq!(told.is_none(), matches!(outcome, Outcome::Delayed(_)), "{outcome:?}");
+                let silent = arrived || matches!(outcome, Outcome::Delayed(_));
+                assert_eq!(told.is_none(), silent, "{outcome:?}");
             }
         }
     }

@@ -55,7 +55,7 @@ mod speaker;
 #[cfg(test)]
 mod testing;
 
-pub use config::{HomeserverConfig, Language, SpeakFor};
+pub use config::{HomeserverConfig, SpeakFor};
 pub use error::HomeserverError;
 pub use homeserver::{Homeserver, capabilities};
 pub use label::LABEL;

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use lru::LruCache;
@@ -217,30 +217,15 @@ impl Homeserver {
         })?;
         let limit = self.config.media_limit;
         let size = response.content_length();
-        if size.is_some_and(|size| size > limit) {
-            return Err(MediaError::TooLarge(limit));
-        }
         let mime = response
             .headers()
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok());
         let mime = mime.filter(|mime| is_mime(mime)).map(str::to_owned);
-        let mut seen: u64 = 0;
-        let stream = response.bytes_stream().map(move |piece| {
-            let piece = piece.map_err(|error| MediaError::Retry(error.without_url().to_string()))?;
-            seen = seen.saturating_add(piece.len() as u64);
-            if seen > limit {
-                Err(MediaError::TooLarge(limit))
-            } else {
-                Ok(piece)
-            }
-        });
-        Ok(Media {
-            mime,
-            size,
-            name: None,
-            stream: stream.boxed(),
-        })
+        let stream = response
+            .bytes_stream()
+            .map_err(|error| MediaError::Retry(error.without_url().to_string()));
+        Media::within(limit, mime, size, stream)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the tests of several modules need.
 
-use crate::{HomeserverConfig, Language};
+use crate::HomeserverConfig;
 
 /// A configuration for tests.
 pub(crate) fn config(url: &str) -> HomeserverConfig {
@@ -18,7 +18,6 @@ pub(crate) fn config(url: &str) -> HomeserverConfig {
         ca_file: None,
         media_limit: 1024 * 1024,
         body_limit: 1024 * 1024,
-        language: Language::English,
         ghost_name: "{name} ({network})".to_owned(),
     }
 }

@@ -103,6 +103,31 @@ async fn ghosts_are_remembered_and_renamed() {
 }
 
 #[tokio::test]
+async fn a_ghost_wears_its_persons_picture_and_changes_it() {
+    let world = World::start().await;
+    *world.hub.file.lock().unwrap() = Some(vec![9; 10]);
+    let wears = async |number: &str, picture: &str| {
+        let mut out = outbound("!room1", "bob", number, text("hi"));
+        out.author.person.avatar = Some(MediaRef {
+            network: NetworkName::new("irc").unwrap(),
+            locator: picture.to_owned(),
+        });
+        world.deliver(out).await.unwrap();
+        world.stub.requests("/avatar_url")
+    };
+    let set = wears("1", "one").await;
+    assert_eq!(set[0].user.as_deref(), Some("@_via_irc_bob:example.org"));
+    assert_eq!(set[0].body, json!({ "avatar_url": "mxc://example.org/up" }));
+    assert_eq!(wears("2", "one").await.len(), 1, "the same is not set again");
+    assert_eq!(wears("3", "two").await.len(), 2);
+    assert_eq!(world.stub.files.lock().unwrap().len(), 2);
+    // One that cannot be had keeps nobody from speaking.
+    *world.hub.file.lock().unwrap() = None;
+    assert_eq!(wears("4", "three").await.len(), 2);
+    assert_eq!(world.stub.requests("/send/").len(), 4);
+}
+
+#[tokio::test]
 async fn a_closed_room_is_entered_by_invitation() {
     let world = World::start().await;
     world.stub.closed.lock().unwrap().insert("!room1".into());
@@ -317,6 +342,33 @@ async fn files_of_the_homeserver_are_opened_within_the_limit() {
     assert_eq!(pieces.iter().map(bytes::Bytes::len).sum::<usize>(), 100);
     let refused = world.homeserver.open_media("https://example.org/abc").await;
     assert!(matches!(refused.err(), Some(MediaError::Refused(_))));
+}
+
+#[tokio::test]
+async fn a_homeserver_that_knows_only_the_old_way_to_its_files_is_asked_in_that_way() {
+    let world = World::start().await;
+    let unknown = json!({ "errcode": "M_UNRECOGNIZED", "error": "what?" });
+    world.stub.script("/client/v1/media/download/", 404, unknown);
+    let media = world.homeserver.open_media("mxc://example.org/abc").await.unwrap();
+    assert_eq!(media.mime.as_deref(), Some("image/png"));
+    // One that knows the new way and has no such file is not asked again.
+    let missing = json!({ "errcode": "M_NOT_FOUND", "error": "gone" });
+    world.stub.script("/client/v1/media/download/", 404, missing);
+    let gone = world.homeserver.open_media("mxc://example.org/abc").await;
+    assert!(matches!(gone.err(), Some(MediaError::Gone)));
+}
+
+#[tokio::test]
+async fn a_ghost_that_is_there_already_speaks_all_the_same() {
+    let world = World::start().await;
+    let taken = json!({ "errcode": "M_USER_IN_USE", "error": "it is there" });
+    world.stub.script("/v3/register", 400, taken);
+    let receipt = world.deliver(outbound("!room1", "bob", "1", text("hi"))).await.unwrap();
+    assert_eq!(receipt.ids, [id("$sent0")]);
+    let exclusive = json!({ "errcode": "M_EXCLUSIVE", "error": "not yours" });
+    world.stub.script("/v3/register", 400, exclusive);
+    let refused = world.deliver(outbound("!room1", "ann", "2", text("hi"))).await;
+    assert!(refused.is_err(), "another refusal is one");
 }
 
 #[tokio::test]
