@@ -158,6 +158,11 @@ impl Session for EchoSession {
         })
     }
 
+    /// Echo is nowhere, so there is nobody to take out of a channel.
+    async fn leave(&self, _channel: &ChannelId) -> Result<(), DeliveryError> {
+        Ok(())
+    }
+
     async fn probe(&self) -> Vec<Probe> {
         vec![Probe::ok("echo", "answers without any server")]
     }

@@ -1,25 +1,7 @@
 //! The bot's commands: what it answers, in words, to what an operator says.
 
 use viaduct_engine::Status;
-
-/// A language the bot speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
-    /// German.
-    De,
-}
-
-impl Language {
-    pub(crate) fn pick<'a>(self, english: &'a str, german: &'a str) -> &'a str {
-        match self {
-            Self::En => english,
-            Self::De => german,
-        }
-    }
-}
+use viaduct_model::Language;
 
 /// The answer to a command. `text` is what was said, with or without `!viaduct` in front (a room with the bot alone needs
 /// none).

@@ -38,7 +38,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use command::{Language, command};
+pub use command::command;
 pub use hub::{Hub, HubError};
 pub use metric::{Metrics, MetricsError};
 pub use obey::obey;

@@ -3,9 +3,9 @@
 use serde_json::Value;
 use viaduct_governance::{Day, Held, HeldId, PartnerName};
 
-use crate::command::Language;
 use crate::hub::Hub;
 use crate::order::{Order, PartnerStatus};
+use viaduct_model::Language;
 
 /// The answer to an order that `sender` gave; none if what was said is no order, but perhaps a command.
 pub async fn obey(text: &str, sender: &str, hub: &dyn Hub, language: Language) -> Option<String> {

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use tower::ServiceExt;
 use viaduct_engine::Probe;
 use viaduct_engine::{LaneStatus, MirrorStatus, NetworkStatus, Status};
-use viaduct_model::{ChannelId, MirrorName, NetworkName, Place, Timestamp};
+use viaduct_model::{ChannelId, Language, MirrorName, NetworkName, Place, Timestamp};
 use viaduct_store::{Delivery, DeliveryFilter, DeliveryState, Lane, Seq};
 
 use super::*;
@@ -196,19 +196,19 @@ async fn deliveries_are_listed_retried_and_dropped() {
 
 #[test]
 fn the_bot_answers_in_its_language() {
-    assert_snapshot!(command("!viaduct status", &status(false), Language::En), @r##"
+    assert_snapshot!(command("!viaduct status", &status(false), Language::English), @r##"
     Not everything is well.
     acme-irc: not connected (connection refused)
     matrix: connected
     mirror project (!r:example.org): 12 events, 3 waiting
     "##);
-    assert_snapshot!(command("status", &status(true), Language::De), @r##"
+    assert_snapshot!(command("status", &status(true), Language::German), @r##"
     Alles in Ordnung.
     acme-irc: nicht verbunden (connection refused)
     matrix: verbunden
     Spiegel project (!r:example.org): 12 Ereignisse, 3 wartend
     "##);
-    assert_snapshot!(command("!viaduct dance", &status(true), Language::De), @r##"
+    assert_snapshot!(command("!viaduct dance", &status(true), Language::German), @r##"
     Diesen Befehl kenne ich nicht.
     !viaduct help – diese Liste
     !viaduct status – wie es um Netze und Spiegel steht
@@ -218,13 +218,13 @@ fn the_bot_answers_in_its_language() {
     !viaduct help datenschutz – was in diesem Raum protokolliert wird
     !viaduct version – welche Version das ist
     "##);
-    assert!(command("!viaduct version", &status(true), Language::En).starts_with("viaduct "));
+    assert!(command("!viaduct version", &status(true), Language::English).starts_with("viaduct "));
 }
 
 #[tokio::test]
 async fn orders_are_given_by_bot_and_by_api_alike() {
     let wood = Wood { ready: true };
-    let say = |text: &'static str| obey(text, "@ann:example.org", &wood, Language::En);
+    let say = |text: &'static str| obey(text, "@ann:example.org", &wood, Language::English);
     assert_eq!(say("!viaduct status").await, None);
     assert_eq!(say("!viaduct quarantine").await.as_deref(), Some("Nothing is held."));
     assert_eq!(say("partner renew acme 2026-12-31").await.as_deref(), Some("Done."));

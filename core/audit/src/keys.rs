@@ -43,22 +43,32 @@ impl fmt::Display for Tag {
     }
 }
 
-/// One key: whose, the how manieth of theirs, and its bytes.
+/// One key: whose, the how manieth of theirs, and the hash that has taken its bytes in.
 struct Key {
     name: String,
-    bytes: Zeroizing<Vec<u8>>,
+    keyed: Hmac<Sha256>,
 }
 
 impl Key {
-    fn tag(&self, purpose: &str, data: &[u8]) -> Result<Tag, LedgerError> {
-        let mac = Hmac::<Sha256>::new_from_slice(&self.bytes).map_err(|_| LedgerError::NoKey(self.name.clone()))?;
-        let mac = mac
-            .chain_update(purpose)
-            .chain_update([0])
-            .chain_update(data)
-            .finalize()
-            .into_bytes();
-        Ok(Tag(format!("{}:{}", self.name, hex(&mac))))
+    fn new(name: &str, bytes: &[u8]) -> Result<Self, LedgerError> {
+        let keyed = Hmac::new_from_slice(bytes).map_err(|_| LedgerError::NoKey(name.to_owned()))?;
+        Ok(Self {
+            name: name.to_owned(),
+            keyed,
+        })
+    }
+
+    fn tag(&self, purpose: &str, data: &[&[u8]]) -> Tag {
+        let mut mac = self.keyed.clone().chain_update(purpose).chain_update([0]);
+        for part in data {
+            mac.update(part);
+        }
+        let hash = hex(&mac.finalize().into_bytes());
+        let mut tag = String::with_capacity(self.name.len() + 1 + hash.len());
+        for part in [&*self.name, ":", &hash] {
+            tag.push_str(part);
+        }
+        Tag(tag)
     }
 }
 
@@ -112,13 +122,8 @@ impl KeyRing {
             let text = Zeroizing::new(fs::read_to_string(path).map_err(LedgerError::io(path))?);
             let bytes = unhex(text.trim()).filter(|bytes| bytes.len() == 32);
             let bytes = bytes.ok_or_else(|| LedgerError::damaged(path, "not 32 bytes in hexadecimal"))?;
-            self.keys.insert(
-                owner.to_owned(),
-                Key {
-                    name: name.to_owned(),
-                    bytes: Zeroizing::new(bytes),
-                },
-            );
+            self.keys
+                .insert(owner.to_owned(), Key::new(name, &Zeroizing::new(bytes))?);
         }
         Ok(())
     }
@@ -157,13 +162,7 @@ impl KeyRing {
             .map_err(LedgerError::io(&path))?;
         sync_folder(&self.folder)?;
         self.numbers.insert(owner.to_owned(), number);
-        self.keys.insert(
-            owner.to_owned(),
-            Key {
-                name: name.clone(),
-                bytes,
-            },
-        );
+        self.keys.insert(owner.to_owned(), Key::new(&name, &bytes)?);
         Ok(Some(name))
     }
 
@@ -193,14 +192,14 @@ impl KeyRing {
     /// A person's pseudonym.
     pub fn person(&self, owner: &str, network: &NetworkName, person: &PersonId) -> Result<Tag, LedgerError> {
         // A network's name holds no zero byte, so no two pairs give the same bytes.
-        let data = [network.as_str().as_bytes(), &[0], person.as_str().as_bytes()].concat();
-        self.key(owner)?.tag("person", &data)
+        let data = [network.as_str().as_bytes(), &[0], person.as_str().as_bytes()];
+        Ok(self.key(owner)?.tag("person", &data))
     }
 
     /// The keyed hash of a content, over its JSON.
     pub fn content(&self, owner: &str, content: &Content) -> Result<Tag, LedgerError> {
         let data = serde_json::to_vec(content).map_err(|error| LedgerError::note(error.to_string()))?;
-        self.key(owner)?.tag("content", &data)
+        Ok(self.key(owner)?.tag("content", &[&data]))
     }
 
     fn key(&self, owner: &str) -> Result<&Key, LedgerError> {

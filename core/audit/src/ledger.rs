@@ -280,14 +280,9 @@ impl Ledger {
         let mut frontier = self.frontier.clone();
         let mut bytes = Vec::new();
         for Numbered { number, entry } in fresh {
-            let line = Record {
-                seq: frontier.size(),
-                number: *number,
-                entry: entry.clone(),
-            }
-            .line()?;
-            frontier.push(leaf(&line));
-            bytes.extend_from_slice(&line);
+            let start = bytes.len();
+            entry.append_line(frontier.size(), *number, &mut bytes)?;
+            frontier.push(leaf(bytes.get(start..).unwrap_or_default()));
             bytes.push(b'\n');
         }
         if let Some(last) = fresh.last() {
@@ -312,7 +307,7 @@ impl Ledger {
         let mut there = there.skip_while(before);
         for wanted in batch {
             match there.next().transpose()? {
-                Some(found) if found.number == wanted.number && found.entry == wanted.entry => {}
+                Some(found) if found.is_of(wanted.number, &wanted.entry) => {}
                 _ => return Err(LedgerError::Conflict(wanted.number)),
             }
         }

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`Entry`], [`Record`] | what is remembered of one step: no content, no names |
+//! | [`Written`] | an entry as the bytes that are kept of it |
 //! | [`KeyRing`] | keyed hashes of people and contents, by partner; destroying a key makes them mean nothing |
 //! | [`Ledger`] | writing: append-only segments, each batch on the device and signed before it counts |
 //! | [`Reader`], [`find`], [`export`] | reading: searching, exports with a signed manifest |
@@ -41,7 +42,7 @@
 //! let key = signer.verifier();
 //! let mut ledger = Ledger::open(folder, signer, Options::new("hub.example.org/ledger"))?;
 //! let entry = Entry::new(Timestamp(1), Action::Started);
-//! assert_eq!(ledger.append(&[Numbered { number: 0, entry }])?, 1);
+//! assert_eq!(ledger.append(&[Numbered { number: 0, entry: entry.into() }])?, 1);
 //! assert!(verify(folder, &key, &[])?.is_good());
 //! # Ok::<(), viaduct_audit::LedgerError>(())
 //! ```
@@ -70,6 +71,7 @@ mod testing;
 mod text;
 mod verify;
 mod witness;
+mod written;
 
 pub use entry::{Action, ENTRY_BOUND, Entry, Record};
 pub use error::LedgerError;
@@ -80,6 +82,7 @@ pub use ledger::{Ledger, Options};
 pub use reader::Reader;
 pub use verify::{Problem, Verified, verify};
 pub use witness::{Witness, WitnessError, WitnessRequest};
+pub use written::Written;
 
 #[cfg(test)]
 mod tests;

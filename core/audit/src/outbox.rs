@@ -14,30 +14,24 @@
 //! taken to the ledger before one with a lower number. A commit that fails leaves a gap, which does no harm. After a restart
 //! [`next`] tells where to go on.
 
-use serde::{Deserialize, Serialize};
-
-use crate::entry::ENTRY_BOUND;
-use crate::{Entry, LedgerError};
+use crate::{Entry, LedgerError, Written};
 
 /// The owner of the outbox in the store.
 pub const OWNER: &str = "ledger";
 
 /// An entry on its way into the ledger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Numbered {
     /// Its number.
     pub number: u64,
     /// The entry.
-    pub entry: Entry,
+    pub entry: Written,
 }
 
 /// The key of a commit's entries: the number of the first, big end first, as 16 hexadecimal digits, so that keys sort as numbers do.
 fn key(number: u64) -> String {
     format!("{number:016x}")
 }
-
-/// What an entry's place in the ledger adds to its size, at most, in bytes.
-const PLACE: usize = 128;
 
 /// The entries of one commit, ready to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,30 +44,23 @@ pub struct Sealed {
     pub entries: Vec<Numbered>,
 }
 
-/// Gives entries their numbers, from `first`, and their stored form. An entry that the ledger would refuse for its size loses
-/// what can be spared.
-pub fn seal(first: u64, entries: Vec<Entry>) -> Sealed {
-    let mut value = vec![b'['];
-    let mut numbered = Vec::with_capacity(entries.len());
-    for (number, mut entry) in (first..).zip(entries) {
-        let mut text = serde_json::to_vec(&entry).unwrap_or_default();
-        if text.is_empty() || text.len() + PLACE > ENTRY_BOUND {
-            entry.ids.truncate(1);
-            entry.findings.clear();
-            entry.reason = Some("too long to be kept".to_owned());
-            text = serde_json::to_vec(&entry).unwrap_or_default();
-        }
-        if value.len() > 1 {
+/// Gives entries their numbers, from `first`, and their stored form.
+pub fn seal(first: u64, entries: Vec<Written>) -> Sealed {
+    let bytes: usize = entries.iter().map(|entry| entry.json().len() + 1).sum();
+    let mut value = Vec::with_capacity(bytes + 2);
+    value.push(b'[');
+    for (place, entry) in entries.iter().enumerate() {
+        if place > 0 {
             value.push(b',');
         }
-        value.append(&mut text);
-        numbered.push(Numbered { number, entry });
+        value.extend_from_slice(entry.json());
     }
     value.push(b']');
+    let numbered = (first..).zip(entries).map(|(number, entry)| Numbered { number, entry });
     Sealed {
         key: key(first),
         value,
-        entries: numbered,
+        entries: numbered.collect(),
     }
 }
 
@@ -94,7 +81,10 @@ pub fn open(key: &str, value: &[u8]) -> Result<Vec<Numbered>, LedgerError> {
     let entries: Vec<Entry> = serde_json::from_slice(value).map_err(|error| damaged(error.to_string()))?;
     Ok((first..)
         .zip(entries)
-        .map(|(number, entry)| Numbered { number, entry })
+        .map(|(number, entry)| Numbered {
+            number,
+            entry: entry.into(),
+        })
         .collect())
 }
 
@@ -107,11 +97,8 @@ pub fn next(last: Option<u64>, pending: &[Numbered]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use viaduct_model::{MessageId, Timestamp};
-
     use super::*;
     use crate::testing::delivered;
-    use crate::{Action, Record};
 
     #[test]
     fn keys_sort_as_numbers_do() {
@@ -127,7 +114,7 @@ mod tests {
 
     #[test]
     fn what_is_sealed_comes_back_with_its_numbers() {
-        let sealed = seal(41, (1..4).map(delivered).collect());
+        let sealed = seal(41, (1..4).map(|number| delivered(number).into()).collect());
         assert_eq!(sealed.key, "0000000000000029");
         let found = open(&sealed.key, &sealed.value).unwrap();
         assert_eq!(found, sealed.entries);
@@ -138,19 +125,5 @@ mod tests {
         assert_eq!(next(None, &[]), 0);
         assert_eq!(next(Some(9), &found), 44);
         assert_eq!(next(Some(50), &[]), 51);
-    }
-
-    #[test]
-    fn nothing_is_too_large_for_the_ledger() {
-        let mut entry = Entry::new(Timestamp(1), Action::Failed);
-        entry.reason = Some("x".repeat(ENTRY_BOUND));
-        entry.ids = (0..2000).map(|id| MessageId::new(format!("id{id}")).unwrap()).collect();
-        let sealed = seal(7, vec![entry]);
-        let record = Record {
-            seq: u64::MAX,
-            number: u64::MAX,
-            entry: sealed.entries[0].entry.clone(),
-        };
-        assert!(record.line().is_ok());
     }
 }

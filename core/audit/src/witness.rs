@@ -229,7 +229,12 @@ mod tests {
         let mut ledger = Ledger::open(folder, signer, Options::new(ORIGIN)).unwrap();
         for number in numbers {
             let entry = small(number + tweak);
-            ledger.append(&[Numbered { number, entry }]).unwrap();
+            ledger
+                .append(&[Numbered {
+                    number,
+                    entry: entry.into(),
+                }])
+                .unwrap();
         }
     }
 

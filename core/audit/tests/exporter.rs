@@ -61,7 +61,7 @@ impl Hub {
         let batch: Vec<Numbered> = (first..first + count)
             .map(|number| Numbered {
                 number,
-                entry: Entry::new(Timestamp(number), Action::Delivered),
+                entry: Entry::new(Timestamp(number), Action::Delivered).into(),
             })
             .collect();
         self.ledger.append(&batch).unwrap();

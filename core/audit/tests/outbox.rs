@@ -42,7 +42,7 @@ enum Kill {
 /// A step and its entry, in one commit.
 async fn step(store: &dyn Store, number: u64) {
     let entry = Entry::new(Timestamp(number), Action::Delivered);
-    let sealed = outbox::seal(number, vec![entry]);
+    let sealed = outbox::seal(number, vec![entry.into()]);
     let entry = Op::State {
         owner: outbox::OWNER.to_owned(),
         key: sealed.key,

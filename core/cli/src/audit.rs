@@ -149,7 +149,7 @@ fn tags(config: &Config, person: &str) -> anyhow::Result<Vec<Tag>> {
     let audit = config.audit.as_ref().ok_or_else(settings::no_ledger)?;
     let ring = KeyRing::open(&audit.keys.join("pseudonyms"))?;
     let own = viaduct_governance::PartnerName::OWN;
-    let owners = std::iter::once(own).chain(config.partners.keys().map(String::as_str));
+    let owners = std::iter::once(own).chain(config.partners.keys().map(viaduct_governance::PartnerName::as_str));
     let tags: Vec<Tag> = owners
         .filter_map(|owner| ring.person(owner, &network, &id).ok())
         .collect();

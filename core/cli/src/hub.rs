@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use viaduct_admin::Order;
-use viaduct_config::{Config, Secret};
+use viaduct_config::Config;
+use viaduct_model::Secret;
 
 use crate::trouble::Trouble;
 

@@ -24,6 +24,7 @@ mod deliveries;
 pub mod doctor;
 mod hub;
 mod init;
+mod letter;
 mod load;
 mod logging;
 mod office;

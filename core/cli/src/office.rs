@@ -1,5 +1,6 @@
 //! `viaduct quarantine`, `partner`, `hold` and `subject`: orders to the running hub, and their answers.
 
+use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -8,15 +9,16 @@ use serde_json::Value;
 use viaduct_admin::{Order, PartnerStatus};
 use viaduct_config::Config;
 use viaduct_governance::{
-    Agreement, Certificate, Day, Held, HeldId, HeldState, History, Language, LegalHold, PartnerName, Register, Scope,
-    Source, Tally,
+    Agreement, Certificate, Day, Held, HeldId, HeldState, History, LegalHold, PartnerName, Register, Scope, Source,
+    Tally,
 };
-use viaduct_model::{Clock as _, MirrorName, NetworkName, PersonId};
+use viaduct_model::{Clock as _, Language, MirrorName, NetworkName, PersonId};
 
 use crate::args::{By, Hold, Office, Partner, Quarantine, Subject};
 use crate::audit;
 use crate::capabilities::columns;
 use crate::hub::Hub;
+use crate::letter;
 use crate::settings;
 use crate::system::SystemClock;
 use crate::trouble::Trouble;
@@ -292,7 +294,11 @@ pub async fn subject(config: &Config, action: Subject) -> anyhow::Result<String>
                 reason: reasoned.reason,
             };
             let answer = hub.order(&order).await?;
-            audit::fresh(&out)?.write_all(serde_json::to_string_pretty(&answer)?.as_bytes())?;
+            let text = match out.extension().and_then(OsStr::to_str) {
+                Some("html") => letter::page(&answer, config.appservice.language),
+                _ => serde_json::to_string_pretty(&answer)?,
+            };
+            audit::fresh(&out)?.write_all(text.as_bytes())?;
             Ok(format!("Written: {}", out.display()))
         }
         Subject::Erase { ids, json, reasoned } => {

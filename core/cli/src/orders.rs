@@ -309,7 +309,7 @@ pub enum Subject {
         /// All ids of the person
         #[arg(value_name = "NETWORK/ID", required = true)]
         ids: Vec<String>,
-        /// The file
+        /// The file: a page to read and print if it ends in .html, JSON for machines otherwise
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
         /// Who and why

@@ -11,7 +11,7 @@ use viaduct_audit::Query;
 use viaduct_compliance::{Example, ExampleOutcome, ExampleResult, Filter, Policy};
 use viaduct_config::Config;
 use viaduct_engine::rehearse::{self, Judged, Replayed, Wanted};
-use viaduct_model::{MessageId, MirrorName};
+use viaduct_model::{Clock as _, MessageId, MirrorName};
 use viaduct_store::Store as _;
 
 use crate::args::Policy as Action;
@@ -20,8 +20,10 @@ use crate::capabilities::columns;
 use crate::deliveries::open_store;
 use crate::hub::Hub;
 use crate::load;
+use crate::office;
 use crate::registry::Registry;
 use crate::settings;
+use crate::system::SystemClock;
 use crate::trouble::Trouble;
 
 /// How many of an event's ledger entries are shown.
@@ -185,6 +187,12 @@ fn replayed(result: &Replayed) -> String {
             .collect::<Vec<_>>()
     };
     told.extend(counts(&result.decisions));
+    if result.files_unseen > 0 {
+        told.push(format!(
+            "  {} of them with files, which were not looked into: rules about files count as where nothing is known",
+            result.files_unseen
+        ));
+    }
     if !result.rules.is_empty() {
         told.push("matches by rule".to_owned());
         told.extend(counts(&result.rules));
@@ -223,7 +231,9 @@ async fn explain(config: &Config, event: &str, json: bool) -> anyhow::Result<Str
         serde_json::from_value(hub.order(&Order::Explain { event: id.clone() }).await?)?
     } else {
         let store = open_store(config).await?;
-        let judged = rehearse::explain(&store, &settings::engine(config), &id).await;
+        let register = office::configured(config);
+        let agreed = (&register, SystemClock.now());
+        let judged = rehearse::explain(&store, &settings::engine(config), agreed, &id).await;
         store.close().await?;
         judged?
     };
@@ -265,6 +275,15 @@ fn explained(judged: &Judged) -> String {
     )];
     if !judged.policies.is_empty() {
         told.push(format!("    asked: {}", judged.policies.join(", ")));
+    }
+    if !judged.labels.is_empty() {
+        told.push(format!("    labels: {}", judged.labels.join(", ")));
+    }
+    if judged.files_unseen > 0 {
+        told.push(format!(
+            "    {} files, not looked into: rules about files count as where nothing is known",
+            judged.files_unseen
+        ));
     }
     if let Some(rule) = &judged.rule {
         let reason = judged.reason.as_deref().unwrap_or_default();

@@ -14,6 +14,7 @@ use viaduct_config::Config;
 use viaduct_engine::{Commands, Engine, EngineError, Home, Parts};
 use viaduct_inspect::Inspector;
 use viaduct_matrix::Homeserver;
+use viaduct_model::{Language, Secret};
 use viaduct_store::{SledStore, StoreOptions};
 
 use crate::registry::{Registry, factories};
@@ -106,7 +107,7 @@ async fn start(config: &Config, stop: &CancellationToken) -> anyhow::Result<(Arc
     let router = viaduct_admin::router(
         Arc::clone(&engine) as Arc<dyn Hub>,
         metrics,
-        token.as_ref().map(viaduct_config::Secret::reveal),
+        token.as_ref().map(Secret::reveal),
     );
     let served = tokio::spawn(viaduct_admin::serve(listener, router, stop.clone()));
     Ok((engine, served))
@@ -134,19 +135,15 @@ pub fn store_options(cache: u64) -> StoreOptions {
 /// What the bot answers, to those whom it obeys.
 struct BotCommands {
     users: Vec<String>,
-    language: viaduct_admin::Language,
+    language: Language,
     hub: Arc<OnceLock<Weak<Engine>>>,
 }
 
 impl BotCommands {
     fn of(config: &Config, hub: Arc<OnceLock<Weak<Engine>>>) -> Self {
-        let language = match config.appservice.language {
-            viaduct_config::Language::En => viaduct_admin::Language::En,
-            viaduct_config::Language::De => viaduct_admin::Language::De,
-        };
         Self {
             users: config.admin.users.clone(),
-            language,
+            language: config.appservice.language,
             hub,
         }
     }
@@ -156,11 +153,11 @@ impl BotCommands {
 impl Commands for BotCommands {
     async fn answer(&self, text: &str, sender: &str) -> String {
         if !self.users.iter().any(|user| user == sender) {
-            return match self.language {
-                viaduct_admin::Language::En => "Only this bridge's operators may command me.",
-                viaduct_admin::Language::De => "Nur die Betreiber dieser Brücke dürfen mir befehlen.",
-            }
-            .to_owned();
+            let refusal = self.language.pick(
+                "Only this bridge's operators may command me.",
+                "Nur die Betreiber dieser Brücke dürfen mir befehlen.",
+            );
+            return refusal.to_owned();
         }
         let Some(engine) = self.hub.get().and_then(Weak::upgrade) else {
             return String::new();

@@ -1,6 +1,5 @@
 //! From the configuration to what the engine and the homeserver side take.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -8,9 +7,9 @@ use serde_json::Value;
 use viaduct_audit::note::Signer;
 use viaduct_config::{Config, PolicyNames, Room, SecretSource};
 use viaduct_engine::{Audit, Flow, Forms, MemberSpec, MirrorSpec, NamedPolicy, NetworkSpec, Policies, Settings};
-use viaduct_governance::{Agreement, HubKey, PartnerName};
-use viaduct_matrix::{HomeserverConfig, Language, RoomSpec, Secret, SpeakFor};
-use viaduct_model::Place;
+use viaduct_governance::HubKey;
+use viaduct_matrix::{HomeserverConfig, RoomSpec, SpeakFor};
+use viaduct_model::{Place, Secret};
 
 use crate::trouble::Trouble;
 
@@ -58,23 +57,11 @@ pub fn engine(config: &Config) -> Settings {
     Settings {
         networks: networks.collect(),
         mirrors: mirrors.collect(),
-        partners: partners(config),
+        partners: config.partners.clone(),
         operators: config.admin.room.clone().map(|room| existing(&room)),
-        language: match config.appservice.language {
-            viaduct_config::Language::En => viaduct_governance::Language::English,
-            viaduct_config::Language::De => viaduct_governance::Language::German,
-        },
+        language: config.appservice.language,
         keep: Duration::from_secs(u64::from(config.store.keep_days) * 24 * 60 * 60),
     }
-}
-
-/// The agreements. Their shape was checked with the configuration, so none is left out.
-fn partners(config: &Config) -> BTreeMap<PartnerName, Agreement> {
-    let read = |(name, partner): (&String, &viaduct_config::Partner)| {
-        let agreement = serde_json::from_value(serde_json::to_value(partner).ok()?).ok()?;
-        Some((PartnerName::new(name).ok()?, agreement))
-    };
-    config.partners.iter().filter_map(read).collect()
 }
 
 /// The ledger's place and keys, if one is to be kept.
@@ -113,13 +100,6 @@ pub fn no_ledger() -> anyhow::Error {
     Trouble::error("no ledger is kept", "audit", fix)
 }
 
-fn language(config: &Config) -> Language {
-    match config.appservice.language {
-        viaduct_config::Language::En => Language::English,
-        viaduct_config::Language::De => Language::German,
-    }
-}
-
 fn flow(flow: viaduct_config::Flow) -> Flow {
     match flow {
         viaduct_config::Flow::Both => Flow::Both,
@@ -136,7 +116,6 @@ fn flow(flow: viaduct_config::Flow) -> Flow {
 /// If a token is missing or cannot be read.
 pub fn homeserver(config: &Config) -> anyhow::Result<HomeserverConfig> {
     let appservice = &config.appservice;
-    let language = language(config);
     Ok(HomeserverConfig {
         url: config.homeserver.url.trim_end_matches('/').to_owned(),
         domain: config.homeserver.domain.clone(),
@@ -151,7 +130,6 @@ pub fn homeserver(config: &Config) -> anyhow::Result<HomeserverConfig> {
         ca_file: config.homeserver.ca_file.clone(),
         media_limit: appservice.media_limit,
         body_limit: BODY_LIMIT,
-        language,
         ghost_name: appservice.ghost_name.clone(),
     })
 }
@@ -164,11 +142,13 @@ fn speak_for(wanted: &viaduct_config::SpeakFor) -> SpeakFor {
     }
 }
 
-fn secret(name: &str, source: Option<SecretSource>) -> anyhow::Result<Secret> {
-    Ok(Secret::new(secret_of("appservice", name, source)?.reveal()))
+fn secret(name: &str, source: Option<SecretSource>) -> anyhow::Result<viaduct_matrix::Secret> {
+    Ok(viaduct_matrix::Secret::new(
+        secret_of("appservice", name, source)?.reveal(),
+    ))
 }
 
-fn secret_of(section: &str, name: &str, source: Option<SecretSource>) -> anyhow::Result<viaduct_config::Secret> {
+fn secret_of(section: &str, name: &str, source: Option<SecretSource>) -> anyhow::Result<Secret> {
     let source = source.ok_or_else(|| {
         Trouble::error(
             format!("{name} is missing"),

@@ -34,7 +34,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ),
     ("core/cli", &["*"]),
     ("bridges/*", &["model", "compliance", "bridge"]),
-    ("config", &["model", "compliance", "audit", "inspect"]),
+    ("config", &["model", "compliance", "audit", "governance", "inspect"]),
     ("tests", &["*"]),
 ];
 

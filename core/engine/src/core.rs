@@ -1,16 +1,16 @@
 //! What all parts of the engine share: the store, the sides, the routes and the lanes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use viaduct_audit::Entry;
+use viaduct_audit::{Entry, Written};
 use viaduct_bridge::{Connection, Session};
 use viaduct_inspect::Inspector;
-use viaduct_model::{Clock, Entropy, MirrorName, NetworkName, Place};
+use viaduct_model::{ChannelId, Clock, Entropy, MirrorName, NetworkName, Place};
 use viaduct_store::{Batch, Commit, Lane, Op, Portal, Store, StoreError};
 
 use crate::govern::Govern;
@@ -27,8 +27,12 @@ pub(crate) struct Side {
     pub(crate) session: Arc<dyn Session>,
     pub(crate) connection: watch::Sender<Connection>,
     pub(crate) meters: telemetry::Meters,
+    /// The channels its session was given, but for those it left for good.
+    pub(crate) channels: Mutex<BTreeSet<ChannelId>>,
     /// Ends this side only.
     pub(crate) stop: CancellationToken,
+    /// Cancelled when its session runs no longer.
+    pub(crate) ended: CancellationToken,
 }
 
 impl Side {
@@ -45,6 +49,17 @@ impl Side {
 
     pub(crate) fn is_up(&self) -> bool {
         *self.connection.borrow() == Connection::Up
+    }
+
+    /// The session left a channel for good.
+    pub(crate) fn left(&self, channel: &ChannelId) {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        channels.remove(channel);
+    }
+
+    /// Whether the session looks after exactly these channels.
+    pub(crate) fn serves(&self, channels: &BTreeSet<ChannelId>) -> bool {
+        *self.channels.lock().unwrap_or_else(PoisonError::into_inner) == *channels
     }
 }
 
@@ -75,6 +90,8 @@ pub(crate) struct Core {
     home: RwLock<Option<Arc<dyn Home>>>,
     /// One task at a time makes rooms for one mirror.
     pub(crate) making: tokio::sync::Mutex<()>,
+    /// One task at a time leaves channels whose mirrors have ended.
+    pub(crate) leaving: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Core {
@@ -131,6 +148,7 @@ impl Core {
             lanes: Mutex::default(),
             home: RwLock::default(),
             making: tokio::sync::Mutex::default(),
+            leaving: tokio::sync::Mutex::default(),
         }
     }
 
@@ -227,9 +245,9 @@ impl Core {
     }
 
     /// Submits a step together with its entries in the ledger; without a ledger, the step alone.
-    pub(crate) async fn submit(&self, ops: Vec<Op>, entries: Vec<Entry>) -> Result<Commit, StoreError> {
+    pub(crate) async fn submit(&self, ops: Vec<Op>, entries: Vec<impl Into<Written>>) -> Result<Commit, StoreError> {
         match &self.book {
-            Some(book) => book.submit(ops, entries).await,
+            Some(book) => book.submit(ops, entries.into_iter().map(Into::into).collect()).await,
             None => self.store.submit(Batch { ops }).await,
         }
     }

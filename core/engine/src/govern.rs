@@ -176,7 +176,7 @@ impl Govern {
         if let Some(found) = places.get(place).filter(|terms| terms.day == day) {
             return found.clone();
         }
-        let terms = Arc::new(terms(&self.register(), place, now, day));
+        let terms = Arc::new(Terms::of(&self.register(), place, now));
         if places.len() >= PLACES {
             places.clear();
         }
@@ -199,24 +199,27 @@ fn plain(settings: &Settings) -> Arc<Register> {
     Arc::new(Register::new(settings.facts(), partners))
 }
 
-fn terms(register: &Register, place: &Place, now: Timestamp, day: u64) -> Terms {
-    let keeper = register.keeper(place);
-    let policies = register.terms_of(place, now);
-    let name = format!("agreement-{keeper}");
-    let (inward, outward) = policies
-        .map(|terms| {
-            (
-                Versioned::of(&name, &terms.inward),
-                Versioned::of(&name, &terms.outward),
-            )
-        })
-        .unzip();
-    Terms {
-        day,
-        own: register.is_own(place),
-        obstacle: register.standing_of(place, now).obstacle(),
-        inward,
-        outward,
-        keeper,
+impl Terms {
+    /// What these agreements say about a place at a time.
+    pub(crate) fn of(register: &Register, place: &Place, now: Timestamp) -> Self {
+        let keeper = register.keeper(place);
+        let policies = register.terms_of(place, now);
+        let name = format!("agreement-{keeper}");
+        let (inward, outward) = policies
+            .map(|terms| {
+                (
+                    Versioned::of(&name, &terms.inward),
+                    Versioned::of(&name, &terms.outward),
+                )
+            })
+            .unzip();
+        Self {
+            day: now.as_millis() / DAY,
+            own: register.is_own(place),
+            obstacle: register.standing_of(place, now).obstacle(),
+            inward,
+            outward,
+            keeper,
+        }
     }
 }

@@ -17,7 +17,7 @@ use viaduct_store::{Op, Seq};
 use crate::core::Core;
 use crate::deliver::actual;
 use crate::routes::home_of;
-use crate::supervise;
+use crate::{leaving, supervise};
 
 /// How many journal entries are read at once.
 const PAGE: usize = 256;
@@ -33,20 +33,8 @@ impl fmt::Debug for Hands {
     }
 }
 
-/// Who speaks for the hub itself.
-fn hub() -> Option<Person> {
-    Some(Person {
-        network: NetworkName::matrix(),
-        id: PersonId::new("viaduct").ok()?,
-        name: "viaduct".to_owned(),
-        avatar: None,
-        organisation: None,
-        bot: true,
-    })
-}
-
 /// How an error answers what was asked.
-fn answer(error: DeliveryError) -> Reply {
+pub(crate) fn answer(error: DeliveryError) -> Reply {
     match error.failure {
         Failure::Permanent | Failure::TooLarge | Failure::Unsupported => Reply::Refused(error.reason),
         Failure::Retry(_) | Failure::AuthLost | Failure::UnknownOutcome => Reply::Later(error.reason),
@@ -127,14 +115,12 @@ impl Remote for Hands {
                 Err(error) => answer(error),
             };
         }
-        let Some(by) = hub() else {
-            return Reply::Refused("nobody can say it".to_owned());
-        };
         let message = Message {
             style: MessageStyle::Notice,
             ..Message::plain(text)
         };
-        self.send(mirror, place, by, Content::Message(message), &[], key).await
+        self.send(mirror, place, Person::hub(), Content::Message(message), &[], key)
+            .await
     }
 
     async fn redact(&self, mirror: &MirrorName, place: &Place, ids: &[MessageId]) -> Reply {
@@ -144,15 +130,15 @@ impl Remote for Hands {
         if side.session.capabilities(&place.channel).delete != Support::Native {
             return Reply::Refused("the network cannot delete messages".to_owned());
         }
-        let (Some(first), Some(by)) = (ids.first(), hub()) else {
+        let Some(first) = ids.first() else {
             return Reply::Done;
         };
         let content = Content::Delete {
             target: first.clone(),
             reason: None,
         };
-        self.send(mirror, place, by, content, ids, &format!("redact-{first}"))
-            .await
+        let key = format!("redact-{first}");
+        self.send(mirror, place, Person::hub(), content, ids, &key).await
     }
 
     async fn dismiss(&self, mirror: &MirrorName, place: &Place) -> Reply {
@@ -194,10 +180,7 @@ impl Remote for Hands {
     }
 
     async fn close(&self, _mirror: &MirrorName, place: &Place) -> Reply {
-        // Nothing crosses there any more; the bridge itself leaves when the operator takes the channel out.
-        Reply::Refused(format!(
-            "take {place} out of `mirrors`: the bridge leaves with the next reload"
-        ))
+        leaving::close(&self.0, place).await
     }
 
     async fn drop_tokens(&self, network: &NetworkName) -> Reply {
@@ -209,7 +192,7 @@ impl Remote for Hands {
         if let Err(error) = self.0.commit(op).await {
             return Reply::Later(error.to_string());
         }
-        supervise::stop(&self.0, network);
+        drop(supervise::stop(&self.0, network));
         Reply::Refused(
             "the hub does not connect there any more; its secrets are the operator's to revoke and delete".to_owned(),
         )

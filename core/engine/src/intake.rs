@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use viaduct_audit::Entry;
+use viaduct_audit::Written;
 use viaduct_bridge::{Connection, Inbox, InboxClosed, Ticket};
 use viaduct_model::{ChannelId, Cursor, Event, MirrorName, NetworkName, Place};
 use viaduct_store::{Accepted, Commit, Op, StoreError};
@@ -97,7 +97,7 @@ struct Writing {
     commit: Commit,
     /// What to write again if it could not be written.
     ops: Vec<Op>,
-    entries: Vec<Entry>,
+    entries: Vec<Written>,
     /// For each accepted event: its mirror and source.
     woken: Vec<(Arc<Mirror>, Place)>,
     done: oneshot::Sender<()>,
@@ -152,7 +152,8 @@ impl Intake {
                 if let Some(book) = &self.core.book {
                     let now = self.core.clock.now();
                     let terms = self.core.govern.at(&event.place, now);
-                    entries.push(ledger::accepted(&book.keys, &terms.keeper, now, &mirror, &event));
+                    let entry = ledger::accepted(&book.keys, &terms.keeper, now, &mirror, &event);
+                    entries.push(Written::from(entry));
                 }
                 ops.push(Op::Accept {
                     mirror: mirror.name.clone(),

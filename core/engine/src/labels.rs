@@ -2,11 +2,13 @@
 //! so that a restart knows them before the homeserver is asked. While the label of a mirror's room is not known, nothing of
 //! that mirror is delivered.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use viaduct_bridge::DeliveryError;
-use viaduct_store::{Op, StoreError};
+use viaduct_model::MirrorName;
+use viaduct_store::{Op, Store, StoreError};
 
 use crate::backoff::Backoff;
 use crate::core::Core;
@@ -41,6 +43,21 @@ pub(crate) async fn remember(core: &Core) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// What the rooms' state says of the mirrors, from the store alone.
+pub(crate) async fn of_rooms(store: &dyn Store) -> Result<HashMap<MirrorName, String>, StoreError> {
+    let mut labels: HashMap<String, String> = HashMap::new();
+    for (key, value) in store.state_scan(OWNER, PREFIX).await? {
+        let label = String::from_utf8(value).unwrap_or_default();
+        if let Some(room) = key.strip_prefix(PREFIX).filter(|_| !label.is_empty()) {
+            labels.insert(room.to_owned(), label);
+        }
+    }
+    let portals = store.portals().await?.into_iter();
+    Ok(portals
+        .filter_map(|portal| Some((portal.mirror, labels.get(&portal.room)?.clone())))
+        .collect())
 }
 
 /// Notes the label of a room; none: it has none.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use viaduct_audit::Written;
 use viaduct_model::{Event, Lookup};
 use viaduct_store::{Lane, LaneMark, Op, Seq, StoreError};
 
@@ -354,7 +355,11 @@ impl<'a> Worker<'a> {
     async fn settle(&mut self, seq: Seq, mut end: End, ahead: Option<Seq>) -> Result<(), StoreError> {
         faults::point("settle-before");
         self.side.meters.settled(end.name());
-        let entries = end.entries(self.core.clock.now());
+        let entries = end
+            .entries(self.core.clock.now())
+            .into_iter()
+            .map(Written::from)
+            .collect();
         let record = end.record.map(|(state, reason)| (state, reason, self.core.clock.now()));
         let op = Op::Settle {
             lane: self.handle.lane.clone(),

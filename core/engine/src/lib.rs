@@ -28,6 +28,7 @@
 //! | `rooms` | the mirrors' rooms, asked for at the start |
 //! | `roster` | joins and leaves, in the background |
 //! | `channels` | how single channels stand, told to the operators |
+//! | `leaving` | channels that are mirrored no longer |
 //! | `upkeep` | dropping what is delivered and old |
 //! | [`rehearse`] | trying policies on what is in the journal |
 //! | `reactions` | finding reactions that are taken back |
@@ -60,6 +61,7 @@ mod home;
 mod intake;
 mod labels;
 mod lane;
+mod leaving;
 mod ledger;
 mod media;
 mod notices;
@@ -84,7 +86,7 @@ mod supervise;
 mod telemetry;
 mod upkeep;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -244,6 +246,7 @@ impl Engine {
         observer::remember_rooms(&core).await?;
         rooms::forget_changed(&core).await?;
         open_lanes(&core).await?;
+        leaving::remember(&core).await?;
 
         let name = NetworkName::matrix();
         let stop = core.stop.child_token();
@@ -254,7 +257,7 @@ impl Engine {
         });
         let home = (parts.home)(context, observer, media::routes(core.clone()))?;
         core.set_home(home.clone());
-        supervise::run(&core, name, home, stop);
+        supervise::run(&core, name, home, BTreeSet::new(), stop);
 
         let engine = Self {
             core,
@@ -295,7 +298,8 @@ impl Engine {
         }
     }
 
-    /// Takes over changed settings. Networks whose section and channels are the same stay connected.
+    /// Takes over changed settings. Channels that are mirrored no longer are left; networks whose section is the same and that
+    /// get no channel beside those they have stay connected.
     ///
     /// # Errors
     ///
@@ -307,19 +311,36 @@ impl Engine {
         note_settings(&self.core, Action::Configured).await?;
         rooms::forget_changed(&self.core).await?;
         open_lanes(&self.core).await?;
-        for network in &before.networks {
-            if !unchanged(network, &before, &settings) {
-                supervise::stop(&self.core, &network.name);
-            }
+        leaving::remember(&self.core).await?;
+        if let Err(error) = leaving::leave_ended(&self.core).await {
+            tracing::error!(%error, "Channels that are mirrored no longer could not be left yet.");
         }
+        let stays = |network: &NetworkSpec| self.stays(network, &before, &settings);
+        let (staying, ending): (Vec<_>, Vec<_>) = before.networks.iter().partition(|network| stays(network));
+        join_all(
+            ending
+                .iter()
+                .map(|network| supervise::replace(&self.core, &network.name)),
+        )
+        .await;
         for network in &settings.networks {
-            if !unchanged(network, &before, &settings) {
+            if !staying.iter().any(|known| known.name == network.name) {
                 self.open(network, &settings).await;
             }
         }
         self.begin_mirrors();
         tracing::info!("The configuration was reloaded.");
         Ok(())
+    }
+
+    /// Whether a network's session may stay: same section, same kind, and in the channels it should be in.
+    fn stays(&self, network: &NetworkSpec, before: &Settings, after: &Settings) -> bool {
+        let spec = |settings: &Settings| {
+            let found = settings.networks.iter().find(|known| known.name == network.name);
+            found.map(|found| (found.kind.clone(), found.section.clone()))
+        };
+        let channels = leaving::channels(&self.core, after, &network.name);
+        spec(before) == spec(after) && self.core.side(&network.name).is_some_and(|side| side.serves(&channels))
     }
 
     /// How everything stands.
@@ -361,7 +382,9 @@ impl Engine {
     ///
     /// When the store fails.
     pub async fn explain(&self, id: &MessageId) -> Result<Vec<Judged>, EngineError> {
-        Ok(rehearse::explain(&*self.core.store, &self.core.settings(), id).await?)
+        let register = self.core.govern.register();
+        let agreed = (&*register, self.core.clock.now());
+        Ok(rehearse::explain(&*self.core.store, &self.core.settings(), agreed, id).await?)
     }
 
     /// Notes in the ledger what an operator did outside of the hub, such as an export.
@@ -438,29 +461,6 @@ async fn note_settings(core: &Core, action: Action) -> Result<(), EngineError> {
     let policies = core.routes().policies();
     entry.findings = policies.into_iter().map(|policy| (policy, 1)).collect();
     Ok(core.note(vec![entry]).await?)
-}
-
-/// Whether a network's session may stay: same section, same kind, same channels.
-fn unchanged(network: &NetworkSpec, before: &Settings, after: &Settings) -> bool {
-    let channels = |settings: &Settings| {
-        let mut channels: Vec<_> = settings
-            .mirrors
-            .iter()
-            .flat_map(|mirror| &mirror.members)
-            .filter(|member| member.place.network == network.name)
-            .map(|member| member.place.channel.clone())
-            .collect();
-        channels.sort();
-        channels
-    };
-    let spec = |settings: &Settings| {
-        settings
-            .networks
-            .iter()
-            .find(|candidate| candidate.name == network.name)
-            .map(|found| (found.kind.clone(), found.section.clone()))
-    };
-    spec(before) == spec(after) && channels(before) == channels(after)
 }
 
 /// A lane that is new starts at the end of its mirror's journal.

@@ -201,6 +201,21 @@ pub(crate) fn review_wanted(core: &Arc<Core>) {
     });
 }
 
+/// The sender of what was held, and has arrived since it was let go, is told so, where they are on the homeserver.
+pub(crate) fn released(core: &Arc<Core>, held: &Held) {
+    let (Some(home), Some(room)) = (core.home(), room(core, &held.from)) else {
+        return;
+    };
+    let organisation = organisation(core, &held.lane.to);
+    let said = Text::Released.say(core.settings().language, &[("partner", &organisation)]);
+    let (event, key) = (held.event.clone(), format!("released-{}", held.id));
+    core.tasks.spawn(async move {
+        if let Err(error) = home.notice(&room, &said, Some(event.as_str()), &key).await {
+            tracing::debug!(%error, "A sender could not be told that what was held has arrived.");
+        }
+    });
+}
+
 fn spawn_report(core: &Arc<Core>, text: String, key: String) {
     let core = core.clone();
     core.tasks
@@ -237,9 +252,9 @@ pub(crate) fn asked(core: &Core, room: &str, text: &str) -> Option<String> {
     let mirror = core.mirror_of_room(room)?;
     let mirror = core.routes().named(&mirror).cloned()?;
     let language = if words.last() == Some(&"datenschutz") {
-        viaduct_governance::Language::German
+        viaduct_model::Language::German
     } else {
-        viaduct_governance::Language::English
+        viaduct_model::Language::English
     };
     Some(help(&core.govern.register(), &places(&mirror), false, language))
 }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use viaduct_compliance::{Approval, JUSTIFICATION, Verdict};
-use viaduct_governance::{GovernanceError, HeldId, Language, Text};
-use viaduct_model::Event;
+use viaduct_governance::{GovernanceError, HeldId, Text};
+use viaduct_model::{Event, Language};
 use viaduct_store::{Lane, Seq};
 
 use crate::EngineError;

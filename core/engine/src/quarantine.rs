@@ -14,7 +14,7 @@ use crate::EngineError;
 use crate::core::Core;
 use crate::deliver::{Delivering, Prepared};
 use crate::end::End;
-use crate::{deliver, resolve};
+use crate::{deliver, notices, resolve};
 
 /// How often there is a look without being told to: a destination may have come back.
 const EVERY: Duration = Duration::from_mins(1);
@@ -201,6 +201,7 @@ async fn deliver_one(core: &Arc<Core>, held: &Held) -> Result<(), EngineError> {
     core.submit(ops, entries).await?.await?;
     if arrived {
         deliver::tell(core, &source, &id, &held.lane.to, Outcome::Delivered);
+        notices::released(core, held);
     }
     // What waited behind it is ready now.
     core.govern.released.notify_one();

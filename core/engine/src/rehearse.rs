@@ -1,20 +1,23 @@
 //! Trying policies on what is in the journal: nothing is sent, and nothing is written.
 //!
-//! What was said is judged as it was said, before a destination's capabilities change its form. What was known about files and
-//! labels at the time is not in the journal, so rules that ask for it count as they do when it is not known.
+//! What was said is judged as it was said, before a destination's capabilities change its form, and under the labels that its
+//! room has now. Files are not looked into again: each judgement says how many there are, and rules that ask what is in them
+//! count as they do where that is not known. What was found in them at the time is in the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use viaduct_compliance::{Context, Decision, Filter, Finding, decide_all};
+use viaduct_governance::Register;
 use viaduct_model::{
     Author, DeliveryKey, Event, EventKind, Message, MessageId, MirrorName, Outbound, Place, Timestamp,
 };
 use viaduct_store::{Seq, Store, StoreError};
 
-use crate::resolve;
+use crate::govern::Terms;
 use crate::routes::{Mirror, Routes};
 use crate::settings::Settings;
+use crate::{labels, resolve};
 
 /// How many journal entries are read at once.
 const PAGE: usize = 256;
@@ -40,6 +43,9 @@ pub struct Replayed {
     pub decisions: BTreeMap<String, u64>,
     /// How many deliveries each rule matched.
     pub rules: BTreeMap<String, u64>,
+    /// How many of them have files, which were not looked into.
+    #[serde(default)]
+    pub files_unseen: u64,
     /// Those that would not simply have passed, the first thousand.
     pub events: Vec<Judged>,
 }
@@ -69,6 +75,12 @@ pub struct Judged {
     pub reason: Option<String>,
     /// Every rule that matched, and by what sort of evidence; never what matched.
     pub findings: Vec<Finding>,
+    /// The labels it was judged under: the mirror's, and its room's.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// How many files it has, none of which was looked into.
+    #[serde(default)]
+    pub files_unseen: usize,
 }
 
 /// Puts the journal through one candidate policy.
@@ -84,12 +96,14 @@ pub async fn replay(
 ) -> Result<Replayed, StoreError> {
     let routes = Routes::of(settings);
     let mut result = Replayed::default();
+    let rooms = labels::of_rooms(store).await?;
     let mut mirrors: Vec<_> = routes.mirrors().collect();
     mirrors.sort_by(|a, b| a.name.cmp(&b.name));
     for mirror in mirrors {
         if wanted.mirror.as_ref().is_some_and(|name| *name != mirror.name) {
             continue;
         }
+        let labels = labelled(mirror, &rooms);
         let mut after = Seq(0);
         loop {
             let page = store.journal(&mirror.name, after, PAGE).await?;
@@ -101,15 +115,11 @@ pub async fn replay(
                 }
                 let previous = previous(store, &event).await?;
                 for member in mirror.destinations(&event.place) {
-                    let judged = judge(
-                        mirror,
-                        &event,
-                        &member.place,
-                        previous.as_ref(),
-                        &[candidate],
-                        Vec::new(),
-                    );
-                    result.count(judged);
+                    let known = Known {
+                        previous: previous.as_ref(),
+                        labels: &labels,
+                    };
+                    result.count(judge(mirror, &event, &member.place, &known, &[candidate], Vec::new()));
                 }
             }
         }
@@ -120,6 +130,7 @@ pub async fn replay(
 impl Replayed {
     fn count(&mut self, judged: Judged) {
         self.judged += 1;
+        self.files_unseen += u64::from(judged.files_unseen > 0);
         *self.decisions.entry(judged.decision.clone()).or_default() += 1;
         for finding in &judged.findings {
             *self.rules.entry(finding.rule.clone()).or_default() += 1;
@@ -130,15 +141,23 @@ impl Replayed {
     }
 }
 
-/// What the policies in force make of one event on each of its ways; empty if it is not in the journal (any more).
+/// What the policies in force and the agreements make of one event on each of its ways now; empty if it is not in the journal
+/// (any more).
 ///
 /// # Errors
 ///
 /// When the store fails.
-pub async fn explain(store: &dyn Store, settings: &Settings, id: &MessageId) -> Result<Vec<Judged>, StoreError> {
+pub async fn explain(
+    store: &dyn Store,
+    settings: &Settings,
+    (register, now): (&Register, Timestamp),
+    id: &MessageId,
+) -> Result<Vec<Judged>, StoreError> {
     let routes = Routes::of(settings);
+    let rooms = labels::of_rooms(store).await?;
     let mut all = Vec::new();
     for mirror in routes.mirrors() {
+        let labels = labelled(mirror, &rooms);
         for source in &mirror.members {
             let Some(at) = store.locate(&source.place, id).await? else {
                 continue;
@@ -147,16 +166,19 @@ pub async fn explain(store: &dyn Store, settings: &Settings, id: &MessageId) -> 
                 continue;
             };
             let previous = previous(store, &event).await?;
-            let inward = mirror
-                .member(&event.place)
-                .map(|member| member.filters.inward.as_slice())
-                .unwrap_or_default();
+            let known = Known {
+                previous: previous.as_ref(),
+                labels: &labels,
+            };
+            let here = Terms::of(register, &event.place, now);
+            let inward = mirror.member(&event.place).map(|member| &member.filters.inward);
             for member in mirror.destinations(&event.place) {
-                let versions = || inward.iter().chain(&member.filters.outward);
-                let filters: Vec<&Filter> = versions().map(|versioned| &versioned.filter).collect();
-                let names = versions().map(|versioned| versioned.version.as_str().to_owned());
-                let names = names.collect();
-                let judged = judge(mirror, &event, &member.place, previous.as_ref(), &filters, names);
+                let there = Terms::of(register, &member.place, now);
+                let own = inward.into_iter().flatten().chain(&member.filters.outward);
+                let asked: Vec<_> = own.chain(&here.inward).chain(&there.outward).collect();
+                let filters: Vec<&Filter> = asked.iter().map(|versioned| &versioned.filter).collect();
+                let names = asked.iter().map(|versioned| versioned.version.as_str().to_owned());
+                let judged = judge(mirror, &event, &member.place, &known, &filters, names.collect());
                 if !all.contains(&judged) {
                     all.push(judged);
                 }
@@ -178,11 +200,23 @@ async fn previous(store: &dyn Store, event: &Event) -> Result<Option<Message>, S
     Ok(original.and_then(|event| event.content.message().cloned()))
 }
 
+/// The labels of a mirror: its own, and what its room's state says.
+fn labelled(mirror: &Mirror, rooms: &HashMap<MirrorName, String>) -> Vec<String> {
+    mirror.labels.iter().chain(rooms.get(&mirror.name)).cloned().collect()
+}
+
+/// What is known around an event.
+struct Known<'a> {
+    /// For an edit: the wording it replaces.
+    previous: Option<&'a Message>,
+    labels: &'a [String],
+}
+
 fn judge(
     mirror: &Mirror,
     event: &Event,
     to: &Place,
-    previous: Option<&Message>,
+    known: &Known<'_>,
     filters: &[&Filter],
     policies: Vec<String>,
 ) -> Judged {
@@ -201,7 +235,8 @@ fn judge(
     let before = outbound.clone();
     let context = Context {
         now: Some(event.at),
-        previous,
+        previous: known.previous,
+        labels: known.labels,
         ..Context::default()
     };
     let (decision, verdict, findings) = match decide_all(filters.iter().copied(), &context, outbound) {
@@ -223,5 +258,7 @@ fn judge(
         rule,
         reason,
         findings,
+        labels: known.labels.to_vec(),
+        files_unseen: event.content.message().map_or(0, |message| message.attachments.len()),
     }
 }

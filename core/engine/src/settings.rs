@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use viaduct_compliance::Policy;
-use viaduct_governance::{Agreement, Language, NetworkFacts, Networks, PartnerName};
+use viaduct_governance::{Agreement, NetworkFacts, Networks, PartnerName};
 use viaduct_matrix::RoomSpec;
-use viaduct_model::{MirrorName, NetworkName, Place};
+use viaduct_model::{Language, MirrorName, NetworkName, Place};
 
 /// Everything that a reload may change.
 #[derive(Debug, Clone)]

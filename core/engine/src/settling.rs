@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use viaduct_audit::Entry;
+use viaduct_audit::Written;
 use viaduct_store::{Commit, Lane, Op, Seq, StoreError};
 
 use crate::backoff::Backoff;
@@ -29,7 +29,7 @@ struct Writing {
     commit: Commit,
     /// How the delivery ended, without the note that came along.
     ops: Vec<Op>,
-    entries: Vec<Entry>,
+    entries: Vec<Written>,
     begun: Seq,
 }
 
@@ -69,7 +69,7 @@ impl<'a> Settling<'a> {
     pub(crate) async fn settle(
         &mut self,
         ops: Vec<Op>,
-        entries: Vec<Entry>,
+        entries: Vec<Written>,
         ahead: Option<Seq>,
     ) -> Result<(), StoreError> {
         while self.writing.len() >= IN_FLIGHT {
@@ -132,7 +132,7 @@ impl<'a> Settling<'a> {
     }
 
     /// What was delivered has to be written down, whatever it takes: the disk may be full for a while.
-    async fn again(&self, mut ops: Vec<Op>, entries: Vec<Entry>, error: StoreError) -> Result<(), StoreError> {
+    async fn again(&self, mut ops: Vec<Op>, entries: Vec<Written>, error: StoreError) -> Result<(), StoreError> {
         // Later notes may be written by now: an earlier one would take them back.
         ops.push(self.note(self.begun));
         let mut error = error;
@@ -150,7 +150,7 @@ impl<'a> Settling<'a> {
         }
     }
 
-    async fn write(&self, ops: Vec<Op>, entries: Vec<Entry>) -> Result<(), StoreError> {
+    async fn write(&self, ops: Vec<Op>, entries: Vec<Written>) -> Result<(), StoreError> {
         self.core.submit(ops, entries).await?.await.map(drop)
     }
 }

@@ -1,12 +1,13 @@
 //! Keeping sessions alive: each runs in a task of its own, and is started again with backoff when it ends or panics.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use viaduct_bridge::{Connection, Context, Factory, Session, SessionError};
-use viaduct_model::NetworkName;
+use viaduct_model::{ChannelId, NetworkName};
 
 use crate::backoff::Backoff;
 use crate::core::{Core, Side};
@@ -14,22 +15,15 @@ use crate::intake::SideInbox;
 use crate::media::Files;
 use crate::settings::{NetworkSpec, Settings};
 use crate::state::NetworkState;
-use crate::{EngineError, telemetry};
+use crate::{EngineError, leaving, telemetry};
 
 /// A session that ran so long has recovered: its backoff starts again.
 const RECOVERED: Duration = Duration::from_mins(1);
 
 /// What a session is given.
 pub(crate) fn context(core: &Arc<Core>, network: NetworkName, settings: &Settings, stop: CancellationToken) -> Context {
-    let channels = settings
-        .mirrors
-        .iter()
-        .flat_map(|mirror| &mirror.members)
-        .filter(|member| member.place.network == network)
-        .map(|member| member.place.channel.clone())
-        .collect();
     Context {
-        channels,
+        channels: leaving::channels(core, settings, &network).into_iter().collect(),
         inbox: SideInbox::open(core, network.clone()),
         state: Arc::new(NetworkState {
             network: network.clone(),
@@ -38,6 +32,7 @@ pub(crate) fn context(core: &Arc<Core>, network: NetworkName, settings: &Setting
         media: Arc::new(Files(core.clone())),
         clock: core.clock.clone(),
         entropy: core.entropy.clone(),
+        language: settings.language,
         stop,
         network,
     }
@@ -59,6 +54,7 @@ pub(crate) async fn start(
         })?;
     let stop = core.stop.child_token();
     let context = context(core, spec.name.clone(), settings, stop.clone());
+    let channels = context.channels.iter().cloned().collect();
     let session = factory
         .open(spec.section.clone(), context)
         .await
@@ -66,17 +62,25 @@ pub(crate) async fn start(
             network: spec.name.clone(),
             reason: error.to_string(),
         })?;
-    run(core, spec.name.clone(), session, stop);
+    run(core, spec.name.clone(), session, channels, stop);
     Ok(())
 }
 
-/// Puts a session to work.
-pub(crate) fn run(core: &Arc<Core>, name: NetworkName, session: Arc<dyn Session>, stop: CancellationToken) {
+/// Puts a session to work; `channels` are those it was given.
+pub(crate) fn run(
+    core: &Arc<Core>,
+    name: NetworkName,
+    session: Arc<dyn Session>,
+    channels: BTreeSet<ChannelId>,
+    stop: CancellationToken,
+) {
     let side = Arc::new(Side {
         meters: telemetry::Meters::of(&name),
         name,
         session,
         connection: watch::Sender::new(Connection::Connecting),
+        channels: Mutex::new(channels),
+        ended: CancellationToken::new(),
         stop,
     });
     core.add_side(side.clone());
@@ -84,6 +88,7 @@ pub(crate) fn run(core: &Arc<Core>, name: NetworkName, session: Arc<dyn Session>
 }
 
 async fn supervise(core: Arc<Core>, side: Arc<Side>) {
+    let _ended = side.ended.clone().drop_guard();
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(5));
     while !side.stop.is_cancelled() {
         let started = tokio::time::Instant::now();
@@ -112,8 +117,19 @@ async fn supervise(core: Arc<Core>, side: Arc<Side>) {
 }
 
 /// Ends one network's session; its lanes wait until there is another of the same name.
-pub(crate) fn stop(core: &Arc<Core>, network: &NetworkName) {
-    if let Some(side) = core.remove_side(network) {
-        side.stop.cancel();
+pub(crate) fn stop(core: &Arc<Core>, network: &NetworkName) -> Option<Arc<Side>> {
+    let side = core.remove_side(network)?;
+    side.stop.cancel();
+    Some(side)
+}
+
+/// The same, and waits until it runs no longer: two sessions with one account would push each other out.
+pub(crate) async fn replace(core: &Arc<Core>, network: &NetworkName) {
+    let Some(side) = stop(core, network) else { return };
+    if tokio::time::timeout(crate::DRAIN, side.ended.cancelled())
+        .await
+        .is_err()
+    {
+        tracing::warn!(%network, "The network's session does not end in time; another one begins.");
     }
 }

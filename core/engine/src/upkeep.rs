@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use viaduct_governance::{Due, DueWhat, Language, Text, day};
-use viaduct_model::Timestamp;
+use viaduct_governance::{Due, DueWhat, Text, day};
+use viaduct_model::{Language, Timestamp};
 use viaduct_store::{Lane, Op, Seq, StoreError};
 
 use crate::core::Core;
 use crate::routes::Mirror;
-use crate::{EngineError, notices, quarantine, rights};
+use crate::{EngineError, leaving, notices, quarantine, rights};
 
 /// How often there is a look.
 const EVERY: Duration = Duration::from_mins(10);
@@ -32,6 +32,9 @@ pub(crate) async fn calendar(core: Arc<Core>) {
             && let Err(error) = rights::go_on(&core).await
         {
             tracing::error!(%error, "Winding up could not go on; it is tried again.");
+        }
+        if let Err(error) = leaving::leave_ended(&core).await {
+            tracing::error!(%error, "Channels that are mirrored no longer could not be left; it is tried again.");
         }
         tokio::select! {
             () = tokio::time::sleep(CALENDAR) => {}

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use common::{FakeSide, settings, start, until};
 use viaduct_bridge::Connection;
-use viaduct_governance::Language;
-use viaduct_model::{ChannelId, Content, Lookup, MessageId, Support};
+use viaduct_model::{ChannelId, Content, Language, Lookup, MessageId, Support};
 use viaduct_store::MemoryStore;
 
 #[tokio::test(start_paused = true)]

@@ -128,6 +128,11 @@ async fn a_sender_is_told_how_and_sends_it_all_the_same() {
     assert!(command(&hub, ANNA, &good).await.starts_with("Your message goes on"));
     assert_eq!(hub.sides[1].wait_for(1).await, ["our secret"]);
     assert!(held(&hub, 0).await.is_empty());
+    // What was shown as refused is shown as delivered, and its sender reads that it arrived.
+    until(|| hub.home.feedback.lock().unwrap().len() == 2).await;
+    assert_eq!(hub.home.feedback.lock().unwrap()[1].outcome, Outcome::Delivered);
+    let arrived = |notice: &String| notice.contains("Acme GmbH was released and delivered");
+    until(|| hub.home.notices.lock().unwrap().iter().any(arrived)).await;
     assert!(
         command(&hub, ANNA, &good).await.starts_with("No message of yours"),
         "once"

@@ -9,7 +9,7 @@ use common::{FakeSide, settings, start};
 use viaduct_compliance::{Filter, Policy};
 use viaduct_engine::rehearse::Wanted;
 use viaduct_engine::{NamedPolicy, Policies};
-use viaduct_model::{Content, Lookup, Message, MessageId, MirrorName};
+use viaduct_model::{Attachment, AttachmentKind, Content, Lookup, MediaRef, Message, MessageId, MirrorName};
 use viaduct_store::MemoryStore;
 
 fn two() -> Vec<Arc<FakeSide>> {
@@ -97,4 +97,47 @@ async fn an_event_is_explained_by_its_id_at_the_source_and_at_a_destination() {
     }
     let unknown = hub.engine.explain(&MessageId::new("nothing").unwrap()).await.unwrap();
     assert!(unknown.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn labels_count_and_files_are_said_not_to_be_looked_into() {
+    let mut wanted = settings(&two());
+    wanted.mirrors[0].labels = vec!["internal".to_owned()];
+    let hub = start(Arc::new(MemoryStore::new()), two(), wanted).await;
+    let left = &hub.sides[0];
+    let file = MediaRef {
+        network: left.name.clone(),
+        locator: "plan.pdf".to_owned(),
+    };
+    let mut message = Message::plain("the plan");
+    message.attachments.push(Attachment {
+        media: file,
+        name: "plan.pdf".to_owned(),
+        mime: None,
+        size: None,
+        kind: AttachmentKind::File,
+        dimensions: None,
+        duration: None,
+        spoiler: false,
+    });
+    left.push(vec![left.event("c", "e1", Content::Message(message))]).await;
+    hub.home.wait_for(1).await;
+    let room = hub.engine.status().await.mirrors[0].room.clone().unwrap();
+    hub.home.observer().labelled(&room, Some("vs-nfd")).await;
+    let judged = hub.engine.explain(&MessageId::new("e1").unwrap()).await.unwrap();
+    assert_eq!(judged.len(), 2, "{judged:?}");
+    for judged in &judged {
+        assert_eq!(
+            (judged.labels.join(" ").as_str(), judged.files_unseen),
+            ("internal vs-nfd", 1)
+        );
+        assert_eq!(
+            judged.decision, "refuse",
+            "what is classified crosses nowhere: {judged:?}"
+        );
+    }
+    let filter = Filter::compile(Policy::default()).unwrap();
+    let replayed = hub.engine.replay(&filter, &Wanted::default()).await.unwrap();
+    assert_eq!((replayed.judged, replayed.files_unseen), (2, 2));
+    assert_eq!(replayed.decisions.get("refuse"), Some(&2));
 }

@@ -1,7 +1,9 @@
-//! The contract with a partner as data: what an operator writes under `partners:`, or gives to `viaduct partner add`.
+//! The contract with a partner as data: what an operator writes under `partners:`, or gives to `viaduct partner add`. What is
+//! said of each key here is its reference: the configuration's schema is made of it.
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use viaduct_model::{IdError, NetworkName, Place};
 
@@ -43,53 +45,62 @@ impl fmt::Display for PartnerName {
     }
 }
 
-/// What was agreed with one partner. `config` holds the same shape with its documentation for operators.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What was agreed with one partner. Nothing crosses to or from a network that is neither the own organisation's (`own: true`)
+/// nor covered by an agreement in force: signed by three offices, with a processing contract, and (outside of the European
+/// Economic Area, and always with Slack and Teams) with a recorded basis for the transfer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Agreement {
     /// The partner's organisation, as it is named in contracts.
     pub organisation: String,
-    /// What the exchange is for (Art. 5 (1) b GDPR).
+    /// What the exchange is for. It is shown in the rooms.
     pub purpose: String,
     /// Who on the own side is the controller, as it is named in contracts.
     pub controller: String,
-    /// The networks over which the partner is reached.
+    /// The networks over which the partner is reached, by their names under `networks`.
+    #[schemars(with = "Vec<String>")]
     pub networks: Vec<NetworkName>,
-    /// Only these channels of them, as `network/channel`; empty: all that are mirrored.
+    /// Only these channels of them, as `network/channel`. Left out: all that are mirrored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub channels: Vec<String>,
     /// Workspaces, tenants and domains whose people may speak, as the network tells them; `*` stands for any characters.
+    /// Nobody else may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub organisations: Vec<String>,
-    /// Single people who may speak, by their id on their network; `*` stands for any characters.
+    /// Single people who may speak, by their id on their network; `*` stands for any characters, and alone for everybody
+    /// there, where a network (such as IRC) tells no organisations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<String>,
-    /// The first day.
+    /// The first day, such as 2026-01-31.
+    #[schemars(with = "String", extend("format" = "day"))]
     pub valid_from: Day,
-    /// The last day.
+    /// The last day. You are warned 30, 7 and 1 days before; after it nothing crosses.
+    #[schemars(with = "String", extend("format" = "day"))]
     pub valid_until: Day,
     /// Where the partner's networks keep what they get: `eea`, or a country's two letters.
+    #[schemars(with = "String", extend("format" = "region"))]
     pub region: Region,
-    /// On what a transfer outside of the European Economic Area rests (Art. 44 ff. GDPR).
+    /// On what a transfer outside of the European Economic Area rests, such as standard contractual clauses, with their file
+    /// number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub third_country_basis: Option<String>,
-    /// How long records are kept.
+    /// How long records are kept, in days.
     pub retention: Retention,
     /// The labels in use, from the most open to the most closed.
     #[serde(default = "default_labels")]
     pub labels: Vec<String>,
-    /// The highest label that may cross.
+    /// The highest label that may cross: one of `labels`.
     pub ceiling: String,
     /// The processing contract (Art. 28 GDPR).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<Contract>,
-    /// Whom to ask.
+    /// Whom people may ask. The data protection officer is named in the rooms.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<Contact>,
-    /// Who agreed to it on the own side.
+    /// Who agreed to it on the own side. Without all three it is a draft.
     #[serde(default)]
     pub sign_offs: SignOffs,
-    /// Set: nothing is exchanged for now, and why.
+    /// Give a reason here, and nothing crosses for now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<String>,
 }
@@ -168,7 +179,7 @@ impl From<Region> for String {
 }
 
 /// How long each class of records is kept, in days from the day they came about. There is no "for ever".
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retention {
     /// What was said: messages in their newest wording, without files.
@@ -179,30 +190,35 @@ pub struct Retention {
     pub versions: Period,
     /// Everything else: reactions, topics, who came and went.
     pub metadata: Period,
-    /// How long what is held waits before it is rejected.
+    /// How long what is held waits for a second person before it is rejected.
     pub quarantine: Period,
     /// How long, after the agreement's end, the ledger's pseudonyms can still be traced to people.
     pub ledger: u32,
-    /// Records that a law forbids to erase earlier: a wish for erasure is answered with this basis.
+    /// A law that forbids to erase messages earlier: wishes for erasure are answered with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statutory: Option<Statutory>,
 }
 
 /// So many days, for both directions or for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Period {
     /// The same in both directions.
     Both(u32),
     /// For each direction.
-    Each {
-        /// For what comes from the partner.
-        #[serde(rename = "in")]
-        inward: u32,
-        /// For what goes to the partner.
-        #[serde(rename = "out")]
-        outward: u32,
-    },
+    Each(Directions),
+}
+
+/// Days for each direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Directions {
+    /// For what comes from the partner.
+    #[serde(rename = "in")]
+    pub inward: u32,
+    /// For what goes to the partner.
+    #[serde(rename = "out")]
+    pub outward: u32,
 }
 
 impl Period {
@@ -210,14 +226,14 @@ impl Period {
     pub fn days(self, direction: viaduct_compliance::Direction) -> u32 {
         match (self, direction) {
             (Self::Both(days), _) => days,
-            (Self::Each { inward, .. }, viaduct_compliance::Direction::In) => inward,
-            (Self::Each { outward, .. }, viaduct_compliance::Direction::Out) => outward,
+            (Self::Each(each), viaduct_compliance::Direction::In) => each.inward,
+            (Self::Each(each), viaduct_compliance::Direction::Out) => each.outward,
         }
     }
 }
 
-/// A duty to keep messages that stands against erasing them (Art. 17 (3) b GDPR).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A duty to keep messages (Art. 17 (3) b GDPR).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Statutory {
     /// The norm, such as `HGB §257`.
@@ -227,19 +243,21 @@ pub struct Statutory {
 }
 
 /// The processing contract.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Contract {
     /// Where it is filed.
     pub reference: String,
-    /// The SHA-256 of the signed file, in hexadecimal digits.
+    /// The SHA-256 of the signed file, in hexadecimal digits: `sha256sum contract.pdf`.
+    #[schemars(extend("format" = "sha256"))]
     pub sha256: String,
-    /// Its last day.
+    /// Its last day; after it nothing crosses.
+    #[schemars(with = "String", extend("format" = "day"))]
     pub valid_until: Day,
 }
 
 /// Somebody to ask.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Contact {
     /// Their name, or their office's.
@@ -251,7 +269,7 @@ pub struct Contact {
 }
 
 /// What a contact answers for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ContactRole {
     /// Data protection.
@@ -264,8 +282,8 @@ pub enum ContactRole {
     Business,
 }
 
-/// Who agreed on the own side. An agreement without all three is a draft.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// Who agreed on the own side.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignOffs {
     /// Information technology.
@@ -280,12 +298,13 @@ pub struct SignOffs {
 }
 
 /// One signature.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignOff {
     /// Who.
     pub by: String,
     /// When.
+    #[schemars(with = "String", extend("format" = "day"))]
     pub on: Day,
 }
 

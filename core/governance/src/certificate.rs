@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 use viaduct_audit::LedgerError;
 use viaduct_audit::note::{Signer, Verifier};
-use viaduct_model::Timestamp;
+use viaduct_model::{Language, Place, Timestamp};
 
 use crate::PartnerName;
 use crate::date::Day;
 use crate::notices::day;
 use crate::register::Partner;
 use crate::tally::{Basis, HERE, Tally};
-use crate::texts::{Language, Text};
+use crate::texts::Text;
 
 /// One of a partner's two keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,12 @@ pub struct Outcome {
     pub keys_gone: Vec<KeyKind>,
     /// Keys that are kept, and why.
     pub keys_kept: Vec<(KeyKind, Basis)>,
+    /// Places that were left.
+    #[serde(default)]
+    pub left: Vec<Place>,
+    /// Places that could not be left, and why.
+    #[serde(default)]
+    pub not_left: Vec<(Place, String)>,
     /// Networks to which the access was given up.
     pub tokens_gone: Vec<String>,
     /// Networks to which it was not, and why.
@@ -140,6 +146,14 @@ fn text(name: &PartnerName, partner: &Partner, outcome: &Outcome, language: Lang
     for (key, basis) in &outcome.keys_kept {
         let values = [("keys", &*key.say(language)), ("basis", &*basis.say(language))];
         lines.push(Text::CertificateKeysKept.say(language, &values));
+    }
+    if !outcome.left.is_empty() {
+        let places: Vec<String> = outcome.left.iter().map(Place::to_string).collect();
+        lines.push(Text::CertificateLeft.say(language, &[("places", &places.join(", "))]));
+    }
+    for (place, why) in &outcome.not_left {
+        let values = [("place", &*place.to_string()), ("reason", why.as_str())];
+        lines.push(Text::CertificateNotLeft.say(language, &values));
     }
     let kept: Vec<String> = outcome
         .tokens_kept

@@ -91,4 +91,4 @@ pub use standing::{
 pub use step::{OWNER, Recorder, Step};
 pub use subject::{EXPORT_BOUND, JournalRecord, Subject, SubjectExport, SubjectRights};
 pub use tally::{Basis, HERE, Line, Tally};
-pub use texts::{Language, Text};
+pub use texts::Text;

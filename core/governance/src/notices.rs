@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use viaduct_audit::{Action, Entry};
 use viaduct_compliance::Direction;
-use viaduct_model::{MirrorName, Person, Timestamp};
+use viaduct_model::{Language, MirrorName, Person, Timestamp};
 use viaduct_store::Store;
 
 use crate::agreement::{Agreement, Period};
@@ -15,7 +15,7 @@ use crate::keys::Keys;
 use crate::records::MirrorPlaces;
 use crate::register::{Partner, Register};
 use crate::step::{OWNER, Step, keep, load, raw};
-use crate::texts::{Language, Text};
+use crate::texts::Text;
 use crate::{GovernanceError, PartnerName};
 
 const ROOM: &str = "notice/";

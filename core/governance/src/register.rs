@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use viaduct_compliance::{Decision, Filter, Group, Policy};
-use viaduct_model::{Author, Content, DeliveryKey, MessageId, Outbound, Person, Place, Timestamp};
+use viaduct_model::{Author, Content, DeliveryKey, Language, MessageId, Outbound, Person, Place, Timestamp};
 
 use crate::agreement::{Agreement, PartnerName};
 use crate::date::Day;
 use crate::notices::day;
 use crate::standing::{History, Networks, Standing, WARNINGS, days_left, last_day, standing};
-use crate::texts::{Language, Text};
+use crate::texts::Text;
 
 /// Where an agreement is written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,6 +203,12 @@ impl Register {
         } else {
             Coverage::Under(under)
         }
+    }
+
+    /// Whether the partnerships that a place was under are all wound up.
+    pub fn is_wound_up(&self, place: &Place) -> bool {
+        let mut covering = self.covering(place).peekable();
+        covering.peek().is_some() && covering.all(|(_, partner)| partner.history.offboarded.is_some())
     }
 
     /// The policies that follow from the agreements of a place; none for the own organisation. Where nothing may cross they

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use viaduct_model::Language;
 
 use crate::date::Day;
 use crate::notices::day;
-use crate::texts::{Language, Text};
+use crate::texts::Text;
 
 /// The line of the hub's own records in a table by network. No network can have this name.
 pub const HERE: &str = "viaduct.journal";

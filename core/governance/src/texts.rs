@@ -4,23 +4,7 @@
 //! placeholders. Numbers and dates come in ready for their language. Texts that an operator wrote (reasons of rules, purposes)
 //! are put in as they are.
 
-use serde::{Deserialize, Serialize};
-
-/// A language that people are spoken to in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Language {
-    /// German.
-    German,
-    /// English.
-    #[default]
-    English,
-}
-
-impl Language {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::German, Self::English];
-}
+use viaduct_model::Language;
 
 /// A text. Its documentation says when it is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,7 +45,7 @@ pub enum Text {
     OverrideForbidden,
     /// To a sender who says a finding is wrong.
     FalsePositive,
-    /// To a sender whose held event was released.
+    /// To a sender whose held event was released, by a second person or by themselves, and has arrived.
     Released,
     /// To a sender whose held event was rejected.
     Rejected,
@@ -107,6 +91,10 @@ pub enum Text {
     KeyContent,
     /// The key of the ledger's pseudonyms, within the certificate.
     KeyPseudonyms,
+    /// The certificate: places that were left.
+    CertificateLeft,
+    /// The certificate: a place that could not be left.
+    CertificateNotLeft,
     /// The certificate: accesses that were given up.
     CertificateTokens,
     /// The certificate's end.
@@ -123,7 +111,7 @@ pub enum Text {
 
 impl Text {
     /// All of them.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 49] = [
         Self::Notice,
         Self::NoticeEncrypted,
         Self::Periods,
@@ -165,6 +153,8 @@ impl Text {
         Self::CertificateKeysKept,
         Self::KeyContent,
         Self::KeyPseudonyms,
+        Self::CertificateLeft,
+        Self::CertificateNotLeft,
         Self::CertificateTokens,
         Self::CertificateFoot,
         Self::BasisHold,
@@ -267,7 +257,10 @@ impl Text {
                 "Danke; {contact} prüft, ob die Regel {rule} zu streng ist.",
                 "Thank you; {contact} looks into whether the rule {rule} is too strict.",
             ),
-            Self::Released => ("Ihre Nachricht an {partner} wurde freigegeben.", "Your message to {partner} was released."),
+            Self::Released => (
+                "Ihre Nachricht an {partner} wurde freigegeben und zugestellt.",
+                "Your message to {partner} was released and delivered.",
+            ),
             Self::Rejected => (
                 "Ihre Nachricht an {partner} wurde nicht freigegeben und wird nicht zugestellt.",
                 "Your message to {partner} was not released and is not delivered.",
@@ -341,6 +334,8 @@ impl Text {
             ),
             Self::KeyContent => ("Inhalte", "content"),
             Self::KeyPseudonyms => ("Pseudonyme des Protokolls", "the ledger's pseudonyms"),
+            Self::CertificateLeft => ("Verlassen: {places}", "Left: {places}"),
+            Self::CertificateNotLeft => ("Nicht verlassen: {place} ({reason})", "Not left: {place} ({reason})"),
             Self::CertificateTokens => (
                 "Zugänge aufgegeben: {networks}. Zugänge nicht aufgegeben: {kept}",
                 "Accesses given up: {networks}. Accesses not given up: {kept}",

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use viaduct_bridge::{
     Connection, Context, Inbox, InboxClosed, Media, MediaError, MediaSource, State, StateError, Ticket,
 };
-use viaduct_model::{ChannelId, Cursor, Event, MediaRef, NetworkName};
+use viaduct_model::{ChannelId, Cursor, Event, Language, MediaRef, NetworkName};
 
 use crate::system::{SystemClock, SystemEntropy};
 
@@ -28,6 +28,7 @@ pub fn context(
         media: Arc::new(Empty),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
+        language: Language::default(),
         stop,
     };
     (context, receiver)

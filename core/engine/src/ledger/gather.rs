@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use viaduct_audit::outbox::{self, OWNER};
-use viaduct_audit::{Action, Entry};
+use viaduct_audit::{Action, Written};
 use viaduct_store::{Accepted, Applied, Batch, Commit, Op, Store, StoreError};
 
 use super::carry::{Carried, Carrier};
@@ -35,13 +35,13 @@ pub(super) struct Gatherer {
 /// One step on its way.
 struct Part {
     ops: Vec<Op>,
-    entries: Vec<Entry>,
+    entries: Vec<Written>,
     reply: oneshot::Sender<Result<Applied, StoreError>>,
 }
 
 impl Gatherer {
     /// Queues a step with its entries, waiting while too many wait; the order is fixed when this returns.
-    pub(super) async fn submit(&self, ops: Vec<Op>, entries: Vec<Entry>) -> Result<Commit, StoreError> {
+    pub(super) async fn submit(&self, ops: Vec<Op>, entries: Vec<Written>) -> Result<Commit, StoreError> {
         let (reply, commit) = Commit::new();
         let part = Part { ops, entries, reply };
         self.parts.send(part).await.map_err(|_| StoreError::Closed)?;
@@ -179,7 +179,7 @@ impl Gathering {
             let own: Applied = applied.by_ref().take(step.accepts).collect();
             let mut outcomes = own.iter();
             for entry in entries.by_ref().take(step.entries) {
-                if entry.entry.action == Action::Accepted && matches!(outcomes.next(), Some(Accepted::Duplicate(_))) {
+                if entry.entry.action() == Action::Accepted && matches!(outcomes.next(), Some(Accepted::Duplicate(_))) {
                     repeated.push(entry.number);
                 }
             }

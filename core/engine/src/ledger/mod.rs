@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use viaduct_audit::note::Signer;
-use viaduct_audit::{Entry, Exporter, ExporterSettings, KeyRing, Ledger, LedgerError, Options};
+use viaduct_audit::{Exporter, ExporterSettings, KeyRing, Ledger, LedgerError, Options, Written};
 use viaduct_governance::{GovernanceError, HubKey, Keys, Recorder, Step};
 use viaduct_model::Entropy;
 use viaduct_store::{Commit, Op, Store, StoreError};
@@ -127,7 +127,7 @@ impl Book {
     }
 
     /// Submits a step with its entries: both are durable together or not at all.
-    pub(crate) async fn submit(&self, ops: Vec<Op>, entries: Vec<Entry>) -> Result<Commit, StoreError> {
+    pub(crate) async fn submit(&self, ops: Vec<Op>, entries: Vec<Written>) -> Result<Commit, StoreError> {
         self.gatherer.submit(ops, entries).await
     }
 
@@ -177,7 +177,8 @@ impl Recorder for Scribe {
         if step.is_empty() {
             return Ok(());
         }
-        Ok(self.0.submit(step.ops, step.entries).await?.await.map(drop)?)
+        let entries = step.entries.into_iter().map(Written::from).collect();
+        Ok(self.0.submit(step.ops, entries).await?.await.map(drop)?)
     }
 }
 

@@ -62,6 +62,12 @@ pub struct FakeSide {
     pub observer: Mutex<Option<Arc<dyn Observer>>>,
     /// Files, by their locators.
     pub files: Mutex<std::collections::HashMap<String, Vec<u8>>>,
+    /// Channels it was told to leave.
+    pub left: Mutex<Vec<String>>,
+    /// Why it cannot leave channels; none: it can.
+    pub stuck: Mutex<Option<DeliveryError>>,
+    /// How often it was started.
+    pub runs: Mutex<u32>,
     /// Where deliveries are written down, so that they outlive the process.
     pub log: Mutex<Option<std::path::PathBuf>>,
 }
@@ -102,6 +108,9 @@ impl FakeSide {
             label: Mutex::default(),
             observer: Mutex::default(),
             files: Mutex::default(),
+            left: Mutex::default(),
+            stuck: Mutex::default(),
+            runs: Mutex::default(),
             log: Mutex::default(),
         })
     }
@@ -185,6 +194,7 @@ pub async fn until(mut condition: impl FnMut() -> bool) {
 impl Session for FakeSide {
     async fn run(&self) -> Result<(), SessionError> {
         let context = self.context();
+        *self.runs.lock().unwrap() += 1;
         context.inbox.report(None, Connection::Up);
         context.stop.cancelled().await;
         Ok(())
@@ -264,6 +274,14 @@ impl Session for FakeSide {
 
     async fn direct_channel(&self, person: &PersonId, on_behalf: &str) -> Result<ChannelId, DeliveryError> {
         Ok(ChannelId::new(format!("{person}+{on_behalf}")).unwrap())
+    }
+
+    async fn leave(&self, channel: &ChannelId) -> Result<(), DeliveryError> {
+        if let Some(error) = self.stuck.lock().unwrap().clone() {
+            return Err(error);
+        }
+        self.left.lock().unwrap().push(channel.to_string());
+        Ok(())
     }
 
     async fn probe(&self) -> Vec<Probe> {

@@ -2,7 +2,7 @@
 
 use viaduct_audit::note::Signer;
 use viaduct_audit::{Action, Entry};
-use viaduct_model::{Event, MessageId, MirrorName, Place, Timestamp};
+use viaduct_model::{Event, Language, MessageId, MirrorName, Place, Timestamp};
 use viaduct_store::{Op, Seq, Store};
 
 use crate::agreements::Agreements;
@@ -17,7 +17,7 @@ use crate::register::{Partner, Register};
 use crate::remote::{Remote, Reply};
 use crate::step::{Recorder, Step, keep, load, scan};
 use crate::tally::{Basis, HERE};
-use crate::texts::{Language, Text};
+use crate::texts::Text;
 use crate::{GovernanceError, PartnerName};
 
 use super::{Job, Preview, Progress, jobs};
@@ -209,14 +209,20 @@ impl Offboarding<'_> {
                 note(progress, place, "ghosts", self.remote.dismiss(mirror, place).await)?;
             }
             Job::Close { mirror, place } => {
-                note(progress, place, "closing", self.remote.close(mirror, place).await)?;
-                step.entries.push(entry(
-                    Action::Configured,
-                    &name,
-                    Some(mirror),
-                    &format!("{place} was left"),
-                    now,
-                ));
+                let told = match self.remote.close(mirror, place).await {
+                    Reply::Done => {
+                        progress.outcome.left.push(place.clone());
+                        format!("{place} was left")
+                    }
+                    Reply::Refused(why) => {
+                        let told = format!("{place} could not be left: {why}");
+                        progress.outcome.not_left.push((place.clone(), why));
+                        told
+                    }
+                    Reply::Later(why) => return Err(GovernanceError::Later(format!("{place}: {why}"))),
+                };
+                step.entries
+                    .push(entry(Action::Configured, &name, Some(mirror), &told, now));
             }
             Job::DropTokens { network } => match self.remote.drop_tokens(network).await {
                 Reply::Done => progress.outcome.tokens_gone.push(network.to_string()),

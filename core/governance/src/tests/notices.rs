@@ -1,5 +1,6 @@
 use crate::testing::*;
 use crate::*;
+use viaduct_model::Language;
 
 #[test]
 fn s15_s41_the_room_is_told_in_both_languages() {

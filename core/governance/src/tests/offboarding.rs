@@ -120,6 +120,7 @@ async fn s26_s44_s49_a_partner_is_wound_up_with_a_certificate() {
 
     Schlüssel vernichtet: Inhalte. Was damit versiegelt oder pseudonymisiert war, lässt sich nicht mehr lesen oder zuordnen.
     Schlüssel aufbewahrt: Pseudonyme des Protokolls (Rechenschaftspflicht, Art. 5 Abs. 2 DSGVO, bis 01.06.2027)
+    Verlassen: acme-irc/#project
     Zugänge aufgegeben: acme-irc. Zugänge nicht aufgegeben: –
 
     Gelöscht wurde, was zum Zeitpunkt der Abwicklung aufgezeichnet war; was vorher nach seinen Fristen gelöscht wurde, ist nicht gezählt. Diese Bescheinigung ist unterschrieben und lässt sich ohne viaduct prüfen (C2SP signed-note).
@@ -142,6 +143,7 @@ async fn s26_s44_s49_a_partner_is_wound_up_with_a_certificate() {
 
     Keys destroyed: content. What was sealed or pseudonymised with them can no longer be read or traced.
     Keys retained: the ledger's pseudonyms (accountability, Art. 5 (2) GDPR, until 2027-06-01)
+    Left: acme-irc/#project
     Accesses given up: acme-irc. Accesses not given up: –
 
     Deleted was what was on record when winding up began; what had been deleted earlier when its time was over is not counted. This certificate is signed and can be checked without viaduct (C2SP signed-note).

@@ -1,4 +1,4 @@
-use viaduct_model::{Content, Membership, PersonId};
+use viaduct_model::{Content, Language, Membership, PersonId};
 
 use crate::testing::*;
 use crate::*;
