@@ -175,6 +175,13 @@ pub struct NickServ {
     /// The environment variable with the password.
     #[serde(default)]
     pub password_env: Option<String>,
+    /// Further words by which the service says that it refuses the login, for services that speak neither English nor German:
+    /// any part of what it says, in small or capital letters.
+    #[serde(default)]
+    pub refused: Vec<String>,
+    /// Further words by which it says that the login is right.
+    #[serde(default)]
+    pub accepted: Vec<String>,
 }
 
 /// Telling the server where somebody comes from.

@@ -305,6 +305,60 @@ async fn hostile_lines_are_only_lines() {
     hub.stop().await;
 }
 
+#[tokio::test]
+async fn a_service_of_another_language_is_understood_by_configured_words_and_by_standard_replies() {
+    for answer in [
+        ":NickServ!s@services NOTICE hub :\u{2}MOT de passe invalide\u{2} pour hub.",
+        ":irc.test FAIL NICKSERV INVALID_CREDENTIALS :Nope, sorry.",
+    ] {
+        let fake = Fake::start(Script::default()).await;
+        let keys = json!({
+            "puppets": {"enabled": false},
+            "nickserv": {"password": "secret", "refused": ["mot de passe invalide"]},
+        });
+        let hub = Hub::start(support::section(fake.port, &keys), &["#one"]).await;
+        let asked = tokio::time::timeout(Duration::from_secs(10), async {
+            while fake.count("IDENTIFY") == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        asked.await.unwrap();
+        fake.tell(answer);
+        let reason = hub.refused().await;
+        assert!(reason.contains("NickServ refused the login"), "{reason}");
+        assert_eq!(fake.count("JOIN"), 0, "a channel was tried without the account");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_is_asked_and_then_left() {
+    let script = Script {
+        deaf_to: Some("PING"),
+        ..Script::default()
+    };
+    let fake = Fake::start(script).await;
+    let keys = json!({"puppets": {"enabled": false}, "connect": {"ping": 1, "retry": 1}});
+    let hub = Hub::start(support::section(fake.port, &keys), &["#one"]).await;
+    hub.joined("#one").await;
+    hub.inbox
+        .until("the loss being told", |_, reports| {
+            let silent =
+                |standing: &Connection| matches!(standing, Connection::Down(why) if why.contains("does not answer"));
+            reports.iter().any(|(_, standing)| silent(standing)).then_some(())
+        })
+        .await;
+    assert!(questions(&fake) > 0, "it was given up without being asked");
+    hub.inbox
+        .until("coming back", |_, reports| {
+            let ups = reports
+                .iter()
+                .filter(|(channel, standing)| channel.is_some() && *standing == Connection::Up);
+            (ups.count() > 1).then_some(())
+        })
+        .await;
+    hub.stop().await;
+}
+
 /// Questions the hub asked about what became of its lines.
 fn questions(fake: &Fake) -> usize {
     fake.count("PING vd") + fake.count("PING :vd")

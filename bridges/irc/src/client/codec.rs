@@ -99,6 +99,15 @@ mod tests {
         assert_eq!(lines.dropped, 1);
     }
 
+    #[test]
+    fn another_encoding_is_read_where_it_is_configured() {
+        let mut lines = Lines::new(encoding_rs::KOI8_R);
+        lines
+            .buffer()
+            .extend_from_slice(b"\xd0\xd2\xc9\xd7\xc5\xd4\nUTF-8 \xd0\xbf\n");
+        assert_eq!(all(&mut lines), ["привет", "UTF-8 п"]);
+    }
+
     proptest! {
         #[test]
         fn pieces_do_not_matter(bytes in proptest::collection::vec(any::<u8>(), 0..300), cut in 0_usize..300) {

@@ -81,6 +81,16 @@ pub fn check(section: &Section) -> Vec<(String, String)> {
             _ => {}
         }
     }
+    if let Some(nickserv) = &section.nickserv {
+        for (key, words) in [("refused", &nickserv.refused), ("accepted", &nickserv.accepted)] {
+            if words.iter().any(|word| word.trim().chars().count() < 3) {
+                complain(
+                    &format!("nickserv.{key}"),
+                    "a word of fewer than three letters would be found in nearly everything".to_owned(),
+                );
+            }
+        }
+    }
     for name in section.channels.keys() {
         if !is_channel(name) {
             complain(
@@ -133,6 +143,7 @@ mod tests {
             "encoding": "morse",
             "pacing": {"burst": 0},
             "sasl": {"mechanism": "external"},
+            "nickserv": {"password": "x", "accepted": ["vous voilà"], "refused": [" "]},
             "puppets": {"nick": "all"},
             "display": "somebody",
             "channels": {"nohash": {}},
@@ -150,6 +161,7 @@ mod tests {
                 "puppets.nick",
                 "display",
                 "tls.client_cert_file",
+                "nickserv.refused",
                 "channels.nohash",
                 "webirc.password_file"
             ]

@@ -162,7 +162,12 @@ async fn say(
             }
         }
     }
-    let prefix = phrase::relayed(shared, &author.display);
+    // The hub speaks for itself.
+    let prefix = if author.person.is_hub() {
+        String::new()
+    } else {
+        phrase::relayed(shared, &author.display)
+    };
     let lines = phrase::lines(shared, reader, &goal.target, &words, &prefix);
     let lines = keyed(lines, reader, outbound);
     shared.meters.by_reader.increment(1);

@@ -16,6 +16,7 @@
 //! | `watch` | what the server says to puppets |
 //! | `deliver` | events to lines, and what the server made of them |
 //! | `phrase` | what an event says, in IRC's words |
+//! | `leave` | leaving a channel for good |
 //! | `moderate` | memberships, roles and topics on their way out |
 //! | `probe` | what `doctor` should know |
 //! | [`roster`] | who is where |
@@ -26,6 +27,7 @@ mod deliver;
 pub mod factory;
 mod identify;
 mod incoming;
+mod leave;
 mod moderate;
 mod phrase;
 mod pool;
@@ -145,6 +147,13 @@ impl Shared {
         locked(&self.reader)
             .clone()
             .filter(|connection| connection.ended().is_none())
+    }
+
+    /// The channels to be in: those that were given, but for those that were left for good.
+    fn channels(&self) -> Vec<ChannelId> {
+        let roster = locked(&self.roster);
+        let kept = |channel: &&ChannelId| roster.channel_ref(channel.as_str()).is_some();
+        self.context.channels.iter().filter(kept).cloned().collect()
     }
 
     /// Whether it can be shown that somebody types: by a puppet of theirs, where the server passes tags on.
@@ -328,6 +337,11 @@ impl Session for IrcSession {
         direct_id(person.as_str(), on_behalf)
             .filter(|channel| direct_parts(channel).is_some())
             .ok_or_else(|| DeliveryError::new(Failure::Unsupported, "this person cannot be spoken to directly"))
+    }
+
+    async fn leave(&self, channel: &ChannelId) -> Result<(), DeliveryError> {
+        leave::leave(&self.shared, channel).await;
+        Ok(())
     }
 
     async fn probe(&self) -> Vec<Probe> {

@@ -16,6 +16,8 @@ use crate::convert::Folded;
 
 /// A nick that a puppet gave up is taken for the puppet's for so long, unless the reader sees it go.
 const AFTER_GIVING_UP: Duration = Duration::from_mins(10);
+/// Why a puppet goes that was not needed lately.
+const SILENT: &str = "silent for a while";
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -153,7 +155,7 @@ impl Pool {
                 return None;
             }
             puppets.remove(&oldest.key);
-            oldest.retire();
+            oldest.retire(SILENT);
         }
         let puppet = Arc::new(Puppet {
             key: key.clone(),
@@ -181,7 +183,7 @@ impl Pool {
             .map(|(_, puppet)| puppet)
             .collect();
         for puppet in &idle {
-            puppet.retire();
+            puppet.retire(SILENT);
         }
     }
 
@@ -192,6 +194,21 @@ impl Pool {
             .values()
             .filter_map(|puppet| Some((puppet.connection()?, locked(&puppet.wanted).clone())));
         live.collect()
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Arc<Puppet>> {
+        locked(&self.puppets).values().cloned().collect()
+    }
+
+    /// Takes one off, which says why it goes.
+    pub(super) fn remove(&self, puppet: &Arc<Puppet>, reason: &'static str) {
+        let mut puppets = locked(&self.puppets);
+        if puppets.get(&puppet.key).is_some_and(|known| Arc::ptr_eq(known, puppet)) {
+            puppets.remove(&puppet.key);
+        }
+        drop(puppets);
+        puppet.retire(reason);
     }
 
     /// Gives all up.
@@ -229,9 +246,9 @@ impl Puppet {
     }
 
     /// Says goodbye, in the background.
-    fn retire(&self) {
+    fn retire(&self, reason: &'static str) {
         if let Some(connection) = locked(&self.live).take() {
-            tokio::spawn(async move { connection.quit("silent for a while", GOODBYE).await });
+            tokio::spawn(async move { connection.quit(reason, GOODBYE).await });
         }
     }
 }

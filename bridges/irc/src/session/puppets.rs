@@ -35,7 +35,7 @@ impl Shared {
         display: &str,
         channel: Option<&ChannelId>,
     ) -> Option<Arc<Connection>> {
-        if !self.section.puppets.enabled || person.network == self.context.network {
+        if !self.section.puppets.enabled || person.is_hub() || person.network == self.context.network {
             return None;
         }
         let reader = self.reader()?;

@@ -54,7 +54,9 @@ impl Rejoin {
         }
     }
 
-    fn take_due(&mut self) -> Vec<ChannelId> {
+    /// Those that it is time for, of those still to be in.
+    fn take_due(&mut self, channels: &[ChannelId]) -> Vec<ChannelId> {
+        self.due.retain(|channel, _| channels.contains(channel));
         let now = Instant::now();
         let due = self.due.iter_mut().filter(|(_, (at, _))| *at <= now);
         due.map(|(channel, (at, pause))| {
@@ -189,7 +191,7 @@ async fn attend(
         return Ok(End::Refused(reason));
     }
     report(shared, Standing::Up);
-    join(shared, connection, &shared.context.channels).await;
+    join(shared, connection, &shared.channels()).await;
     let mut tick = tokio::time::interval(TICK);
     let mut ticks = 0_u64;
     loop {
@@ -207,7 +209,7 @@ async fn attend(
             }
             _ = tick.tick() => {
                 ticks += 1;
-                let due = handler.rejoin.take_due();
+                let due = handler.rejoin.take_due(&shared.channels());
                 join(shared, connection, &due).await;
                 handler.tick().await?;
                 shared.pool.retire_idle(&shared.section.puppets, shared.context.clock.now().as_millis());
@@ -262,7 +264,7 @@ impl Login {
         batch: &[Message],
     ) -> Option<String> {
         let nickserv = shared.section.nickserv.as_ref()?;
-        let told = |line| identify::verdict(&nickserv.service, connection, line);
+        let told = |line| identify::verdict(nickserv, connection, line);
         for verdict in batch.iter().filter_map(told) {
             match verdict {
                 Verdict::Accepted if self.ask_at.is_some() => rejoin.all_now(),

@@ -20,8 +20,8 @@ use viaduct_bridge::{
 use viaduct_compliance::{Decision, Filter};
 use viaduct_irc::IrcFactory;
 use viaduct_model::{
-    Author, ChannelId, Clock, Content, Cursor, DeliveryKey, Entropy, Event, MediaRef, MessageId, NetworkName, Outbound,
-    Person, PersonId, Place, Receipt, Timestamp,
+    Author, ChannelId, Clock, Content, Cursor, DeliveryKey, Entropy, Event, Language, MediaRef, MessageId, NetworkName,
+    Outbound, Person, PersonId, Place, Receipt, Timestamp,
 };
 
 /// How long anything may take.
@@ -193,6 +193,7 @@ impl Hub {
             media: Arc::new(Nothing),
             clock: Arc::new(TestClock),
             entropy: Arc::new(TestEntropy::default()),
+            language: Language::default(),
             stop: stop.clone(),
         };
         let session = IrcFactory
