@@ -27,7 +27,11 @@ pub fn of_room(section: &Section, archive: bool) -> Capabilities {
             Support::Fallback
         },
         history: if archive { Support::Native } else { Support::None },
-        direct: with_puppets,
+        name: if section.rename_rooms {
+            Support::Native
+        } else {
+            Support::None
+        },
         lookup: if archive { Lookup::Queryable } else { Lookup::None },
         ..of_kind()
     }
@@ -38,6 +42,7 @@ pub fn of_direct(section: &Section) -> Capabilities {
     Capabilities {
         thread: Support::None,
         topic: Support::None,
+        name: Support::None,
         membership: Support::None,
         moderation: Support::None,
         role: Support::None,

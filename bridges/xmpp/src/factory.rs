@@ -43,6 +43,9 @@ impl Factory for XmppFactory {
             "to set topics, remove people or withdraw messages of others: the hub is a moderator of the room"
                 .to_owned(),
         );
+        if section.get("rename_rooms").and_then(serde_json::Value::as_bool) == Some(true) {
+            wanted.push("to set the name and picture of the room: the hub is its owner".to_owned());
+        }
         wanted
     }
 

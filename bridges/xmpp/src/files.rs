@@ -1,7 +1,7 @@
 //! Files: uploads (XEP-0363), and fetching what people share.
 
-use futures_util::StreamExt;
-use viaduct_bridge::{DeliveryError, Failure, Media, MediaError, MediaStream};
+use futures_util::TryStreamExt;
+use viaduct_bridge::{DeliveryError, Failure, Media, MediaError, bounded};
 use viaduct_model::Attachment;
 use xmpp_parsers::http_upload::{SlotRequest, SlotResult};
 use xmpp_parsers::jid::Jid;
@@ -32,30 +32,15 @@ pub async fn open(http: &reqwest::Client, section: &Section, locator: &str) -> R
     }
     let limit = section.file_limit;
     let size = response.content_length();
-    if size.is_some_and(|size| size > limit) {
-        return Err(MediaError::TooLarge(limit));
-    }
     let mime = response
         .headers()
         .get("content-type")
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
-    let mut read = 0u64;
-    let stream = response.bytes_stream().map(move |piece| {
-        let piece = piece.map_err(|error| MediaError::Retry(error.without_url().to_string()))?;
-        read = read.saturating_add(piece.len() as u64);
-        if read > limit {
-            Err(MediaError::TooLarge(limit))
-        } else {
-            Ok(piece)
-        }
-    });
-    Ok(Media {
-        mime,
-        size,
-        name: None,
-        stream: Box::pin(stream),
-    })
+    let stream = response
+        .bytes_stream()
+        .map_err(|error| MediaError::Retry(error.without_url().to_string()));
+    Media::within(limit, mime, size, stream)
 }
 
 impl Xmpp {
@@ -64,12 +49,7 @@ impl Xmpp {
         let service = self.section().upload_service.as_deref();
         let service = service.ok_or_else(|| DeliveryError::new(Failure::Unsupported, "there is no upload service"))?;
         let to = Jid::new(service).map_err(|error| DeliveryError::permanent(error.to_string()))?;
-        let media = self
-            .context()
-            .media
-            .open(&attachment.media)
-            .await
-            .map_err(|error| unreadable(&error))?;
+        let media = self.context().media.open(&attachment.media).await?;
         let size = media.size.or(attachment.size);
         let size = size.ok_or_else(|| DeliveryError::permanent("the size of the file is not known"))?;
         let content_type = media.mime.clone().or_else(|| attachment.mime.clone());
@@ -101,7 +81,7 @@ impl Xmpp {
             request = request.header("content-type", content_type);
         }
         let sent = request
-            .body(reqwest::Body::wrap_stream(exactly(media.stream, size)))
+            .body(reqwest::Body::wrap_stream(bounded(media.stream, size)))
             .send()
             .await;
         let response = sent.map_err(|error| DeliveryError::retry(format!("the upload: {}", error.without_url())))?;
@@ -112,30 +92,5 @@ impl Xmpp {
             }
             status => Err(DeliveryError::permanent(format!("the upload was answered {status}"))),
         }
-    }
-}
-
-/// The stream, failing as soon as it is longer than announced.
-fn exactly(
-    stream: MediaStream,
-    size: u64,
-) -> impl futures_util::Stream<Item = Result<bytes::Bytes, MediaError>> + Send {
-    let mut read = 0u64;
-    stream.map(move |piece| {
-        let piece = piece?;
-        read = read.saturating_add(piece.len() as u64);
-        if read > size {
-            Err(MediaError::TooLarge(size))
-        } else {
-            Ok(piece)
-        }
-    })
-}
-
-fn unreadable(error: &MediaError) -> DeliveryError {
-    match error {
-        MediaError::Retry(reason) => DeliveryError::retry(format!("the file: {reason}")),
-        MediaError::TooLarge(_) => DeliveryError::new(Failure::TooLarge, error.to_string()),
-        MediaError::Gone | MediaError::Refused(_) => DeliveryError::permanent(format!("the file: {error}")),
     }
 }

@@ -18,9 +18,14 @@
 //!
 //! - **Ids.** An event's id is the room's stanza-id (XEP-0359); in rooms without, its sender and the id they gave it.
 //! - **People** are known by their real address where the room shows it, else by occupant-id (XEP-0421), else by nick. Their
-//!   pictures are those they announce (XEP-0153), fetched only when a side asks for them.
+//!   pictures are those they announce (XEP-0153), or, where the room shows their address, have published (XEP-0084); they are
+//!   fetched only when a side asks for them. Puppets have both, made small enough for what servers take at once.
 //! - **Delivery.** A stanza carries its delivery key as `id` and origin-id. It counts as delivered when the room shows it.
 //!   With an unknown outcome the room's archive is searched for the key, among messages of the hub's own only.
+//! - **What does not arrive** elsewhere is told to its sender by a private message of the hub's.
+//! - **Private chats.** A puppet is written to like anybody. Where there are no puppets people write to the hub: an answer is
+//!   for whoever wrote what it answers, or is named at its beginning (`Ada: …`, `@ada:example.org …`), or is the only one the
+//!   sender talks with. What may be for several reaches nobody, and its sender is asked whom they mean.
 //! - **Reactions** are sets: a stanza carries all of one person. For people without puppets the hub's one set holds whatever at
 //!   least one of them has given.
 //! - **Catch-up.** After entering a room, its archive is read from the cursor to the end, page by page; live messages wait
@@ -36,8 +41,10 @@
 //!
 //! # Large rooms
 //!
-//! *n* puppets in a room cost its server *n*² presences once, when they enter. Prosody does that in two thirds of the time
-//! with `gc = { mode = "generational" }`; ejabberd needs `max_users` of `mod_muc` raised above its 200.
+//! *n* puppets in a room cost its server *n*² presences once, when they enter, and every message *n* copies. The bridge reads
+//! one of each and passes over the others before they are parsed. Prosody, which works on one processor, makes none of the
+//! others with the module `prosody/mod_viaduct_puppets.lua` of this folder: the file says how it is set up. Without, it needs
+//! two thirds of the time with `gc = { mode = "generational" }`. ejabberd needs `max_users` of `mod_muc` raised above its 200.
 //!
 //! # Configuration
 //!
@@ -67,9 +74,7 @@
 //!
 //! # What is not here
 //!
-//! Direct chats of a client account: nobody could tell for whom they are. Pictures of puppets above 160 KiB: they do not fit
-//! into what servers take at once. Names and pictures of rooms are read, not written. End-to-end encrypted messages are
-//! labelled.
+//! End-to-end encrypted messages are labelled, not read. Calls are told of, not carried.
 
 mod capabilities;
 pub mod client;

@@ -20,7 +20,7 @@ use xmpp_parsers::stream_features::StreamFeatures;
 use xmpp_parsers::{ns, starttls};
 
 use super::bounded::Meter;
-use super::link::{Link, LinkError, Socket, Stream, limits, link_io};
+use super::link::{Link, LinkError, Socket, Stream, account_io, limits};
 use super::login::{Identity, prove};
 use super::namespace::ForClients;
 use super::sift::Sifted;
@@ -192,7 +192,7 @@ impl Login {
     }
 
     async fn open(&self, socket: Socket) -> Result<(StreamFeatures, Stream, Meter), LinkError> {
-        let (io, meter) = link_io(socket);
+        let (io, meter) = account_io(socket);
         let pending = initiate_stream(io, ns::JABBER_CLIENT, self.header(), limits(&self.timeouts)).await;
         let pending = pending.map_err(|error| LinkError::Lost(error.to_string()))?;
         let (features, stream) = pending.recv_features().await.map_err(no_features)?;

@@ -10,7 +10,7 @@ use xmpp_parsers::component::Handshake;
 use xmpp_parsers::jid::Jid;
 use xmpp_parsers::ns;
 
-use super::link::{Link, LinkError, Stream, limits, link_io};
+use super::link::{Link, LinkError, Stream, component_io, limits};
 use super::sift::Sifted;
 use super::words::ConditionText;
 use crate::config::{Component, Secret, Timeouts};
@@ -35,7 +35,7 @@ async fn login(component: &Component, secret: &Secret, timeouts: &Timeouts) -> R
         .await
         .map_err(|error| LinkError::Lost(format!("cannot reach {}:{}: {error}", component.host, component.port)))?;
     socket.set_nodelay(true).map_err(lost)?;
-    let (io, meter) = link_io(Box::new(socket));
+    let (io, meter) = component_io(Box::new(socket));
     let header = StreamHeader {
         to: Some(component.domain.clone().into()),
         from: None,

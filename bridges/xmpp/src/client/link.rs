@@ -24,6 +24,7 @@ use super::bounded::{Bounded, Meter};
 use super::namespace::ForClients;
 use super::resume::Tally;
 use super::sift::Sifted;
+use super::skim::Skim;
 use super::words::ConditionText;
 use crate::config::Timeouts;
 use crate::telemetry;
@@ -65,16 +66,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 /// A connection before it is read.
 pub type Socket = Box<dyn Duplex>;
 /// A connection as streams read it.
-type Io = Bounded<BufStream<Socket>>;
+type Io = Bounded<Skim<BufStream<Socket>>>;
 /// A stream.
 pub(super) type Stream = XmlStream<Io, Sifted>;
 
-/// Makes a connection readable, within bounds.
-pub(super) fn link_io(socket: Socket) -> (Io, Meter) {
-    Bounded::new(
-        BufStream::with_capacity(READ_BUFFER, WRITE_BUFFER, socket),
-        STANZA_BOUND,
-    )
+/// Makes a component's connection readable, within bounds and without what nobody reads.
+pub(super) fn component_io(socket: Socket) -> (Io, Meter) {
+    Bounded::new(Skim::new(buffered(socket)), STANZA_BOUND)
+}
+
+/// Makes a client's connection readable, within bounds.
+pub(super) fn account_io(socket: Socket) -> (Io, Meter) {
+    Bounded::new(Skim::whole(buffered(socket)), STANZA_BOUND)
+}
+
+fn buffered(socket: Socket) -> BufStream<Socket> {
+    BufStream::with_capacity(READ_BUFFER, WRITE_BUFFER, socket)
 }
 
 /// When a stream counts as silent, and when as lost.

@@ -11,6 +11,7 @@
 //! | `resume` | counting what arrived, so that a client's broken connection goes on (XEP-0198) |
 //! | `namespace` | the namespace of a client's stanzas ↔ the one that the parser library is built for |
 //! | `sift` | drops copies of what the hub is told anyway, while they are read |
+//! | `skim` | takes most of them out even before |
 //! | `bounded` | refuses endless stanzas |
 //! | [`wire`] | sending, and requests with their answers |
 
@@ -22,6 +23,7 @@ mod login;
 mod namespace;
 mod resume;
 mod sift;
+mod skim;
 mod tls;
 pub mod wire;
 mod words;

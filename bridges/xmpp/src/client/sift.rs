@@ -76,7 +76,7 @@ impl Interest {
 
 /// Whether a full address is a puppet's: nobody else connects with the hub's resource, and the hub itself has a name of its
 /// own.
-fn is_puppet(address: &str) -> bool {
+pub(super) fn is_puppet(address: &str) -> bool {
     let Some((bare, resource)) = address.split_once('/') else {
         return false;
     };

@@ -52,6 +52,10 @@ pub struct Section {
     /// people from other sides as their puppets' pictures.
     #[serde(default = "yes")]
     pub avatars: bool,
+    /// Whether the Matrix room's name and picture become those of the XMPP room (XEP-0045, XEP-0486). The hub's address has to
+    /// be an owner of it. The other way they cross in any case.
+    #[serde(default)]
+    pub rename_rooms: bool,
     /// Whether titles in the room that say what somebody is (XEP-0317) are shown behind their names.
     #[serde(default)]
     pub hats: bool,

@@ -1,7 +1,7 @@
 //! What a stanza says, before the ids in it are looked up.
 
 use viaduct_model::document::{Block, Document, Inline};
-use viaduct_model::{Message, MessageStyle, NetworkName, Timestamp};
+use viaduct_model::{Language, Message, MessageStyle, NetworkName, Timestamp};
 use xmpp_parsers::chatstates::ChatState;
 use xmpp_parsers::delay::Delay;
 use xmpp_parsers::displayed_markers::Displayed;
@@ -14,7 +14,7 @@ use xmpp_parsers::occupant_id::OccupantId;
 use xmpp_parsers::reactions::Reactions;
 use xmpp_parsers::stanza_id::{OriginId, StanzaId};
 
-use super::{fallbacks, mentions, styling, xhtml};
+use super::{fallbacks, mentions, styling, words, xhtml};
 use crate::xep::xep0045_muc_user::{self as muc_user, MucUser};
 use crate::xep::xep0382_spoiler::{self, Spoiler};
 use crate::xep::xep0461_reply::{self, Reply};
@@ -32,8 +32,6 @@ const REACTION_LENGTH: usize = 64;
 
 /// How a text that only looks like an action is sent.
 const GUARDED_ACTION: &str = "\u{2060}/me ";
-
-const ENCRYPTED_NOTICE: &str = "[encrypted message: the bridge cannot read it]";
 
 /// The names a message has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -112,6 +110,8 @@ pub struct Reader<'a> {
     pub network: &'a NetworkName,
     /// Whether files may be fetched from a host.
     pub allows_host: &'a dyn Fn(&str) -> bool,
+    /// The language of the words for what cannot be shown.
+    pub language: Language,
 }
 
 impl Reader<'_> {
@@ -182,29 +182,10 @@ impl Reader<'_> {
     fn said(&self, stanza: &Stanza) -> Option<Said> {
         let payloads = &stanza.payloads;
         if is_encrypted(payloads) {
-            let message = Message {
-                style: MessageStyle::Notice,
-                ..Message::plain(ENCRYPTED_NOTICE)
-            };
-            return Some(Said {
-                message,
-                ..Said::default()
-            });
+            return Some(notice(words::encrypted(self.language)));
         }
         if let Some(video) = xep0482_call_invites::find(payloads) {
-            let notice = if video {
-                "[video call: join it with an XMPP client]"
-            } else {
-                "[call: join it with an XMPP client]"
-            };
-            let message = Message {
-                style: MessageStyle::Notice,
-                ..Message::plain(notice)
-            };
-            return Some(Said {
-                message,
-                ..Said::default()
-            });
+            return Some(notice(words::call(self.language, video)));
         }
         let body = stanza
             .get_best_body(vec![""])
@@ -245,6 +226,18 @@ impl Reader<'_> {
             thread: stanza.thread.as_ref().map(|thread| thread.id.clone()),
             mentions: mentions::referenced(body, payloads),
         })
+    }
+}
+
+/// Something said in place of what cannot be shown.
+fn notice(text: &str) -> Said {
+    let message = Message {
+        style: MessageStyle::Notice,
+        ..Message::plain(text)
+    };
+    Said {
+        message,
+        ..Said::default()
     }
 }
 
@@ -339,6 +332,7 @@ mod tests {
         let reader = Reader {
             network: &network,
             allows_host: &|host| host == "up.example",
+            language: Language::English,
         };
         reader.read(&stanza, &BareJid::new("r@c.example").unwrap())
     }
@@ -414,7 +408,7 @@ mod tests {
             "<message type='groupchat' from='r@c.example/al'><body>I sent you an OMEMO encrypted message</body>\
              <encryption xmlns='urn:xmpp:eme:0' namespace='eu.siacs.conversations.axolotl' name='OMEMO'/></message>",
         );
-        assert_eq!(encrypted.message.body.to_plain(), ENCRYPTED_NOTICE);
+        assert_eq!(encrypted.message.body.to_plain(), words::encrypted(Language::English));
         let read = read(
             "<message type='groupchat' from='r@c.example/al'><displayed xmlns='urn:xmpp:chat-markers:0' id='7'/></message>",
         );

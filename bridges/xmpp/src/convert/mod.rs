@@ -5,6 +5,8 @@ pub mod incoming;
 pub mod mentions;
 pub mod names;
 pub mod outgoing;
+pub mod pictures;
 mod shared_files;
 pub mod styling;
+pub mod words;
 pub mod xhtml;

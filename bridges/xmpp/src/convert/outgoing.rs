@@ -2,7 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 use viaduct_model::document::{Document, Inline, MentionTarget};
-use viaduct_model::{Message, MessageStyle, NetworkName};
+use viaduct_model::{Language, Message, MessageStyle, NetworkName};
 use xmpp_parsers::displayed_markers::Displayed;
 use xmpp_parsers::jid::BareJid;
 use xmpp_parsers::message::{Id, Lang, Message as Stanza, MessageType, Thread};
@@ -11,7 +11,7 @@ use xmpp_parsers::oob::Oob;
 use xmpp_parsers::reactions::{Reaction, Reactions};
 use xmpp_parsers::stanza_id::OriginId;
 
-use super::styling;
+use super::{styling, words};
 use crate::xep::xep0334_hints::{NoStore, Store};
 use crate::xep::xep0372_references::Reference;
 use crate::xep::xep0382_spoiler::Spoiler;
@@ -26,9 +26,6 @@ use crate::xep::xep0461_reply::{self, Reply};
 pub const TEXT_BOUND: usize = 30_000;
 /// How much of an answered message is repeated for clients that do not know replies, in bytes.
 const QUOTE_BOUND: usize = 300;
-
-/// What is said for old clients when a message is withdrawn.
-const RETRACTION_TEXT: &str = "/me withdrew an earlier message, but this client does not support that.";
 
 /// What an answer refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,9 +228,9 @@ pub fn file(address: &str, mut metadata: FileMetadata) -> Stanza {
 }
 
 /// The withdrawal of a message.
-pub fn retraction(target: &str) -> Stanza {
+pub fn retraction(target: &str, language: Language) -> Stanza {
     Stanza::new_with_type(MessageType::Groupchat, None)
-        .with_body(Lang::new(), RETRACTION_TEXT.to_owned())
+        .with_body(Lang::new(), words::withdrawn(language).to_owned())
         .with_payload(Retract { id: target.to_owned() })
         .with_payload(Fallback {
             extension: Some(xep0424_retraction::NS.to_owned()),
@@ -408,7 +405,7 @@ mod tests {
         &gt; two
         *yes</body><thread>t</thread><reply xmlns='urn:xmpp:reply:0' id='7' to='r@c.example/bo'/><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'><body end='18' start='0'/></fallback><unstyled xmlns='urn:xmpp:styling:0'/><origin-id xmlns='urn:xmpp:sid:0' id='key'/></message>
         ");
-        insta::assert_snapshot!(xml(retraction("7")), @"<message xmlns='ns' type='groupchat'><body>/me withdrew an earlier message, but this client does not support that.</body><retract xmlns='urn:xmpp:message-retract:1' id='7'/><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:message-retract:1'/><store xmlns='urn:xmpp:hints'/></message>");
+        insta::assert_snapshot!(xml(retraction("7", Language::English)), @"<message xmlns='ns' type='groupchat'><body>/me withdrew an earlier message, but this client does not support that.</body><retract xmlns='urn:xmpp:message-retract:1' id='7'/><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:message-retract:1'/><store xmlns='urn:xmpp:hints'/></message>");
         insta::assert_snapshot!(xml(reactions("7", &["👍".into()])), @"<message xmlns='ns' type='groupchat'><reactions xmlns='urn:xmpp:reactions:0' id='7'><reaction>👍</reaction></reactions><store xmlns='urn:xmpp:hints'/></message>");
         let metadata = FileMetadata {
             name: Some("a.png".into()),

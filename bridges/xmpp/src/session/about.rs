@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
+use viaduct_bridge::StateError;
 use viaduct_model::{Content, MediaRef};
 use xmpp_parsers::disco::DiscoInfoQuery;
 use xmpp_parsers::jid::Jid;
@@ -43,15 +44,20 @@ impl About {
         let listed: Vec<&str> = features.filter_map(|feature| feature.attr("var")).collect();
         let identity = children()
             .find(|child| child.is("identity", ns::DISCO_INFO) && child.attr("category") == Some("conference"));
-        let name = identity.and_then(|identity| identity.attr("name")).map(str::trim);
-        // Servers give a room that nobody has named the name of its address.
-        let given = |name: &&str| !name.is_empty() && room.address.node().is_none_or(|node| node.as_str() != *name);
+        let name = identity.and_then(|identity| identity.attr("name"));
         Self {
             pictured: listed.contains(&ns::VCARD),
             features: Features::from_list(listed.into_iter()),
-            name: name.filter(given).map(|name| clip(name, NAME_BOUND)),
+            name: name.and_then(|name| given_name(room, name)),
         }
     }
+}
+
+/// A room's name, if somebody gave it one: servers give the others the name of their address.
+fn given_name(room: &Room, name: &str) -> Option<String> {
+    let name = name.trim();
+    let given = !name.is_empty() && room.address.node().is_none_or(|node| node.as_str() != name);
+    given.then(|| clip(name, NAME_BOUND))
 }
 
 impl Xmpp {
@@ -97,11 +103,8 @@ impl Xmpp {
             name: about.name,
             picture,
         };
-        let key = format!("about/{}", room.channel);
-        let told: Told = match self.context.state.get(&key).await {
-            Ok(Some(value)) => serde_json::from_slice(&value).unwrap_or_default(),
-            Ok(None) => Told::default(),
-            Err(_) => return,
+        let Ok(told) = self.told_of(&room).await else {
+            return;
         };
         if told == now {
             return;
@@ -117,13 +120,43 @@ impl Xmpp {
             });
             events.extend(self.change(&room, self.room_itself(&room), Content::Picture { picture }));
         }
-        let value = serde_json::to_vec(&now).ok();
-        if self.tell(events).await.is_ok()
-            && let Err(error) = self.context.state.put(vec![(key, value)]).await
-        {
+        if self.tell(events).await.is_ok() {
+            self.remember_told(&room, &now).await;
+        }
+    }
+
+    async fn told_of(&self, room: &Room) -> Result<Told, StateError> {
+        let value = self.context.state.get(&key(room)).await?;
+        let told = value.and_then(|value| serde_json::from_slice(&value).ok());
+        Ok(told.unwrap_or_default())
+    }
+
+    async fn remember_told(&self, room: &Room, told: &Told) {
+        let change = (key(room), serde_json::to_vec(told).ok());
+        if let Err(error) = self.context.state.put(vec![change]).await {
             tracing::warn!(%error, "What a room says of itself could not be remembered.");
         }
     }
+
+    /// Notes a name of the room that the other sides know. Called while nobody looks what the room says of itself.
+    pub(super) async fn told_name(&self, room: &Room, name: &str) {
+        if let Ok(told) = self.told_of(room).await {
+            let name = given_name(room, name);
+            self.remember_told(room, &Told { name, ..told }).await;
+        }
+    }
+
+    /// Notes a picture of the room that the other sides know, by its locator. Called while nobody looks what the room says of
+    /// itself.
+    pub(super) async fn told_picture(&self, room: &Room, picture: Option<String>) {
+        if let Ok(told) = self.told_of(room).await {
+            self.remember_told(room, &Told { picture, ..told }).await;
+        }
+    }
+}
+
+fn key(room: &Room) -> String {
+    format!("about/{}", room.channel)
 }
 
 #[cfg(test)]

@@ -4,16 +4,17 @@
 //! The bytes are fetched when a destination asks, and are taken only if they are those announced. Puppets' pictures stay where
 //! they are, too, until somebody asks their puppet for its vCard or its published avatar.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use sha1::{Digest, Sha1};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use viaduct_bridge::{Media, MediaError};
-use viaduct_model::{MediaRef, Person};
+use viaduct_bridge::{Media, MediaError, bounded};
+use viaduct_model::{MediaRef, Person, PersonId};
 use xmpp_parsers::jid::{BareJid, Jid};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
@@ -21,14 +22,19 @@ use xmpp_parsers::vcard::{Photo, VCard, VCardQuery};
 use xmpp_parsers::vcard_update::{Photo as Announced, VCardUpdate};
 
 use super::Xmpp;
+use super::room::Room;
 use crate::client::wire::{Ask, RequestError, Wire};
 use crate::convert::names::hex;
+use crate::convert::pictures::{BOUND, SOURCE_BOUND, Small, shrink};
 use crate::xep::xep0060_items::Published;
 
-/// The largest picture of a puppet, in bytes. Larger ones do not fit into what servers take at once.
-const BOUND: usize = 160 * 1024;
 /// So many puppets and pictures are remembered; further ones have no vCard.
 const MEMORY: usize = 8192;
+/// How many pictures are read, and how many made smaller, side by side.
+const READERS: usize = 16;
+const SHRINKERS: usize = 2;
+/// So many pictures that were made smaller are kept; then all are made anew.
+const SMALL: usize = 256;
 /// How long a puppet waits for its picture before it enters a room without.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -47,6 +53,26 @@ impl Picture {
     /// Where it can be fetched again.
     pub fn locator(&self, owner: &Jid) -> String {
         locator(owner, &hex(&self.digest()))
+    }
+}
+
+impl From<Small> for Picture {
+    fn from(small: Small) -> Self {
+        Self {
+            mime: Some(small.mime.to_owned()),
+            bytes: small.bytes,
+        }
+    }
+}
+
+impl From<Picture> for Photo {
+    fn from(picture: Picture) -> Self {
+        Self {
+            type_: xmpp_parsers::vcard::Type {
+                data: picture.mime.unwrap_or_else(|| "image/png".to_owned()),
+            },
+            binval: xmpp_parsers::vcard::Binval { data: picture.bytes },
+        }
     }
 }
 
@@ -72,6 +98,25 @@ pub(super) fn announced(payloads: &[Element]) -> Option<String> {
 pub(super) struct Profiles {
     puppets: HashMap<BareJid, Profile>,
     digests: HashMap<MediaRef, [u8; 20]>,
+    /// Pictures that were made smaller, which takes its time.
+    small: HashMap<MediaRef, Picture>,
+    /// Whose published picture was looked for.
+    sought: HashSet<PersonId>,
+}
+
+/// Bounds how much of pictures is in memory at a time.
+pub(super) struct Turns {
+    reading: Semaphore,
+    shrinking: Semaphore,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            reading: Semaphore::new(READERS),
+            shrinking: Semaphore::new(SHRINKERS),
+        }
+    }
 }
 
 /// What is known of a puppet.
@@ -170,6 +215,47 @@ impl Xmpp {
         Ok(picture.filter(|picture| hex(&picture.digest()) == digest))
     }
 
+    /// Whether a person's published picture is to be looked for: once, until they come anew.
+    pub(super) fn is_new(&self, person: &PersonId) -> bool {
+        let mut profiles = self.profiles();
+        if profiles.sought.contains(person) {
+            return false;
+        }
+        if profiles.sought.len() >= MEMORY {
+            profiles.sought.clear();
+        }
+        profiles.sought.insert(person.clone())
+    }
+
+    /// Somebody comes anew, perhaps with another picture.
+    pub(super) fn seek_again(&self, person: &PersonId) {
+        self.profiles().sought.remove(person);
+    }
+
+    /// Looks for a picture that somebody has published (XEP-0084) without announcing it in the room, and notes it for what they
+    /// say from now on.
+    pub(super) async fn seek_published(self: Arc<Self>, room: Arc<Room>, owner: BareJid, wire: Arc<Wire>) {
+        let ask = Ask {
+            from: self.own_address(),
+            to: Jid::from(owner.clone()),
+            set: false,
+            payload: Published::all(ns::AVATAR_METADATA).into(),
+        };
+        let Ok(Some(answer)) = wire.request(ask).await else {
+            return;
+        };
+        let Some(digest) = published_digest(answer) else { return };
+        for occupant in room.state().occupants.values_mut() {
+            let theirs = occupant
+                .address
+                .as_ref()
+                .is_some_and(|address| address.to_bare() == owner);
+            if theirs && occupant.picture.is_none() {
+                occupant.picture = Some(digest.clone());
+            }
+        }
+    }
+
     /// What a puppet's presence announces of its picture, if that can be had in a moment.
     pub(super) async fn announcement(&self, person: &Person) -> Option<Element> {
         if !self.section.avatars {
@@ -179,33 +265,50 @@ impl Xmpp {
         let known = self.profiles().digests.get(avatar).copied();
         let digest = match known {
             Some(digest) => digest,
-            None => timeout(PATIENCE, self.read_avatar(avatar)).await.ok()??.digest(),
+            None => timeout(PATIENCE, self.read_avatar(avatar)).await.ok()?.ok()?.digest(),
         };
         let photo = Announced { data: Some(digest) };
         Some(VCardUpdate { photo: Some(photo) }.into())
     }
 
-    /// A puppet's picture, read from wherever it is.
-    pub(super) async fn read_avatar(&self, avatar: &MediaRef) -> Option<Picture> {
-        let mut media = self.context.media.open(avatar).await.ok()?;
+    /// A picture of another side, read from wherever it is, and made as small as servers take it.
+    pub(super) async fn read_avatar(&self, avatar: &MediaRef) -> Result<Picture, MediaError> {
+        let known = self.profiles().small.get(avatar).cloned();
+        if let Some(picture) = known {
+            return Ok(picture);
+        }
+        let stopping = |_| MediaError::Retry("the hub is stopping".into());
+        let _turn = self.turns.reading.acquire().await.map_err(stopping)?;
+        let mut media = self.context.media.open(avatar).await?;
+        media.stream = bounded(media.stream, SOURCE_BOUND as u64);
         let mut bytes = Vec::new();
         while let Some(piece) = media.stream.next().await {
-            bytes.extend_from_slice(&piece.ok()?);
-            if bytes.len() > BOUND {
-                tracing::debug!("A puppet's picture is too large to be shown.");
-                return None;
-            }
+            bytes.extend_from_slice(&piece?);
         }
-        let picture = Picture {
-            mime: media.mime,
-            bytes,
+        let large = bytes.len() > BOUND;
+        let picture = if large {
+            let _turn = self.turns.shrinking.acquire().await.map_err(stopping)?;
+            let shrinking = tokio::task::spawn_blocking(move || shrink(&bytes)).await;
+            let small = shrinking.ok().flatten();
+            small.map(Picture::from).ok_or(MediaError::TooLarge(BOUND as u64))?
+        } else {
+            Picture {
+                mime: media.mime,
+                bytes,
+            }
         };
         let mut profiles = self.profiles();
         if profiles.digests.len() < MEMORY {
             profiles.digests.insert(avatar.clone(), picture.digest());
         }
+        if large {
+            if profiles.small.len() >= SMALL {
+                profiles.small.clear();
+            }
+            profiles.small.insert(avatar.clone(), picture.clone());
+        }
         drop(profiles);
-        Some(picture)
+        Ok(picture)
     }
 
     /// A puppet's vCard (XEP-0054).
@@ -215,17 +318,11 @@ impl Xmpp {
             Element::builder(name, ns::VCARD).append(text).build()
         };
         let picture = match profile.avatar.filter(|_| self.section.avatars) {
-            Some(avatar) => self.read_avatar(&avatar).await,
+            Some(avatar) => self.read_avatar(&avatar).await.ok(),
             None => None,
         };
-        let photo = picture.map(|picture| Photo {
-            type_: xmpp_parsers::vcard::Type {
-                data: picture.mime.unwrap_or_else(|| "image/png".to_owned()),
-            },
-            binval: xmpp_parsers::vcard::Binval { data: picture.bytes },
-        });
         VCard {
-            photo,
+            photo: picture.map(Photo::from),
             payloads: vec![text("FN", &profile.name), text("NICKNAME", &profile.name)],
         }
         .into()
@@ -234,7 +331,7 @@ impl Xmpp {
     /// What a puppet has published: the description of its picture, or the picture itself (XEP-0084).
     pub(super) async fn puppet_published(self: Arc<Self>, profile: Profile, node: String) -> Option<Element> {
         let avatar = profile.avatar.filter(|_| self.section.avatars)?;
-        let picture = self.read_avatar(&avatar).await?;
+        let picture = self.read_avatar(&avatar).await.ok()?;
         let digest = hex(&picture.digest());
         let payload: Element = if node == ns::AVATAR_DATA {
             xmpp_parsers::avatar::Data { data: picture.bytes }.into()
@@ -251,6 +348,15 @@ impl Xmpp {
         };
         Some(Published::one(&node, &digest, Some(payload)).into())
     }
+}
+
+/// Which picture somebody has published: the first that is kept with its description.
+fn published_digest(answer: Element) -> Option<String> {
+    let published = Published::try_from(answer).ok()?;
+    let description = published.items.items.into_iter().next()?.payload?;
+    let metadata = xmpp_parsers::avatar::Metadata::try_from(description).ok()?;
+    let mut infos = metadata.infos.into_iter().filter(|info| info.url.is_none());
+    infos.next().map(|info| info.id.to_hex())
 }
 
 fn media_of(picture: Picture) -> Media {

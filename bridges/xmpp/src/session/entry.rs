@@ -14,10 +14,12 @@ use xmpp_parsers::ping::Ping;
 use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
+use super::leaving::GONE;
 use super::room::{Room, Seat};
 use super::{Chore, PUPPET_COPIES, PUPPET_COPIES_LEAST, Xmpp};
 use crate::client::wire::{Ask, RequestError, Wire, describe};
 use crate::convert::names::{RESOURCE, puppet_nick};
+use crate::convert::words;
 use crate::telemetry;
 
 /// How often another nick is tried when one is taken.
@@ -81,7 +83,7 @@ impl Xmpp {
     pub(super) async fn keep_room(self: Arc<Self>, room: Arc<Room>, wire: Arc<Wire>) {
         let _turn = room.keeping.lock().await;
         let mut attempt = 0;
-        loop {
+        while !room.state().left {
             let Ok(permit) = self.entries.acquire().await else {
                 return;
             };
@@ -270,11 +272,15 @@ impl Xmpp {
             return Ok(puppet);
         }
         let entered = match self.admit(room).await {
+            Ok(_permit) if room.state().left => Err(EntryError::Unanswered(GONE.into())),
             Ok(_permit) => self.enter_puppet(room, wire, &address, &full, author).await,
             Err(_) => Err(EntryError::Unanswered("the hub is stopping".into())),
         };
         drop(turn);
         room.state().doors.remove(&address);
+        if room.state().left {
+            room.seat_changed.notify_waiters();
+        }
         match entered {
             Ok(()) => Ok(puppet),
             Err(EntryError::Refused(error)) if error.defined_condition == DefinedCondition::Forbidden => {
@@ -284,7 +290,7 @@ impl Xmpp {
             Err(EntryError::Refused(error)) => {
                 let reason = explain(&error);
                 tracing::info!(room = %room.address, %reason, "A puppet cannot enter; the hub speaks for them.");
-                Ok(relay(Some(format!("sent in the hub's name: {reason}"))))
+                Ok(relay(Some(words::in_the_hubs_name(self.context.language, &reason))))
             }
             Err(error) => Err(error),
         }

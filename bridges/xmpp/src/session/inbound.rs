@@ -13,7 +13,7 @@ use super::index::Known;
 use super::outbound::subject_waiter;
 use super::reactions::Reacted;
 use super::room::{Reflection, Room};
-use super::{Gathered, Xmpp};
+use super::{Chore, Gathered, Xmpp};
 use crate::convert::incoming::{From as Sender, Ids, Reader, Reading, Said, Says};
 use crate::convert::outgoing::{clip, key_of};
 use crate::convert::{mentions, names};
@@ -97,6 +97,7 @@ impl Xmpp {
         Reader {
             network: &self.context.network,
             allows_host: &allows_host,
+            language: self.context.language,
         }
         .read(stanza, address)
     }
@@ -251,6 +252,7 @@ impl Xmpp {
         };
         if let Says::Message(said) = &reading.says {
             remember(room, &id, &reading, said, sender.id.as_str());
+            self.want_picture(room, &sender);
         }
         vec![Event {
             place: room.place.clone(),
@@ -262,6 +264,18 @@ impl Xmpp {
             echo_of: None,
             direct_to: None,
         }]
+    }
+
+    /// Has the picture looked for that somebody has published, if they announce none and their address is known.
+    fn want_picture(&self, room: &Arc<Room>, sender: &Person) {
+        if !self.section.avatars || sender.avatar.is_some() || !self.is_new(&sender.id) {
+            return;
+        }
+        let owner = BareJid::new(sender.id.as_str()).ok();
+        let present = |owner: &BareJid| owner.node().is_some() && room.nick_of(&sender.id).is_some();
+        if let Some(owner) = owner.filter(present) {
+            drop(self.chores.send(Chore::Seek(Arc::clone(room), owner)));
+        }
     }
 
     fn moderated_itself(&self, room: &Room, by: Option<&str>) -> bool {

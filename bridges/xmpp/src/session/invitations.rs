@@ -15,7 +15,7 @@ use super::{Chore, Xmpp, unsupported};
 use crate::client::wire::{Ask, Wire};
 use crate::xep;
 use crate::xep::xep0045_muc_user::{self as muc_user, MucUser};
-use crate::xep::xep0060_items::publish_privately;
+use crate::xep::xep0060_items::{publish_privately, retract};
 use crate::xep::xep0249_direct_invite::{self, DirectInvite};
 
 impl Xmpp {
@@ -34,6 +34,9 @@ impl Xmpp {
             return true;
         };
         tracing::info!(room = %address, %by, "The hub was invited into a mirrored room.");
+        if room.state().left {
+            return true;
+        }
         if password.is_some() {
             room.state().password = password;
         }
@@ -93,6 +96,24 @@ impl Xmpp {
         };
         if let Err(error) = wire.request(ask).await {
             tracing::debug!(room = %room.address, %error, "The room could not be bookmarked.");
+        }
+    }
+}
+
+impl Xmpp {
+    /// Takes a room out of the account's bookmarks.
+    pub(super) async fn forget_bookmark(&self, room: &Room, wire: &Wire) {
+        if !self.standing.is_account() {
+            return;
+        }
+        let ask = Ask {
+            from: self.own_address(),
+            to: self.standing.own().to_bare().into(),
+            set: true,
+            payload: retract(ns::BOOKMARKS2, room.address.as_str()),
+        };
+        if let Err(error) = wire.request(ask).await {
+            tracing::debug!(room = %room.address, %error, "The room's bookmark could not be removed.");
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use viaduct_bridge::DeliveryError;
 use viaduct_model::{Membership, Outbound, Person, Receipt, Role};
-use xmpp_parsers::jid::{BareJid, Jid};
+use xmpp_parsers::jid::BareJid;
 use xmpp_parsers::minidom::Element;
-use xmpp_parsers::presence::{Presence, Type};
 
 use super::outbound::refusal;
 use super::room::{Occupant, Room};
@@ -59,14 +58,10 @@ impl Xmpp {
         let Some(nick) = room.state().puppets.get(&address).cloned() else {
             return Ok(());
         };
-        let Some(to) = room.occupant(&nick) else { return Ok(()) };
         let Ok(from) = address.with_resource_str(crate::convert::names::RESOURCE) else {
             return Ok(());
         };
-        let presence = Presence::new(Type::Unavailable).with_from(from).with_to(Jid::from(to));
-        wire.send(presence)
-            .await
-            .map_err(|error| DeliveryError::retry(error.to_string()))
+        self.see_off(room, wire, from, &nick).await
     }
 
     /// Changes what somebody may do in the room. The room shows it as changed by itself, and so it is noted as known before.

@@ -10,9 +10,11 @@ mod avatars;
 mod catchup;
 mod direct;
 mod entry;
+mod feedback;
 mod inbound;
 mod index;
 mod invitations;
+mod leaving;
 mod looks;
 mod members;
 mod outbound;
@@ -20,6 +22,7 @@ mod presence;
 mod probes;
 mod reactions;
 mod room;
+mod settings;
 mod standing;
 
 use std::collections::HashMap;
@@ -31,7 +34,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_xmpp::Stanza;
 use viaduct_bridge::{
-    Connection, Context, DeliveryError, Failure, InboxClosed, OpenError, Probe, Session, SessionError,
+    Connection, Context, DeliveryError, Failure, Feedback, InboxClosed, OpenError, Probe, Session, SessionError,
 };
 use viaduct_compliance::Cleared;
 use viaduct_model::{Capabilities, ChannelId, DeliveryKey, Event, Outbound, PersonId, Receipt};
@@ -78,6 +81,9 @@ pub struct Xmpp {
     puppet_entries: tokio::sync::Semaphore,
     admission: tokio::sync::Mutex<()>,
     profiles: Mutex<avatars::Profiles>,
+    turns: avatars::Turns,
+    /// Who was asked for whom their private messages are.
+    asked: direct::Asked,
     /// Bounds the answers that are worked on.
     answering: Arc<tokio::sync::Semaphore>,
     /// What is to be done beside reading; served by [`Xmpp::serve`].
@@ -93,6 +99,8 @@ enum Chore {
     Describe(Arc<Room>),
     /// Show in all rooms how somebody looks now.
     Refresh(Box<viaduct_model::Person>),
+    /// Look for a picture that somebody in a room has published.
+    Seek(Arc<Room>, BareJid),
 }
 
 /// What one look at the socket brought; it is pushed at once.
@@ -150,6 +158,8 @@ impl Xmpp {
             admission: tokio::sync::Mutex::default(),
             puppet_entries: tokio::sync::Semaphore::new(PUPPET_COPIES as usize),
             profiles: Mutex::default(),
+            turns: avatars::Turns::default(),
+            asked: direct::Asked::default(),
             answering: Arc::new(tokio::sync::Semaphore::new(answers::WORKERS)),
             chores,
             chores_receiver: tokio::sync::Mutex::new(chores_receiver),
@@ -184,7 +194,7 @@ impl Xmpp {
         let closing = CancellationToken::new();
         let mut running = AbortOnDrop(tokio::spawn(link.run(outgoing, incoming, closing.clone())));
         drop(std::mem::replace(&mut ends.outgoing, tokio::sync::mpsc::channel(1).0));
-        for room in self.rooms.values() {
+        for room in self.rooms.values().filter(|room| !room.state().left) {
             room.set_seat(Seat::Entering);
         }
         self.set_wire(Some(Arc::clone(&wire)));
@@ -217,6 +227,7 @@ impl Xmpp {
                         Chore::Enter(room) => tasks.spawn(session.keep_room(room, wire)),
                         Chore::Describe(room) => tasks.spawn(session.describe(room, wire)),
                         Chore::Refresh(person) => tasks.spawn(session.refresh(person, wire)),
+                        Chore::Seek(room, owner) => tasks.spawn(session.seek_published(room, owner, wire)),
                     };
                 }
                 _ = self_ping.tick() => {
@@ -425,6 +436,10 @@ impl Session for XmppSession {
         self.0.look_up(channel, key).await
     }
 
+    async fn feedback(&self, feedback: Feedback) {
+        self.0.tell_sender(&feedback);
+    }
+
     async fn open_media(&self, locator: &str) -> Result<viaduct_bridge::Media, viaduct_bridge::MediaError> {
         if let Some(picture) = self.0.open_picture(locator).await {
             return picture;
@@ -434,6 +449,10 @@ impl Session for XmppSession {
 
     async fn direct_channel(&self, person: &PersonId, on_behalf: &str) -> Result<ChannelId, DeliveryError> {
         self.0.open_direct(person, on_behalf)
+    }
+
+    async fn leave(&self, channel: &ChannelId) -> Result<(), DeliveryError> {
+        self.0.leave_for_good(channel).await
     }
 
     async fn probe(&self) -> Vec<Probe> {

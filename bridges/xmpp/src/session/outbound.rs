@@ -18,6 +18,7 @@ use super::room::{ModerationVersion, Reflection, Room};
 use super::{Xmpp, unsupported};
 use crate::client::wire::{Wire, describe, is_passing};
 use crate::convert::outgoing::{self, Answered, Manner, Mentions, Relayed};
+use crate::convert::words;
 use crate::telemetry;
 use crate::xep::xep0425_moderation;
 use crate::xep::xep0446_file_metadata::FileMetadata;
@@ -46,12 +47,11 @@ impl Xmpp {
             Content::Typing { active } => self.type_out(room, &wire, outbound, *active).await,
             Content::Read { target } if self.section.receipts => self.read_out(room, &wire, outbound, target).await,
             Content::Role { person, role } => self.role_out(room, &wire, person, *role).await,
-            Content::Name { .. }
-            | Content::Picture { .. }
-            | Content::Pins { .. }
-            | Content::Read { .. }
-            | Content::Closed { .. }
-            | Content::Opened => Err(unsupported("XMPP rooms have nothing for this")),
+            Content::Name { name } => self.name_out(room, &wire, name).await,
+            Content::Picture { picture } => self.picture_out(room, &wire, picture.as_ref()).await,
+            Content::Pins { .. } | Content::Read { .. } | Content::Closed { .. } | Content::Opened => {
+                Err(unsupported("XMPP rooms have nothing for this"))
+            }
         }
     }
 
@@ -147,8 +147,8 @@ impl Xmpp {
         if let Some(link) = self.context.media.link(&attachment.media, &attachment.name) {
             return Ok(outgoing::file(&link, metadata));
         }
-        losses.push(format!("the file {} was left out", attachment.name));
-        let note = Message::plain(&format!("[file: {}]", attachment.name));
+        losses.push(words::left_out(self.context.language, &attachment.name));
+        let note = Message::plain(&words::file(self.context.language, &attachment.name));
         let manner = Manner {
             relayed: manner.relayed,
             ..Manner::default()
@@ -206,7 +206,10 @@ impl Xmpp {
             } else {
                 self.speaker_for(room, wire, outbound).await?
             };
-            let stanzas = parts.iter().map(|part| outgoing::retraction(part.as_str())).collect();
+            let stanzas = parts
+                .iter()
+                .map(|part| outgoing::retraction(part.as_str(), self.context.language))
+                .collect();
             self.transmit(room, wire, &speaker, stanzas, outbound).await?;
             return Ok(Receipt::default());
         }
@@ -355,7 +358,7 @@ impl Xmpp {
 }
 
 /// A message that says the names of a message's files.
-fn named_files(message: &Message) -> Message {
+pub(super) fn named_files(message: &Message) -> Message {
     let names: Vec<&str> = message.attachments.iter().map(|file| file.name.as_str()).collect();
     Message {
         attachments: Vec::new(),

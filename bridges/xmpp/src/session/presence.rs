@@ -10,11 +10,12 @@ use xmpp_parsers::occupant_id::OccupantId;
 use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza_error::StanzaError;
 
-use super::room::{Occupant, Room, Seat};
+use super::leaving::GONE;
+use super::room::{Occupant, Room, Seat, State};
 use super::{Chore, Xmpp, avatars};
 use crate::client::wire::Wire;
 use crate::convert::incoming::From as Sender;
-use crate::convert::names;
+use crate::convert::{names, words};
 use crate::telemetry;
 use crate::xep::xep0045_muc_user::{self as muc, MucUser};
 use crate::xep::{self, xep0317_hats};
@@ -74,7 +75,11 @@ impl Xmpp {
             return gone;
         }
         let item = user.item.unwrap_or_default();
-        let occupant = Occupant {
+        let silent = !presence
+            .payloads
+            .iter()
+            .any(|payload| payload.is("x", ns::VCARD_UPDATE));
+        let mut occupant = Occupant {
             id: occupant_id,
             address: item.jid,
             affiliation: item.affiliation,
@@ -94,11 +99,17 @@ impl Xmpp {
             if let Some(roster) = &mut state.roster {
                 roster.insert(nick.clone());
             }
+            if silent {
+                occupant.picture = known_picture(&state, &nick, &occupant);
+            }
             state.note_occupant(&nick, occupant.clone())
         };
         let Some(person) = room.person(&sender_of(&nick, &occupant)) else {
             return Vec::new();
         };
+        if before.is_none() {
+            self.seek_again(&person.id);
+        }
         match before {
             None => self.membership(room, person.clone(), person, Membership::Join, None),
             Some(before) if role_of(&before) != role_of(&occupant) => {
@@ -185,6 +196,7 @@ impl Xmpp {
             state.own_nicks.remove(nick);
             state.puppets.remove(&to.to_bare());
         }
+        room.seat_changed.notify_waiters();
         let change = leave_of(user);
         let person =
             matrix_puppet(&to.to_bare(), nick).filter(|_| matches!(change, Membership::Kick | Membership::Ban));
@@ -194,16 +206,14 @@ impl Xmpp {
     }
 
     fn on_seat_lost(&self, room: &Arc<Room>, user: &MucUser) -> Vec<Event> {
+        if room.state().left {
+            room.vacate(Seat::Out(GONE.to_owned()));
+            return Vec::new();
+        }
         let reason = match (&user.destroyed, leave_of(user)) {
             (Some((reason, moved)), _) => {
-                let moved = moved
-                    .as_ref()
-                    .map(|moved| format!("; it moved to {moved}"))
-                    .unwrap_or_default();
-                format!(
-                    "the room was destroyed{moved}: {}",
-                    reason.as_deref().unwrap_or("no reason given")
-                )
+                let moved = moved.as_ref().map(Jid::as_str);
+                words::destroyed(self.context.language, reason.as_deref(), moved)
             }
             (None, Membership::Ban) => "the hub was banned from the room".to_owned(),
             (None, Membership::Kick) => "the hub was removed from the room".to_owned(),
@@ -299,6 +309,13 @@ impl Xmpp {
         }
         wire.send_or_drop(answer(Type::None));
     }
+}
+
+/// The picture that was found of an occupant who says nothing of one.
+fn known_picture(state: &State, nick: &str, occupant: &Occupant) -> Option<String> {
+    let before = state.occupants.get(nick)?;
+    let same = before.address.is_some() && before.address == occupant.address;
+    before.picture.clone().filter(|_| same)
 }
 
 fn sender_of(nick: &str, occupant: &Occupant) -> Sender {

@@ -134,6 +134,10 @@ pub struct State {
     pub seat: Seat,
     /// Whether it was destroyed, and the other sides were told.
     pub closed: bool,
+    /// Whether the hub has left for good.
+    pub left: bool,
+    /// Puppets that have said goodbye, before the hub leaves for good.
+    pub leaving: HashSet<BareJid>,
     /// Those seen since the hub began to enter; none once it is in.
     pub roster: Option<HashSet<String>>,
     /// What the room can do.
@@ -232,6 +236,13 @@ impl Room {
     pub fn vacate(&self, seat: Seat) {
         self.state().vacate();
         self.set_seat(seat);
+    }
+
+    /// The nick that a puppet, or the hub itself, has here.
+    pub fn nick_of_own(&self, own: &BareJid) -> Option<String> {
+        let state = self.state();
+        let found = state.own_nicks.iter().find(|(_, owner)| *owner == own);
+        found.map(|(nick, _)| nick.clone())
     }
 
     /// An occupant's address; none if the nick is impossible.

@@ -8,6 +8,7 @@
 )]
 
 pub mod xep0045_muc_admin;
+pub mod xep0045_muc_owner;
 pub mod xep0045_muc_user;
 pub mod xep0060_items;
 pub mod xep0071_xhtml_im;

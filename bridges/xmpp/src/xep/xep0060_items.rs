@@ -38,6 +38,16 @@ pub struct Published {
 }
 
 impl Published {
+    /// Everything under a node; a question for it.
+    pub fn all(node: &str) -> Self {
+        Self {
+            items: Items {
+                node: node.to_owned(),
+                items: Vec::new(),
+            },
+        }
+    }
+
     /// One thing.
     pub fn one(node: &str, id: &str, payload: Option<Element>) -> Self {
         let item = Item {
@@ -106,6 +116,43 @@ pub fn publish_privately(node: &str, id: &str, payload: Element) -> Element {
             item,
         },
         options: Options { form },
+    }
+    .into()
+}
+
+/// What is to be no longer published.
+#[derive(FromXml, AsXml, Debug, Clone, PartialEq)]
+#[xml(namespace = ns::PUBSUB, name = "retract")]
+struct Retract {
+    #[xml(attribute)]
+    node: String,
+    /// Whether those who watch the node are told.
+    #[xml(attribute)]
+    notify: bool,
+    #[xml(child)]
+    item: Item,
+}
+
+/// The request to take something back.
+#[derive(FromXml, AsXml, Debug, Clone, PartialEq)]
+#[xml(namespace = ns::PUBSUB, name = "pubsub")]
+struct Retraction {
+    #[xml(child)]
+    retract: Retract,
+}
+
+/// The request to take something back that was published.
+pub fn retract(node: &str, id: &str) -> Element {
+    let item = Item {
+        id: Some(id.to_owned()),
+        payload: None,
+    };
+    Retraction {
+        retract: Retract {
+            node: node.to_owned(),
+            notify: true,
+            item,
+        },
     }
     .into()
 }

@@ -4,6 +4,8 @@ use xmpp_parsers::minidom::Element;
 
 /// The namespace.
 pub const NS: &str = "urn:xmpp:hats:0";
+/// The namespace of the first servers that had them, which is the one of Prosody 0.12 and of ejabberd.
+pub const NS_EARLY: &str = "xmpp:prosody.im/protocol/hats:1";
 
 /// At most so many titles of one person are taken.
 const BOUND: usize = 5;
@@ -12,10 +14,11 @@ const LENGTH: usize = 40;
 
 /// The titles in a presence.
 pub fn titles(payloads: &[Element]) -> Vec<String> {
-    let Some(hats) = payloads.iter().find(|element| element.is("hats", NS)) else {
+    let is_list = |element: &&Element| element.is("hats", NS) || element.is("hats", NS_EARLY);
+    let Some(hats) = payloads.iter().find(is_list) else {
         return Vec::new();
     };
-    let titles = hats.children().filter(|child| child.is("hat", NS));
+    let titles = hats.children().filter(|child| child.is("hat", hats.ns().as_str()));
     titles
         .filter_map(|hat| {
             let title: String = hat
@@ -45,6 +48,8 @@ mod tests {
         );
         let found = titles(&[hats.parse().unwrap()]);
         assert_eq!(found, ["Host".to_owned(), "x".repeat(LENGTH)]);
+        let early = format!("<hats xmlns='{NS_EARLY}'>{}</hats>", hat("Host"));
+        assert_eq!(titles(&[early.parse().unwrap()]), ["Host"]);
         assert!(titles(&[]).is_empty());
     }
 }

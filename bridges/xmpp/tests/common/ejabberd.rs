@@ -75,7 +75,9 @@ impl Ejabberd {
                 sleep(Duration::from_millis(50)).await;
             }
         }
-        assert!(server.control("register bridge localhost secret-of-the-tests"));
+        for user in ["bridge", "dora"] {
+            assert!(server.control(&format!("register {user} localhost {SECRET}")));
+        }
         Some(server)
     }
 

@@ -13,8 +13,8 @@ use viaduct_bridge::{
 };
 use viaduct_compliance::{Decision, Filter, Policy};
 use viaduct_model::{
-    Author, ChannelId, Clock, Content, Cursor, DeliveryKey, Entropy, Event, MediaRef, MessageId, NetworkName, Outbound,
-    Person, PersonId, Place, Receipt, Timestamp,
+    Author, ChannelId, Clock, Content, Cursor, DeliveryKey, Entropy, Event, Language, MediaRef, MessageId, NetworkName,
+    Outbound, Person, PersonId, Place, Receipt, Timestamp,
 };
 use viaduct_xmpp::config::Section;
 use viaduct_xmpp::{Xmpp, XmppSession};
@@ -31,7 +31,21 @@ pub struct Memory {
     seen: Mutex<HashMap<(Place, MessageId), usize>>,
     pub reports: Mutex<Vec<(Option<ChannelId>, Connection)>>,
     pub state: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// Files of other sides, by their locator; a file that is not among them holds its locator.
+    pub files: Mutex<HashMap<String, Vec<u8>>>,
+    /// The language of the sessions' own words.
+    pub language: Language,
     changed: Notify,
+}
+
+impl Memory {
+    /// An empty one of a hub that speaks this language.
+    pub fn speaking(language: Language) -> Self {
+        Self {
+            language,
+            ..Self::default()
+        }
+    }
 }
 
 struct Shared(Arc<Memory>);
@@ -113,7 +127,8 @@ impl State for Shared {
 #[async_trait]
 impl MediaSource for Shared {
     async fn open(&self, media: &MediaRef) -> Result<Media, MediaError> {
-        let bytes = media.locator.clone().into_bytes();
+        let file = self.0.files.lock().unwrap().get(&media.locator).cloned();
+        let bytes = file.unwrap_or_else(|| media.locator.clone().into_bytes());
         let size = Some(bytes.len() as u64);
         let stream = futures_util::stream::once(async move { Ok(bytes.into()) });
         Ok(Media {
@@ -158,6 +173,11 @@ pub struct Hub {
 impl Hub {
     /// A session with one room, started.
     pub fn start(server: &dyn Server, room: &str, memory: &Arc<Memory>, extra: serde_json::Value) -> Self {
+        Self::start_in(server, &[room], memory, extra)
+    }
+
+    /// A session with these rooms, started; its channel is the last of them.
+    pub fn start_in(server: &dyn Server, rooms: &[&str], memory: &Arc<Memory>, extra: serde_json::Value) -> Self {
         let mut section = serde_json::json!({
             "component": {"port": server.port("bridge.localhost"), "domain": "bridge.localhost", "secret": SECRET},
             "muc_services": ["conference.localhost"],
@@ -167,22 +187,28 @@ impl Hub {
             .as_object_mut()
             .unwrap()
             .extend(extra.as_object().unwrap().clone());
-        Self::start_with(room, memory, section)
+        Self::start_in_with(rooms, memory, section)
     }
 
     /// A session with one room and this section, started.
     pub fn start_with(room: &str, memory: &Arc<Memory>, section: serde_json::Value) -> Self {
+        Self::start_in_with(&[room], memory, section)
+    }
+
+    fn start_in_with(rooms: &[&str], memory: &Arc<Memory>, section: serde_json::Value) -> Self {
         let section: Section = serde_json::from_value(section).unwrap();
-        let channel = ChannelId::new(room).unwrap();
+        let channels: Vec<ChannelId> = rooms.iter().map(|room| ChannelId::new(*room).unwrap()).collect();
+        let channel = channels.last().unwrap().clone();
         let stop = CancellationToken::new();
         let context = Context {
             network: network(),
-            channels: vec![channel.clone()],
+            channels,
             inbox: Arc::new(Shared(Arc::clone(memory))),
             state: Arc::new(Shared(Arc::clone(memory))),
             media: Arc::new(Shared(Arc::clone(memory))),
             clock: Arc::new(Counter::default()),
             entropy: Arc::new(Counter::default()),
+            language: memory.language,
             stop: stop.clone(),
         };
         let session = Arc::new(XmppSession(Xmpp::new(section, context).unwrap()));

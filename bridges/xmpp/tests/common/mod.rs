@@ -13,7 +13,7 @@ pub trait Server: Send + Sync {
     /// Where a component connects.
     fn port(&self, domain: &str) -> u16;
 
-    /// Where clients connect. There is the account `bridge@localhost`.
+    /// Where clients connect. There are the accounts `bridge@localhost` and `dora@localhost`.
     fn client_port(&self) -> u16;
 
     /// Prints what it has logged.

@@ -3,9 +3,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_xmpp::Stanza;
+use viaduct_xmpp::client::account;
 use viaduct_xmpp::client::component::connect;
 use viaduct_xmpp::client::link::{Ends, Link};
-use viaduct_xmpp::config::{Component, Secret, Timeouts};
+use viaduct_xmpp::config::{Account, Component, Secret, Timeouts};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::message::Message;
 use xmpp_parsers::minidom::Element;
@@ -45,14 +46,42 @@ impl Person {
         let link = connect(&component, &Secret::new(SECRET), &Timeouts::default())
             .await
             .unwrap();
+        Self::over(link, format!("{local}@{domain}/x"), room, nick)
+    }
+
+    /// Logs in as a client with an account on the server, and stays outside.
+    pub async fn login(server: &dyn Server, user: &str, room: &str, nick: &str) -> Self {
+        let address = format!("{user}@localhost");
+        let account: Account = serde_json::from_value(serde_json::json!({
+            "address": address, "host": "127.0.0.1", "port": server.client_port(), "ca_file": server.ca_file(),
+        }))
+        .unwrap();
+        let link = account::connect(&account, &Secret::new(SECRET), &Timeouts::default())
+            .await
+            .unwrap();
+        let person = Self::over(link, address, room, nick);
+        person.send("<presence/>").await;
+        person
+    }
+
+    fn over(link: Link, address: String, room: &str, nick: &str) -> Self {
         let (ends, outgoing, incoming) = Link::queues();
         tokio::spawn(link.run(outgoing, incoming, CancellationToken::new()));
         Self {
             ends,
-            address: format!("{local}@{domain}/x"),
+            address,
             room: room.to_owned(),
             nick: nick.to_owned(),
         }
+    }
+
+    /// Says something to one person; `inner` is the message's content.
+    pub async fn whisper(&self, to: &str, id: &str, inner: &str) {
+        let from = &self.address;
+        self.send(&format!(
+            "<message type='chat' id='{id}' from='{from}' to='{to}'>{inner}</message>"
+        ))
+        .await;
     }
 
     pub async fn enter(&mut self) {

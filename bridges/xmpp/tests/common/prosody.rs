@@ -16,6 +16,8 @@ pub const SECRET: &str = "secret-of-the-tests";
 /// A Prosody of its own, in a directory of its own, on loopback ports of its own.
 pub struct Prosody {
     directory: TempDir,
+    /// What its rooms have beyond the usual.
+    modules: &'static [&'static str],
     child: Option<Child>,
     pub component_port: u16,
     pub http_port: u16,
@@ -51,6 +53,11 @@ impl Server for Prosody {
 impl Prosody {
     /// Starts one; none (and a printed reason) where Prosody is not installed.
     pub async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts one whose rooms have these modules, too.
+    pub async fn start_with(modules: &'static [&'static str]) -> Option<Self> {
         if find("prosody").is_none() {
             println!("skipped: prosody is not installed");
             return None;
@@ -58,6 +65,7 @@ impl Prosody {
         let directory = TempDir::new().unwrap();
         let mut server = Self {
             directory,
+            modules,
             child: None,
             component_port: free_port(),
             http_port: free_port(),
@@ -69,7 +77,9 @@ impl Prosody {
         std::fs::write(server.path("prosody.cfg.lua"), config).unwrap();
         std::fs::create_dir(server.path("data")).unwrap();
         server.resume().await;
-        server.register("bridge");
+        for user in ["bridge", "dora"] {
+            server.register(user);
+        }
         Some(server)
     }
 
@@ -89,10 +99,13 @@ impl Prosody {
         let at = |name: &str| self.path(name).display().to_string();
         let as_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
         let user = if as_root { "run_as_root=true" } else { "" };
+        let modules: String = self.modules.iter().map(|name| format!(",{name:?}")).collect();
+        let own = env!("CARGO_MANIFEST_DIR");
         format!(
             r#"{user}
 daemonize=false; data_path="{data}"; pidfile="{pid}"
 interfaces={{"127.0.0.1"}}; c2s_ports={{{client}}}; c2s_direct_tls_ports={{{direct}}}; s2s_ports={{}}
+plugin_paths={{"{own}/prosody","{own}/tests/common"}}
 component_ports={{{component}}}; component_interfaces={{"127.0.0.1"}}
 http_ports={{{http}}}; http_interfaces={{"127.0.0.1"}}; https_ports={{}}
 authentication="internal_hashed"; storage="internal"
@@ -103,7 +116,8 @@ log={{warn="{log}"}}
 ssl={{key="{key}",certificate="{certificate}"}}
 VirtualHost "localhost"
 Component "conference.localhost" "muc"
-  modules_enabled={{"muc_mam","muc_moderation","vcard_muc"}}; muc_room_locking=false; muc_log_by_default=true
+  modules_enabled={{"muc_mam","muc_moderation","vcard_muc"{modules}}}; viaduct_component="bridge.localhost"
+  muc_room_locking=false; muc_log_by_default=true
   component_admins_as_room_owners=true
   admins={{"admin@people.localhost"}}
 Component "upload.localhost" "http_file_share"

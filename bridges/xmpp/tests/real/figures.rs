@@ -21,6 +21,17 @@ async fn figure_puppets_on_prosody() {
     puppets_come(&server, || cpu_time_of(&process)).await;
 }
 
+/// With the module that the bridge brings for Prosody.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn figure_puppets_on_prosody_with_module() {
+    let Some(server) = Prosody::start_with(&["viaduct_puppets"]).await else {
+        return;
+    };
+    let process = server.process().unwrap().to_string();
+    puppets_come(&server, || cpu_time_of(&process)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn figure_puppets_on_ejabberd() {

@@ -9,24 +9,7 @@ use viaduct_model::Content;
 use crate::common::hub::{Hub, Memory, network};
 use crate::common::person::Person;
 use crate::common::prosody::Prosody;
-use crate::support::{ROOM, scene, text};
-
-/// Sets something of the room as its owner.
-async fn configure(owner: &mut Person, fields: &[(&str, &str)]) {
-    let fields: String = [("FORM_TYPE", "http://jabber.org/protocol/muc#roomconfig")]
-        .iter()
-        .chain(fields)
-        .map(|(name, value)| format!("<field var='{name}'><value>{value}</value></field>"))
-        .collect();
-    let form = format!("<x xmlns='jabber:x:data' type='submit'>{fields}</x>");
-    let answer = owner
-        .ask(
-            "set",
-            &format!("<query xmlns='http://jabber.org/protocol/muc#owner'>{form}</query>"),
-        )
-        .await;
-    assert!(answer.contains("type='result'"), "{answer}");
-}
+use crate::support::{ROOM, configure, scene, text};
 
 async fn until_out(hub: &Hub, reason: &str) {
     hub.until(reason, |memory| {

@@ -1,7 +1,8 @@
 //! Lost servers and seats, bans, and what doctor says.
 
 use serde_json::json;
-use viaduct_bridge::{Failure, Session};
+use viaduct_bridge::{Failure, Feedback, Outcome, Session};
+use viaduct_model::{NetworkName, Place};
 
 use crate::support::{scene, text};
 
@@ -80,5 +81,46 @@ async fn doctor_sees_what_is_there() {
     assert_eq!(status("room service"), Some(viaduct_bridge::ProbeStatus::Ok));
     assert_eq!(status("upload service"), Some(viaduct_bridge::ProbeStatus::Error));
     assert_eq!(status("room project"), Some(viaduct_bridge::ProbeStatus::Ok));
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_said_what_did_not_arrive_is_told() {
+    let Some((_server, mut bob, hub)) = scene(json!({})).await else {
+        return;
+    };
+    bob.say("m1", "<body>the number is 4111 1111 1111 1111</body>").await;
+    let event = hub.message("the number is 4111 1111 1111 1111").await;
+    let feedback = |outcome: Outcome| Feedback {
+        place: event.place.clone(),
+        id: event.id.clone(),
+        destination: Place::new(NetworkName::matrix(), "!room:hs".parse().unwrap()),
+        outcome,
+    };
+    hub.session.feedback(feedback(Outcome::Delivered)).await;
+    hub.session
+        .feedback(feedback(Outcome::Refused("a card number".into())))
+        .await;
+    let told = bob.until("a private word", |xml| xml.contains("type='chat'")).await;
+    assert!(told.contains("from='project@conference.localhost/viaduct'"), "{told}");
+    assert!(
+        told.contains("has not reached") && told.contains("a card number"),
+        "{told}"
+    );
+
+    bob.whisper("alice\\3ahs.example@bridge.localhost", "m2", "<body>psst</body>")
+        .await;
+    let private = hub.message("psst").await;
+    let feedback = Feedback {
+        place: private.place,
+        id: private.id,
+        ..feedback(Outcome::Held("a second person decides".into()))
+    };
+    hub.session.feedback(feedback).await;
+    let told = bob.until("a word", |xml| xml.contains("held back")).await;
+    assert!(
+        told.contains("from='alice\\3ahs.example@bridge.localhost/viaduct'"),
+        "{told}"
+    );
     hub.stop().await;
 }

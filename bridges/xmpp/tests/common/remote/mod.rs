@@ -1,10 +1,14 @@
+//! The conformance kit's person in a room.
+
+mod heard;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_xmpp::Stanza;
-use viaduct_bridge::conformance::{Done, Handle, Remote, RemoteError, Seen, What};
+use viaduct_bridge::conformance::{Done, Handle, Remote, RemoteError, Seen};
 use viaduct_model::ChannelId;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
@@ -114,159 +118,6 @@ impl RoomPerson {
             Some(Stanza::Iq(iq)) => Ok(iq.into()),
             None => Err(failed("the connection ended")),
         }
-    }
-
-    /// Understands what was seen.
-    async fn note(&self, element: &Element) {
-        let mut state = self.state.lock().await;
-        let author = element
-            .attr("from")
-            .and_then(|from| from.split_once('/'))
-            .map(|(_, nick)| nick.to_owned())
-            .unwrap_or_default();
-        let handle = Handle(stanza_id(element).unwrap_or_default());
-        let child = |name: &str, namespace: &str| element.get_child(name, namespace);
-        let mut seen = Seen {
-            author: author.clone(),
-            handle,
-            ..Seen::default()
-        };
-        if element.name() == "presence" {
-            let codes: Vec<&str> = child("x", ns::MUC_USER)
-                .into_iter()
-                .flat_map(Element::children)
-                .filter_map(|c| c.attr("code"))
-                .collect();
-            if codes.contains(&"110") && !codes.contains(&"307") {
-                return;
-            }
-            // Another nick is neither a leave nor a join.
-            if codes.contains(&"303") {
-                let item = child("x", ns::MUC_USER).and_then(|x| x.get_child("item", ns::MUC_USER));
-                state.renamed = item.and_then(|item| item.attr("nick")).map(str::to_owned);
-                return;
-            }
-            if state.renamed.as_ref() == Some(&author) {
-                state.renamed = None;
-                return;
-            }
-            seen.what = match element.attr("type") {
-                None => What::Join,
-                Some("unavailable") if codes.contains(&"307") => What::Kick,
-                Some("unavailable") => What::Leave,
-                _ => return,
-            };
-            seen.text = author;
-            state.seen.push_back(seen);
-            return;
-        }
-        if element.name() != "message" || element.attr("type") != Some("groupchat") || author == state.nick {
-            return;
-        }
-        if let Some(reactions) = child("reactions", ns::REACTIONS) {
-            let target = reactions.attr("id").unwrap_or_default().to_owned();
-            let now: Vec<String> = reactions.children().map(Element::text).collect();
-            let before = state
-                .reactions
-                .insert((author, target.clone()), now.clone())
-                .unwrap_or_default();
-            seen.target = Some(Handle(target));
-            for text in now.iter().filter(|one| !before.contains(one)) {
-                state.seen.push_back(Seen {
-                    what: What::React,
-                    text: text.clone(),
-                    ..seen.clone()
-                });
-            }
-            for text in before.iter().filter(|one| !now.contains(one)) {
-                state.seen.push_back(Seen {
-                    what: What::Unreact,
-                    text: text.clone(),
-                    ..seen.clone()
-                });
-            }
-            return;
-        }
-        if let Some(retract) = child("retract", "urn:xmpp:message-retract:1") {
-            seen.what = What::Delete;
-            seen.target = retract.attr("id").map(|id| Handle(id.to_owned()));
-            state.seen.push_back(seen);
-            return;
-        }
-        if let (Some(subject), None) = (child("subject", ns::DEFAULT_NS), child("body", ns::DEFAULT_NS)) {
-            if !author.is_empty() {
-                state.seen.push_back(Seen {
-                    what: What::Topic,
-                    text: subject.text(),
-                    ..seen
-                });
-            }
-            return;
-        }
-        let Some(body) = child("body", ns::DEFAULT_NS).map(Element::text) else {
-            return;
-        };
-        let mut body = body;
-        if let Some(replaced) = child("replace", ns::MESSAGE_CORRECT).and_then(|replace| replace.attr("id")) {
-            seen.what = What::Edit;
-            let original = state
-                .named
-                .iter()
-                .find(|(_, stanza)| *stanza == replaced)
-                .map(|(id, _)| id.clone());
-            seen.target = original.map(Handle);
-        } else if let Some(id) = element.attr("id") {
-            state.named.insert(seen.handle.0.clone(), id.to_owned());
-        }
-        if let Some(reply) = child("reply", "urn:xmpp:reply:0") {
-            seen.target = reply.attr("id").map(|id| Handle(id.to_owned()));
-            let part =
-                child("fallback", "urn:xmpp:fallback:0").and_then(|f| f.get_child("body", "urn:xmpp:fallback:0"));
-            let end = part
-                .and_then(|part| part.attr("end"))
-                .and_then(|end| end.parse().ok())
-                .unwrap_or(0);
-            body = body.chars().skip(end).collect();
-        }
-        if let Some(thread) = child("thread", ns::DEFAULT_NS).map(Element::text) {
-            let root = state.threads.get(&thread).cloned().unwrap_or(thread);
-            seen.thread = Some(Handle(root));
-        }
-        let styled = child("unstyled", "urn:xmpp:styling:0").is_none();
-        seen.bold = styled
-            && body
-                .split_whitespace()
-                .any(|word| word.len() > 2 && word.starts_with('*') && word.ends_with('*'));
-        body = body.replace('\u{2060}', "");
-        if seen.bold {
-            body = body.replace('*', "");
-        }
-        let me = format!("xmpp:{}", self.room);
-        seen.mentions_me = element.children().any(|child| {
-            child.is("reference", "urn:xmpp:reference:0")
-                && child
-                    .attr("uri")
-                    .is_some_and(|uri| uri.starts_with(&me) || uri.contains("robin@people.localhost"))
-        });
-        let url = child("x", ns::OOB)
-            .and_then(|oob| oob.get_child("url", ns::OOB))
-            .map(Element::text);
-        if let Some(url) = url {
-            let bytes = reqwest::get(&url).await.ok();
-            seen.file = match bytes {
-                Some(response) => response.bytes().await.ok().map(|bytes| bytes.to_vec()),
-                None => None,
-            };
-        }
-        if self.relayed
-            && seen.author == "viaduct"
-            && let Some((name, text)) = body.split_once(": ")
-        {
-            seen.author = name.to_owned();
-            body = text.to_owned();
-        }
-        seen.text = body;
-        state.seen.push_back(seen);
     }
 
     async fn own_name(&self, handle: &Handle) -> Done<String> {
