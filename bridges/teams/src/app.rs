@@ -7,6 +7,7 @@ use viaduct_model::NetworkName;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
+use crate::client::person::SCOPES;
 use crate::config::{Files, Section};
 
 const COLOUR: &[u8] = include_bytes!("../assets/color.png");
@@ -31,6 +32,7 @@ pub fn consents(section: &Section) -> Vec<&'static str> {
 /// The permissions that an administrator grants in Entra, and what for.
 pub fn grants(section: &Section) -> Vec<&'static str> {
     let mut out = vec![
+        "Team.ReadBasic.All (finding channels by their names; without it they are written by their ids)",
         "User.Read.All (pictures of people; without it they have none)",
         "Files.Read.All or Sites.Selected (files from Teams)",
     ];
@@ -38,6 +40,26 @@ pub fn grants(section: &Section) -> Vec<&'static str> {
         out.push(
             "Files.ReadWrite.All or Sites.Selected with write (files into channels; without it they are linked to)",
         );
+    }
+    if section.direct {
+        out.push("Chat.Read.All (what people say to the bot in private during an absence; without it that is lost)");
+    }
+    out
+}
+
+/// The permissions that people give who let the app act in their name.
+pub fn delegated(section: &Section) -> Vec<&'static str> {
+    if section.people.is_empty() {
+        return Vec::new();
+    }
+    SCOPES.iter().copied().chain(["offline_access"]).collect()
+}
+
+/// Where the bot can be added.
+fn scopes(section: &Section) -> Vec<&'static str> {
+    let mut out = vec!["team", "groupChat"];
+    if section.direct {
+        out.push("personal");
     }
     out
 }
@@ -67,7 +89,7 @@ fn manifest(network: &NetworkName, section: &Section) -> Value {
         "icons": {"color": "color.png", "outline": "outline.png"},
         "accentColor": "#1F2937",
         "bots": [{
-            "botId": section.app_id, "scopes": ["team", "groupChat"], "supportsFiles": true,
+            "botId": section.app_id, "scopes": scopes(section), "supportsFiles": true,
             "isNotificationOnly": false,
         }],
         "supportedChannelTypes": ["sharedChannels", "privateChannels"],

@@ -1,5 +1,8 @@
 //! The configuration section of a Microsoft Teams tenant.
 
+mod clouds;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -8,9 +11,14 @@ use serde::Deserialize;
 use url::Url;
 use viaduct_bridge::secret::{self, Secret, SecretError};
 
+use clouds::address;
+pub(crate) use clouds::is_private;
+pub use clouds::{Addresses, Cloud, Overrides};
+
 /// One tenant of Microsoft Teams, reached by an app of its own.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the operator's")]
 pub struct Section {
     /// The application (client) id of the partner's Entra app, which is also the bot's.
     pub app_id: String,
@@ -65,9 +73,25 @@ pub struct Section {
     /// How many seconds pass between two sweeps of the channels for what no activity told of.
     #[serde(default = "default_sweep")]
     pub sweep_seconds: u64,
+    /// Whether Graph is asked, before a message is passed on, if one before it was missed: with up to a quarter of the rates in
+    /// `limits`, so that it is seldom in a flood. Without it, what was missed comes with the next sweep, behind what came
+    /// later.
+    #[serde(default = "yes")]
+    pub check_order: bool,
     /// How many days a thread is watched for replies that were missed during an absence.
     #[serde(default = "default_thread_days")]
     pub thread_days: u64,
+    /// How it is shown in Teams who of another side speaks.
+    #[serde(default)]
+    pub sender: Sender,
+    /// Whether people of both sides may talk to each other in private, through the bot. People in Teams add the app for
+    /// themselves for it.
+    #[serde(default = "yes")]
+    pub direct: bool,
+    /// People who let the app act in their name, by their Matrix user id: what they write into channels is posted as
+    /// themselves, and what they write in Teams is theirs on Matrix.
+    #[serde(default)]
+    pub people: BTreeMap<String, Personal>,
     /// What becomes of files for Teams.
     #[serde(default)]
     pub files: Files,
@@ -79,39 +103,31 @@ pub struct Section {
     pub limits: Limits,
 }
 
-/// One of Microsoft's clouds.
+/// How it is shown who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Cloud {
-    /// The worldwide one.
+pub enum Sender {
+    /// By the name in front of the text, which is found by Teams' search and can be quoted.
     #[default]
-    Public,
-    /// The United States' government's (GCC).
-    Gcc,
-    /// The United States' government's (GCC High).
-    GccHigh,
-    /// China's, operated by 21Vianet.
-    China,
+    Text,
+    /// By a card with the name and, where the hub publishes files, the picture.
+    Card,
 }
 
-/// Addresses that differ from those of the cloud.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Overrides {
-    /// Where the app gets its tokens, such as `https://login.microsoftonline.com/`.
-    pub login: Option<String>,
-    /// Where the keys of inbound tokens are described (the metadata of `OpenID`).
-    pub openid: Option<String>,
-    /// Who issues inbound tokens.
-    pub issuer: Option<String>,
-    /// What tokens for the connector are asked for.
-    pub scope: Option<String>,
-    /// Where the connector is when no activity has told yet.
-    pub connector: Option<String>,
-    /// Where Graph is.
-    pub graph: Option<String>,
-    /// The hosts that may be given the bot's token; `*.example.org` stands for every host below. Replaces the cloud's.
-    pub service_hosts: Vec<String>,
+/// What lets the app act in a person's name: a refresh token for it, as the login gives it (`offline_access`). It is
+/// exchanged for newer ones, which are kept sealed with this one.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Personal {
+    /// The refresh token. Better in a file or in the environment.
+    #[serde(default)]
+    pub refresh_token: Option<String>,
+    /// A file that holds the refresh token.
+    #[serde(default)]
+    pub refresh_token_file: Option<PathBuf>,
+    /// An environment variable that holds the refresh token.
+    #[serde(default)]
+    pub refresh_token_env: Option<String>,
 }
 
 /// What becomes of files for Teams.
@@ -153,6 +169,9 @@ impl Default for Limits {
     }
 }
 
+/// The longest refresh token, in bytes.
+const REFRESH: usize = 8 * 1024;
+
 fn default_path() -> String {
     "/api/messages".to_owned()
 }
@@ -186,123 +205,7 @@ pub enum Credential {
     Certificate(Secret),
 }
 
-/// Where everything is.
-#[derive(Debug, Clone)]
-pub struct Addresses {
-    /// Where tokens come from, ending in a slash.
-    pub login: Url,
-    /// The metadata of `OpenID`.
-    pub openid: Url,
-    /// The issuer of inbound tokens.
-    pub issuer: String,
-    /// The scope of tokens for the connector.
-    pub scope: String,
-    /// The connector when no activity has told yet, ending in a slash.
-    pub connector: Url,
-    /// Graph, ending in a slash.
-    pub graph: Url,
-    /// Hosts that may be given the bot's token.
-    pub service_hosts: Vec<String>,
-}
-
-struct Preset {
-    login: &'static str,
-    openid: &'static str,
-    issuer: &'static str,
-    scope: &'static str,
-    connector: &'static str,
-    graph: &'static str,
-    hosts: &'static [&'static str],
-}
-
-const PUBLIC: Preset = Preset {
-    login: "https://login.microsoftonline.com/",
-    openid: "https://login.botframework.com/v1/.well-known/openidconfiguration",
-    issuer: "https://api.botframework.com",
-    scope: "https://api.botframework.com/.default",
-    connector: "https://smba.trafficmanager.net/teams/",
-    graph: "https://graph.microsoft.com/",
-    hosts: &["smba.trafficmanager.net"],
-};
-
-fn preset(cloud: Cloud) -> Preset {
-    match cloud {
-        Cloud::Public => PUBLIC,
-        Cloud::Gcc => Preset {
-            connector: "https://smba.infra.gcc.teams.microsoft.com/teams/",
-            hosts: &["smba.infra.gcc.teams.microsoft.com"],
-            ..PUBLIC
-        },
-        Cloud::GccHigh => Preset {
-            login: "https://login.microsoftonline.us/",
-            openid: "https://login.botframework.azure.us/v1/.well-known/openidconfiguration",
-            issuer: "https://api.botframework.us",
-            scope: "https://api.botframework.us/.default",
-            connector: "https://smba.infra.gov.teams.microsoft.us/teams/",
-            graph: "https://graph.microsoft.us/",
-            hosts: &["smba.infra.gov.teams.microsoft.us"],
-        },
-        Cloud::China => Preset {
-            login: "https://login.partner.microsoftonline.cn/",
-            openid: "https://login.botframework.azure.cn/v1/.well-known/openidconfiguration",
-            issuer: "https://api.botframework.azure.cn",
-            scope: "https://api.botframework.azure.cn/.default",
-            connector: "https://frontend.botapi.msg.infra.teams.microsoftonline.cn/teams/",
-            graph: "https://microsoftgraph.chinacloudapi.cn/",
-            hosts: &["frontend.botapi.msg.infra.teams.microsoftonline.cn"],
-        },
-    }
-}
-
-/// Whether tokens may be sent there at all: encrypted, or within this machine.
-pub(crate) fn is_private(url: &Url) -> bool {
-    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    url.has_host() && (url.scheme() == "https" || (url.scheme() == "http" && local))
-}
-
-fn address(text: &str, slash: bool) -> Option<Url> {
-    let mut text = text.to_owned();
-    if slash && !text.ends_with('/') {
-        text.push('/');
-    }
-    Url::parse(&text).ok().filter(is_private)
-}
-
 impl Section {
-    /// Where everything is.
-    ///
-    /// # Errors
-    ///
-    /// The key of the address that is none.
-    pub fn addresses(&self) -> Result<Addresses, &'static str> {
-        let preset = preset(self.cloud);
-        let own = &self.addresses;
-        let pick = |own: &Option<String>, preset: &str| own.clone().unwrap_or_else(|| preset.to_owned());
-        let url = |key, own: &Option<String>, preset: &str, slash| address(&pick(own, preset), slash).ok_or(key);
-        let mut service_hosts = own.service_hosts.clone();
-        if service_hosts.is_empty() {
-            service_hosts = preset.hosts.iter().map(|host| (*host).to_owned()).collect();
-        }
-        Ok(Addresses {
-            login: url("addresses.login", &own.login, preset.login, true)?,
-            openid: url("addresses.openid", &own.openid, preset.openid, false)?,
-            issuer: pick(&own.issuer, preset.issuer),
-            scope: pick(&own.scope, preset.scope),
-            connector: url("addresses.connector", &own.connector, preset.connector, true)?,
-            graph: url("addresses.graph", &own.graph, preset.graph, true)?,
-            service_hosts,
-        })
-    }
-
-    /// Who may have issued the tokens that come with Graph's notifications.
-    pub fn notification_issuers(&self) -> Vec<String> {
-        let mut out = vec![format!("{}{}/v2.0", preset(self.cloud).login, self.tenant)];
-        if matches!(self.cloud, Cloud::Public | Cloud::Gcc) {
-            out.push(format!("https://sts.windows.net/{}/", self.tenant));
-        }
-        out
-    }
-
     /// Reads how the app shows who it is.
     ///
     /// # Errors
@@ -316,6 +219,25 @@ impl Section {
         let (file, variable) = (self.secret_file.as_deref(), self.secret_env.as_ref());
         let secret = secret::required("secret", self.secret.as_ref(), file, variable)?;
         secret::one_line("secret", secret, 1024).map(Credential::Secret)
+    }
+
+    /// Reads the refresh tokens of people, by their Matrix user ids.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError`] if one is missing or cannot be read.
+    pub fn logins(&self) -> Result<BTreeMap<String, Secret>, SecretError> {
+        let mut out = BTreeMap::new();
+        for (user, personal) in &self.people {
+            let key = format!("people.{user}.refresh_token");
+            let (file, variable) = (
+                personal.refresh_token_file.as_deref(),
+                personal.refresh_token_env.as_ref(),
+            );
+            let token = secret::required(&key, personal.refresh_token.as_ref(), file, variable)?;
+            out.insert(user.clone(), secret::one_line(&key, token, REFRESH)?);
+        }
+        Ok(out)
     }
 
     /// Checks what the schema cannot say; each complaint with the path of the key it is about.
@@ -342,11 +264,19 @@ impl Section {
         if let Err(key) = self.addresses() {
             complain(key, "it is an address that begins with https://");
         }
-        if self.addresses.service_hosts.iter().any(|host| !is_host_pattern(host)) {
-            complain(
-                "addresses.service_hosts",
-                "a host such as smba.example.org or *.example.org",
-            );
+        let own = &self.addresses;
+        for (key, hosts) in [
+            ("addresses.service_hosts", &own.service_hosts),
+            ("addresses.storage_hosts", &own.storage_hosts),
+        ] {
+            if hosts.iter().any(|host| !is_host_pattern(host)) {
+                complain(key, "a host such as smba.example.org or *.example.org");
+            }
+        }
+        for user in self.people.keys() {
+            if !user.starts_with('@') || !user.contains(':') {
+                complain("people", "the keys are Matrix user ids such as @anna:example.org");
+            }
         }
         if !self.path.starts_with('/') || self.path.contains(['{', '}', '*', '?', '#']) {
             complain("path", "it is a path that begins with / and has no special characters");

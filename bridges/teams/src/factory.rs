@@ -7,7 +7,7 @@ use serde_json::Value;
 use viaduct_bridge::{AppFile, Context, Factory, OpenError, Session};
 use viaduct_model::{Capabilities, NetworkName};
 
-use crate::app::{consents, grants, package};
+use crate::app::{consents, delegated, grants, package};
 use crate::client::door::Doors;
 use crate::config::Section;
 use crate::session::{Teams, TeamsSession, common_capabilities};
@@ -48,6 +48,11 @@ impl Factory for TeamsFactory {
             grants(&section)
                 .into_iter()
                 .map(|name| format!("application permission {name}")),
+        );
+        out.extend(
+            delegated(&section)
+                .into_iter()
+                .map(|name| format!("delegated permission {name}, by each of `people`")),
         );
         out
     }
@@ -111,6 +116,27 @@ mod tests {
     }
 
     #[test]
+    fn permissions_are_those_that_are_used() {
+        let mut section = section();
+        let all = |section: &Value| TeamsFactory::default().permissions(section).join("\n");
+        assert!(!all(&section).contains("delegated") && all(&section).contains("Chat.Read.All"));
+        section["people"] = serde_json::json!({"@anna:example.org": {"refresh_token_env": "A"}});
+        section["direct"] = serde_json::json!(false);
+        let delegated: Vec<String> = TeamsFactory::default()
+            .permissions(&section)
+            .into_iter()
+            .filter(|line| line.starts_with("delegated"))
+            .collect();
+        insta::assert_snapshot!(delegated.join("\n"), @"
+        delegated permission ChannelMessage.Send, by each of `people`
+        delegated permission ChannelMessage.ReadWrite, by each of `people`
+        delegated permission User.Read, by each of `people`
+        delegated permission offline_access, by each of `people`
+        ");
+        assert!(!all(&section).contains("Chat.Read.All"));
+    }
+
+    #[test]
     fn the_package_asks_for_what_the_configuration_uses() {
         let network = NetworkName::new("acme-teams").unwrap();
         let mut section = section();
@@ -133,6 +159,10 @@ mod tests {
             .collect();
         insta::assert_snapshot!(names.join(" "), @"ChannelMessage.Read.Group ChannelSettings.Read.Group ChatMessage.Read.Chat ChatSettings.Read.Chat TeamSettings.Read.Group");
         assert_eq!(manifest["bots"][0]["botId"], section["app_id"]);
+        assert_eq!(
+            manifest["bots"][0]["scopes"],
+            serde_json::json!(["team", "groupChat", "personal"])
+        );
         assert_eq!(manifest["validDomains"], serde_json::json!(["hub.example.org"]));
         assert!(manifest["description"]["short"].as_str().unwrap().len() <= 80);
         for icon in ["color.png", "outline.png"] {

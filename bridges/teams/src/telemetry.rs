@@ -24,6 +24,15 @@ pub fn usable(network: &str, usable: bool) {
     gauge!("viaduct_teams_usable", "network" => network.to_owned()).set(if usable { 1.0 } else { 0.0 });
 }
 
+/// How many people can be spoken as, and how many no longer.
+pub fn logins(network: &str, good: usize, lost: usize) {
+    for (state, count) in [("good", good), ("lost", lost)] {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        gauge!("viaduct_teams_personal_logins", "network" => network.to_owned(), "state" => state)
+            .set(f64::from(count));
+    }
+}
+
 /// A call failed.
 pub fn call_failed(error: &CallError) {
     let class = match error {

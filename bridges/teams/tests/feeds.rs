@@ -12,59 +12,20 @@
 
 mod common;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use common::hub::{Hub, PATIENCE, Running};
+use common::world;
 use serde_json::{Value, json};
-use viaduct_bridge::ProbeStatus;
-use viaduct_model::Content;
+use viaduct_bridge::{Connection, Failure, ProbeStatus};
+use viaduct_model::{Content, Event, Membership};
 use viaduct_teams::TeamsFactory;
-use viaduct_tests::teams::{Feed, Kind, Limits, TeamsStandIn};
-
-struct World {
-    teams: TeamsStandIn,
-    channel: String,
-    sue: String,
-    section: Value,
-}
-
-async fn world() -> World {
-    let teams = TeamsStandIn::start().await.unwrap();
-    teams.set_limits(Limits::none());
-    let channel = teams.add_channel("project", Kind::Standard);
-    let sue = teams.add_user("Sue Miller");
-    teams.join(teams.team(), &sue);
-    let section = common::section(&teams);
-    World {
-        teams,
-        channel,
-        sue,
-        section,
-    }
-}
-
-async fn start(world: &World) -> Running {
-    let hub = Arc::new(Hub::default());
-    let running = Running::start(
-        &TeamsFactory::default(),
-        "acme",
-        world.section.clone(),
-        &["Acme/project"],
-        hub,
-    )
-    .await;
-    let patience = PATIENCE;
-    viaduct_tests::wait::wait_until("the subscription", patience, || !world.teams.subscriptions().is_empty())
-        .await
-        .unwrap();
-    running
-}
+use viaduct_tests::teams::{Feed, Kind};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forged_requests_are_refused_and_tell_nothing() {
     let world = world().await;
-    let running = start(&world).await;
+    let running = world.start().await;
     let teams = &world.teams;
     let id = teams.say(&world.channel, &world.sue, "true");
     running.hub.until("the true one", |hub| hub.texts() == ["true"]).await;
@@ -118,21 +79,19 @@ async fn forged_requests_are_refused_and_tell_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_arrive_once_though_a_third_is_lost_or_doubled() {
+async fn all_arrive_once_and_in_order_though_a_third_is_lost_or_doubled() {
     let world = world().await;
-    let running = start(&world).await;
+    let running = world.start().await;
     for feed in [Feed::Activities, Feed::Notifications] {
         world.teams.spoil(feed, 15, 15);
     }
-    let wanted: BTreeSet<String> = (0..1000).map(|number| format!("word {number}")).collect();
+    let wanted: Vec<String> = (0..1000).map(|number| format!("word {number}")).collect();
     for number in 0..1000 {
         world.teams.say(&world.channel, &world.sue, &format!("word {number}"));
     }
     running.hub.until("all of them", |hub| hub.texts().len() >= 1000).await;
-    world.teams.settled(PATIENCE).await.unwrap();
-    let texts = running.hub.texts();
-    assert_eq!(texts.len(), 1000, "none twice");
-    assert_eq!(texts.into_iter().collect::<BTreeSet<_>>(), wanted);
+    world.teams.settled(4 * PATIENCE).await.unwrap();
+    assert_eq!(running.hub.texts(), wanted, "all, none twice, in order");
     let lost = world.teams.counts(Feed::Activities).lost;
     println!(
         "lost activities: {lost}, lost notifications: {}",
@@ -144,9 +103,33 @@ async fn all_arrive_once_though_a_third_is_lost_or_doubled() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replies_come_in_order_though_some_are_lost() {
+    let world = world().await;
+    let running = world.start().await;
+    let root = world.teams.say(&world.channel, &world.sue, "a question");
+    running.hub.hear("a question").await;
+    let wanted: Vec<String> = (0..40).map(|number| format!("answer {number}")).collect();
+    for (number, text) in wanted.iter().enumerate() {
+        if number % 5 == 3 {
+            world.teams.lose_next(Feed::Activities, 1);
+            world.teams.lose_next(Feed::Notifications, 1);
+        }
+        world.teams.reply(&world.channel, &world.sue, root, text);
+        world.teams.settled(PATIENCE).await.unwrap();
+    }
+    running
+        .hub
+        .until("all answers", |hub| hub.texts().len() > wanted.len())
+        .await;
+    assert_eq!(running.hub.texts()[1..], wanted[..]);
+    running.stop().await;
+    assert_eq!(world.teams.violations(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reactions_of_people_edits_and_what_comes_back_are_told() {
     let world = world().await;
-    let running = start(&world).await;
+    let running = world.start().await;
     let (teams, channel) = (&world.teams, &world.channel);
     let id = teams.say(channel, &world.sue, "first");
     running.hub.until("the message", |hub| hub.texts() == ["first"]).await;
@@ -246,6 +229,185 @@ async fn a_group_chat_is_mirrored_by_its_id_and_doctor_is_content() {
         println!("{probe}");
         assert_eq!(probe.status, ProbeStatus::Ok, "{probe}");
     }
-    assert_eq!(probes.len(), 5);
+    let subjects: Vec<&str> = probes.iter().map(|probe| probe.subject.as_str()).collect();
+    assert_eq!(
+        subjects[..4],
+        [
+            "login for the connector",
+            "login for Graph",
+            "keys of inbound tokens",
+            "public address"
+        ]
+    );
+    assert_eq!(subjects[5..], ["pictures of people", "chats between two people"]);
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_is_renewed_at_half_of_its_life_and_by_what_microsoft_says_of_it() {
+    let mut world = world().await;
+    world.section["subscription_minutes"] = json!(10);
+    let running = world.start().await;
+    let teams = &world.teams;
+    let count = |method: &str, status: u16| {
+        let calls = teams.calls("graph");
+        let about = calls
+            .iter()
+            .filter(|call| call.operation.starts_with("graph.subscription"));
+        about
+            .filter(|call| call.method == method && call.status == status)
+            .count()
+    };
+    let seen = async |what: &str, holds: &dyn Fn() -> bool| {
+        viaduct_tests::wait::wait_until(what, PATIENCE, holds).await.unwrap();
+    };
+    let first = teams.subscriptions();
+    running.hub.clock.forward(4 * 60_000);
+    teams.ask_reauthorization();
+    seen("renewed when asked to", &|| count("PATCH", 200) == 1).await;
+    assert_eq!(teams.subscriptions(), first, "it is the same");
+    running.hub.clock.forward(4 * 60_000);
+    teams.say(&world.channel, &world.sue, "four minutes later");
+    running.hub.hear("four minutes later").await;
+    assert_eq!(count("PATCH", 200), 1, "not before half of its life");
+    running.hub.clock.forward(2 * 60_000);
+    seen("renewed at half of its life", &|| count("PATCH", 200) == 2).await;
+    // It is gone: another is made, and what was missed meanwhile is told.
+    teams.lose_next(Feed::Activities, 1);
+    teams.remove_subscriptions();
+    teams.say(&world.channel, &world.sue, "nobody told of this");
+    seen("another subscription", &|| {
+        count("POST", 201) == 2 && teams.subscriptions().len() == 1
+    })
+    .await;
+    running.hub.hear("nobody told of this").await;
+    // It ended without a word: the renewal finds nothing, and another is made.
+    teams.expire_subscriptions();
+    running.hub.clock.forward(6 * 60_000);
+    seen("a third one", &|| {
+        count("POST", 201) == 3 && teams.subscriptions().len() == 1
+    })
+    .await;
+    running.stop().await;
+    assert_eq!(teams.violations(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_archives_deletions_people_and_removals_are_told_and_shown() {
+    let world = world().await;
+    let running = world.start().await;
+    let (teams, hub) = (&world.teams, &running.hub);
+    let up = || hub.standing(common::CHANNEL) == Some(Connection::Up);
+    let down = || matches!(hub.standing(common::CHANNEL), Some(Connection::Down(_)));
+    let count = |wanted: fn(&Content) -> bool| hub.count(|event| wanted(&event.content));
+    let (closed, opened) = (
+        |content: &Content| matches!(content, Content::Closed { .. }),
+        |content: &Content| matches!(content, Content::Opened),
+    );
+    teams.rename_channel(&world.channel, "renamed");
+    hub.until("the new name", |_| {
+        count(|content| matches!(content, Content::Name { name } if name == "renamed")) == 1
+    })
+    .await;
+    for (times, (what, change)) in (1..).zip([
+        (
+            "the archive",
+            &(|on| teams.set_archived(teams.team(), on)) as &dyn Fn(bool) -> bool,
+        ),
+        ("the deletion", &|on| teams.set_deleted(&world.channel, on)),
+    ]) {
+        assert!(change(true));
+        hub.until(what, |_| count(closed) == times && down()).await;
+        let refused = running
+            .deliver(hub.outbound("anna", common::CHANNEL, common::message("now?")))
+            .await;
+        assert!(
+            matches!(refused.unwrap_err().failure, Failure::Retry(_)),
+            "{what}: what waits is kept"
+        );
+        assert!(change(false));
+        hub.until(what, |_| count(opened) == times && up()).await;
+        running.say("anna", common::CHANNEL, common::message("again")).await;
+    }
+    let bob = teams.add_user("Bob");
+    let moved = |change: Membership| {
+        let bob = bob.clone();
+        move |event: &Event| matches!(&event.content, Content::Membership { person, change: now, .. } if person.id.as_str() == bob && *now == change)
+    };
+    teams.join(teams.team(), &bob);
+    hub.until("who came", |hub| hub.count(moved(Membership::Join)) == 1)
+        .await;
+    teams.leave(teams.team(), &bob);
+    hub.until("who went", |hub| hub.count(moved(Membership::Leave)) == 1)
+        .await;
+    teams.uninstall(teams.team());
+    hub.until("the app was removed", |_| count(closed) == 3 && down()).await;
+    let probes = running.session.probe().await;
+    let probe = probes
+        .iter()
+        .find(|probe| probe.subject.contains(common::CHANNEL))
+        .unwrap();
+    assert_eq!(probe.status, ProbeStatus::Error, "{probe}");
+    teams.install(teams.team());
+    hub.until("the app is back", |_| count(opened) == 3 && up()).await;
+    running.say("anna", common::CHANNEL, common::message("back")).await;
+    // It is also known after a restart, and that it came back is seen though nobody told.
+    let (hub, session) = (std::sync::Arc::clone(hub), running);
+    session.stop().await;
+    teams.uninstall(teams.team());
+    let session = Running::start(
+        &TeamsFactory::default(),
+        "acme",
+        world.section.clone(),
+        &[common::CHANNEL],
+        hub,
+    )
+    .await;
+    let hub = &session.hub;
+    let stands = |wanted: fn(&Connection) -> bool| hub.standing(common::CHANNEL).is_some_and(|known| wanted(&known));
+    hub.until("it is not there", |_| {
+        stands(|known| matches!(known, Connection::Down(_)))
+    })
+    .await;
+    teams.lose_next(Feed::Activities, 2);
+    teams.install(teams.team());
+    hub.until("it is there", |_| stands(|known| *known == Connection::Up))
+        .await;
+    session.stop().await;
+    assert_eq!(teams.violations(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_names_what_is_missing() {
+    let mut world = world().await;
+    world.section["people"] = json!({"@anna:example.org": {"refresh_token": "worth nothing"}});
+    let running = world.start().await;
+    let teams = &world.teams;
+    let finding = async |subject: &str| {
+        let probes = running.session.probe().await;
+        let probe = probes.into_iter().find(|probe| probe.subject.starts_with(subject));
+        probe.map(|probe| (probe.status, probe.finding)).unwrap()
+    };
+    let channel = format!("channel {}", common::CHANNEL);
+    let (status, text) = finding(&channel).await;
+    assert!(
+        status == ProbeStatus::Ok && text.contains(&world.channel) && text.contains("minutes"),
+        "{text}"
+    );
+    assert_eq!(finding("own login of @anna").await.0, ProbeStatus::Warning);
+    for (consent, subject) in [
+        ("ChannelMessage.Read.Group", channel.as_str()),
+        ("Files.ReadWrite.All", "files into channels"),
+        ("User.Read.All", "pictures of people"),
+    ] {
+        assert_eq!(finding(subject).await.0, ProbeStatus::Ok, "{subject}");
+        teams.set_consent(consent, false);
+        assert_eq!(
+            finding(subject).await.0,
+            ProbeStatus::Warning,
+            "{subject} without {consent}"
+        );
+    }
+    running.stop().await;
+    assert_eq!(teams.violations(), []);
 }

@@ -69,6 +69,25 @@ impl Wire {
         id.ok_or_else(|| CallError::Unknown("the answer names no message".to_owned()))
     }
 
+    /// The conversation of the bot and one person (`29:…`), opened where there is none; gives its id.
+    pub async fn open_direct(
+        &self,
+        service: &Url,
+        person: &str,
+        app_id: &str,
+        tenant: &str,
+    ) -> Result<String, CallError> {
+        let content = json!({
+            "isGroup": false, "tenantId": tenant, "bot": {"id": format!("28:{app_id}")}, "members": [{"id": person}],
+            "channelData": {"tenant": {"id": tenant}},
+        });
+        let answer = self
+            .connect(service, Method::POST, "v3/conversations", Some(&content), person)
+            .await?;
+        let id = json::text(&answer, &["id"]).map(str::to_owned);
+        id.ok_or_else(|| CallError::Unsent("the answer names no conversation".to_owned()))
+    }
+
     /// Posts into a conversation that exists; gives the message's id.
     pub async fn post(&self, service: &Url, conversation: &str, activity: &Value) -> Result<String, CallError> {
         let path = format!("v3/conversations/{}/activities", part(conversation));
@@ -114,6 +133,12 @@ impl Wire {
     pub async fn team(&self, service: &Url, team: &str) -> Result<Value, CallError> {
         let path = format!("v3/teams/{}", part(team));
         self.connect(service, Method::GET, &path, None, "teams").await
+    }
+
+    /// Somebody who is in a conversation, by their id in the directory.
+    pub async fn member(&self, service: &Url, conversation: &str, person: &str) -> Result<Value, CallError> {
+        let path = format!("v3/conversations/{}/members/{}", part(conversation), part(person));
+        self.connect(service, Method::GET, &path, None, "members").await
     }
 
     /// Who is in a conversation, as far as some thousands.

@@ -1,7 +1,7 @@
 //! Files: down with a token only from hosts that may have it, up in pieces into the channel's folder.
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use url::Url;
@@ -61,7 +61,7 @@ impl Wire {
             let next = stream.next().await;
             let ended = next.is_none();
             if let Some(piece) = next {
-                held.extend_from_slice(&piece.map_err(|error| unreadable(&error))?);
+                held.extend_from_slice(&piece?);
             }
             while held.len() >= PIECE || (ended && !held.is_empty()) {
                 let piece: Bytes = held.split_to(held.len().min(PIECE)).freeze();
@@ -108,32 +108,8 @@ fn media(response: Response, limit: u64) -> Result<Media, MediaError> {
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
     let size = response.content_length();
-    if size.is_some_and(|size| size > limit) {
-        return Err(MediaError::TooLarge(limit));
-    }
-    let mut read = 0_u64;
-    let stream = response.bytes_stream().map(move |piece| {
-        let piece = piece.map_err(|error| MediaError::Retry(error.without_url().to_string()))?;
-        read = read.saturating_add(piece.len() as u64);
-        if read > limit {
-            Err(MediaError::TooLarge(limit))
-        } else {
-            Ok(piece)
-        }
-    });
-    Ok(Media {
-        mime,
-        size,
-        name: None,
-        stream: Box::pin(stream),
-    })
-}
-
-/// What a file that cannot be read means for its delivery.
-pub fn unreadable(error: &MediaError) -> DeliveryError {
-    match error {
-        MediaError::Retry(reason) => DeliveryError::retry(format!("the file: {reason}")),
-        MediaError::TooLarge(_) => DeliveryError::new(Failure::TooLarge, error.to_string()),
-        MediaError::Gone | MediaError::Refused(_) => DeliveryError::permanent(format!("the file: {error}")),
-    }
+    let stream = response
+        .bytes_stream()
+        .map_err(|error| MediaError::Retry(error.without_url().to_string()));
+    Media::within(limit, mime, size, stream)
 }

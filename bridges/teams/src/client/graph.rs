@@ -24,14 +24,14 @@ pub enum Scope {
 }
 
 impl Scope {
-    fn path(&self) -> String {
+    pub(super) fn path(&self) -> String {
         match self {
             Self::Channel(group, channel) => format!("teams/{}/channels/{}", part(group), part(channel)),
             Self::Chat(chat) => format!("chats/{}", part(chat)),
         }
     }
 
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         match self {
             Self::Channel(_, id) | Self::Chat(id) => format!("graph/{id}"),
         }
@@ -39,7 +39,7 @@ impl Scope {
 }
 
 impl Wire {
-    fn graph_url(&self, path: &str) -> Result<Url, CallError> {
+    pub(super) fn graph_url(&self, path: &str) -> Result<Url, CallError> {
         let url = self.addresses.graph.join("v1.0/").and_then(|base| base.join(path));
         url.map_err(|error| CallError::Refused {
             status: 400,
@@ -112,19 +112,22 @@ impl Wire {
         self.ask(Method::GET, self.graph_url(&path)?, None, &scope.key()).await
     }
 
-    /// The messages that were written or changed after a time: all pages.
-    pub async fn changed_since(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Value>, CallError> {
+    fn changes(&self, scope: &Scope, since: Timestamp) -> Result<Url, CallError> {
         let since = json::rfc3339(since);
         let (path, order) = match scope {
             Scope::Channel(..) => ("messages/delta", ""),
             Scope::Chat(_) => ("messages", "&$orderby=lastModifiedDateTime desc"),
         };
-        let path = format!(
+        self.graph_url(&format!(
             "{}/{path}?$top=50&$filter=lastModifiedDateTime gt {since}{order}",
             scope.path()
-        );
+        ))
+    }
+
+    /// The messages that were written or changed after a time: all pages.
+    pub async fn changed_since(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Value>, CallError> {
         let mut out = Vec::new();
-        self.every(self.graph_url(&path)?, &scope.key(), &mut |message| {
+        self.every(self.changes(scope, since)?, &scope.key(), &mut |message| {
             out.push(message);
             true
         })
@@ -147,6 +150,17 @@ impl Wire {
     pub async fn newest(&self, scope: &Scope, take: &mut (dyn FnMut(Value) -> bool + Send)) -> Result<(), CallError> {
         let path = format!("{}/messages?$top=50", scope.path());
         self.every(self.graph_url(&path)?, &scope.key(), take).await
+    }
+
+    /// What was written or changed after a time: the first page, which is all in quiet times.
+    pub async fn changed_lately(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Value>, CallError> {
+        Ok(self.page(self.changes(scope, since)?, &scope.key()).await?.0)
+    }
+
+    /// The newest replies below a message: one page.
+    pub async fn latest_replies(&self, scope: &Scope, root: &str) -> Result<Vec<Value>, CallError> {
+        let path = format!("{}/messages/{}/replies?$top=50", scope.path(), part(root));
+        Ok(self.page(self.graph_url(&path)?, &scope.key()).await?.0)
     }
 
     /// The folder of a channel's files: its drive and its id.

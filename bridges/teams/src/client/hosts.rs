@@ -8,6 +8,7 @@ use crate::config::{Addresses, is_private};
 #[derive(Debug, Clone)]
 pub struct Hosts {
     service: Vec<String>,
+    storage: Vec<String>,
     graph: Url,
 }
 
@@ -16,6 +17,7 @@ impl Hosts {
     pub fn new(addresses: &Addresses) -> Self {
         Self {
             service: addresses.service_hosts.clone(),
+            storage: addresses.storage_hosts.clone(),
             graph: addresses.graph.clone(),
         }
     }
@@ -42,22 +44,16 @@ impl Hosts {
         url.scheme() == self.graph.scheme()
             && url.host() == self.graph.host()
             && url.port_or_known_default() == self.graph.port_or_known_default()
+            && url.path().starts_with(self.graph.path())
             && is_plain(url)
     }
 
     /// Whether a file may be fetched from there without any token: where Microsoft keeps the files of teams.
     pub fn is_storage(&self, url: &Url) -> bool {
-        const STORAGE: [&str; 6] = [
-            "*.sharepoint.com",
-            "*.sharepoint.us",
-            "*.sharepoint.cn",
-            "*.svc.ms",
-            "*.onedrive.com",
-            "*.microsoftpersonalcontent.com",
-        ];
         let host = url.host_str().unwrap_or_default();
-        let known =
-            url.scheme() == "https" && url.port().is_none() && STORAGE.iter().any(|known| matches_host(known, host));
+        let known = url.scheme() == "https"
+            && url.port().is_none()
+            && self.storage.iter().any(|known| matches_host(known, host));
         is_plain(url) && (known || self.is_graph(url) || self.is_service(url))
     }
 }

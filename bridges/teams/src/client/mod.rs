@@ -7,9 +7,10 @@
 //! | `keys` | the keys of inbound tokens, fetched and renewed |
 //! | `sealed` | what notifications carry |
 //! | `hosts` | which hosts may be given a token |
-//! | `wire` | calls: tokens of our own, pacing, classes of error |
+//! | `login`, `person` | tokens of our own: as the app, and in a person's name |
+//! | `wire` | calls: pacing, classes of error |
 //! | `pace` | how often what may be called |
-//! | `connector`, `graph` | the calls |
+//! | `connector`, `graph`, `speak` | the calls: as the bot, as the app, in a person's name |
 //! | `files` | downloads and uploads |
 //! | `json` | reading untrusted JSON |
 
@@ -21,7 +22,10 @@ pub mod graph;
 pub mod hosts;
 pub mod json;
 pub mod keys;
+pub mod login;
 pub mod pace;
+pub mod person;
 pub mod sealed;
+pub mod speak;
 pub mod token;
 pub mod wire;

@@ -144,7 +144,7 @@ pub struct Expected {
     /// What its key has to be endorsed for.
     pub endorsement: Option<&'static str>,
     /// The app on whose behalf it was issued.
-    pub publisher: Option<&'static str>,
+    pub publisher: Option<String>,
 }
 
 /// The token of a request.
@@ -235,7 +235,7 @@ pub fn check(token: &str, keys: &KeySet, expected: &Expected, now: Timestamp) ->
         return Err(Refusal::Endorsement);
     }
     let publisher = json::text(&claims, &["azp"]).or_else(|| json::text(&claims, &["appid"]));
-    if expected.publisher.is_some() && publisher != expected.publisher {
+    if expected.publisher.is_some() && publisher != expected.publisher.as_deref() {
         return Err(Refusal::Publisher);
     }
     if json::text(&claims, &["tid"]).is_some_and(|tenant| !tenant.eq_ignore_ascii_case(&expected.tenant)) {

@@ -4,56 +4,46 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use reqwest::{Method, Response, StatusCode};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use serde_json::{Value, json};
-use sha1::{Digest, Sha1};
+use serde_json::Value;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use viaduct_bridge::secret::Secret;
+use viaduct_bridge::{Pacer, Rate};
 use viaduct_model::{Clock, Entropy};
 
 use super::error::CallError;
 use super::hosts::Hosts;
 use super::json;
-use super::pace::{self, Pacer, Rate};
-use crate::config::{Addresses, Credential, Limits, Section};
+use super::login::{Grant, Held, Login};
+use super::pace;
+use super::person::Person;
+use crate::config::{Addresses, Limits, Section};
 use crate::telemetry;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 /// The largest answer, in bytes.
-const ANSWER: usize = 16 * 1024 * 1024;
-/// How long before its end a token is exchanged.
-const EARLY: Duration = Duration::from_mins(5);
+pub(super) const ANSWER: usize = 16 * 1024 * 1024;
 /// How long is waited where Microsoft does not say how long.
-const UNTOLD: Duration = Duration::from_secs(5);
+pub(super) const UNTOLD: Duration = Duration::from_secs(5);
 /// The longest wait that is obeyed.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// Whose token a call carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Audience {
-    /// The connector.
+/// For whom a call is, and whose token it carries.
+#[derive(Debug, Clone, Copy)]
+pub enum Audience<'a> {
+    /// The connector, as the bot.
     Connector,
-    /// Graph.
+    /// Graph, as the app.
     Graph,
-}
-
-#[derive(Default)]
-struct Held {
-    token: Option<(Secret, Instant)>,
+    /// Graph, in a person's name.
+    Person(&'a Person),
 }
 
 /// The wire to one tenant.
@@ -68,10 +58,7 @@ pub struct Wire {
     pub limits: Limits,
     /// Remembers when what was called.
     pub pacer: Pacer,
-    tenant: String,
-    app_id: String,
-    credential: Credential,
-    clock: Arc<dyn Clock>,
+    login: Login,
     entropy: Arc<dyn Entropy>,
     stop: CancellationToken,
     connector: Mutex<Held>,
@@ -129,7 +116,7 @@ pub fn unsent(error: reqwest::Error) -> CallError {
 }
 
 /// How long an answer asks to wait.
-fn retry_after(response: &Response) -> Option<Duration> {
+pub(super) fn retry_after(response: &Response) -> Option<Duration> {
     let seconds: f64 = response
         .headers()
         .get("retry-after")?
@@ -156,16 +143,22 @@ impl Wire {
         let addresses = section
             .addresses()
             .map_err(|key| format!("{key}: it is no address that can be used"))?;
+        let http = client(section.proxy.as_deref(), section.ca_file.as_deref())?;
+        let credential = section.credential().map_err(|error| error.to_string())?;
         Ok(Self {
-            http: client(section.proxy.as_deref(), section.ca_file.as_deref())?,
+            login: Login::new(
+                http.clone(),
+                &addresses.login,
+                section,
+                credential,
+                clock,
+                Arc::clone(&entropy),
+            )?,
+            http,
             hosts: Hosts::new(&addresses),
             addresses,
             limits: section.limits.clone(),
             pacer: Pacer::default(),
-            tenant: section.tenant.clone(),
-            app_id: section.app_id.clone(),
-            credential: section.credential().map_err(|error| error.to_string())?,
-            clock,
             entropy,
             stop,
             connector: Mutex::default(),
@@ -173,117 +166,31 @@ impl Wire {
         })
     }
 
-    fn held(&self, audience: Audience) -> &Mutex<Held> {
-        match audience {
-            Audience::Connector => &self.connector,
-            Audience::Graph => &self.graph,
-        }
-    }
-
-    /// A token of our own, from memory or new.
+    /// A token for calls of this kind, from memory or new.
     ///
     /// # Errors
     ///
     /// [`CallError`]; that Microsoft refuses the credentials is status 401.
-    pub async fn token(&self, audience: Audience) -> Result<Secret, CallError> {
-        let mut held = self.held(audience).lock().await;
-        if let Some((token, until)) = &held.token
-            && *until > Instant::now()
-        {
-            return Ok(token.clone());
-        }
-        let scope = match audience {
-            Audience::Connector => self.addresses.scope.clone(),
-            Audience::Graph => format!("{}.default", self.addresses.graph),
+    pub async fn token(&self, audience: Audience<'_>) -> Result<Secret, CallError> {
+        let (held, scope) = match audience {
+            Audience::Connector => (&self.connector, self.addresses.scope.clone()),
+            Audience::Graph => (&self.graph, format!("{}.default", self.addresses.graph)),
+            Audience::Person(person) => return person.token(&self.login, &self.addresses.graph).await,
         };
-        let path = format!("{}/oauth2/v2.0/token", self.tenant);
-        let url = self
-            .addresses
-            .login
-            .join(&path)
-            .map_err(|error| CallError::Unsent(error.to_string()))?;
-        let mut form = vec![
-            ("grant_type", "client_credentials".to_owned()),
-            ("client_id", self.app_id.clone()),
-            ("scope", scope),
-        ];
-        match &self.credential {
-            Credential::Secret(secret) => form.push(("client_secret", secret.reveal().to_owned())),
-            Credential::Certificate(pem) => {
-                let refused = |code: String| CallError::Refused { status: 401, code };
-                let assertion = self.assertion(pem, &url).map_err(refused)?;
-                form.push((
-                    "client_assertion_type",
-                    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned(),
-                ));
-                form.push(("client_assertion", assertion));
-            }
+        let mut held = held.lock().await;
+        if let Some(token) = held.current() {
+            return Ok(token);
         }
-        let sent = self.http.post(url).form(&form).timeout(PATIENCE).send().await;
-        // Asking for a token has no effect: without an answer nothing was done.
-        let passing = |reason: String| CallError::Unsent(format!("the login: {reason}"));
-        let response = sent.map_err(|error| passing(error.without_url().to_string()))?;
-        let status = response.status();
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(CallError::Limited(retry_after(&response).unwrap_or(UNTOLD)));
-        }
-        let bytes = body(response, ANSWER).await.map_err(passing)?;
-        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        if status.is_server_error() {
-            return Err(passing(format!("status {status}")));
-        }
-        let Some(token) = json::text(&answer, &["access_token"]).filter(|_| status.is_success()) else {
-            let code = json::text(&answer, &["error"]).unwrap_or("without a token");
-            return Err(CallError::Refused {
-                status: 401,
-                code: format!("the login answers {code}"),
-            });
-        };
-        let seconds = answer
-            .get("expires_in")
-            .and_then(Value::as_u64)
-            .unwrap_or(3600)
-            .min(86_400);
-        let kept = Duration::from_secs(seconds);
-        let until = Instant::now() + kept.saturating_sub(EARLY).max(kept / 2);
-        let token = Secret::new(token);
-        held.token = Some((token.clone(), until));
-        Ok(token)
-    }
-
-    /// Says who we are, signed with the certificate's key (RFC 7523).
-    fn assertion(&self, pem: &Secret, url: &Url) -> Result<String, String> {
-        let bytes = pem.reveal().as_bytes();
-        let certificate = CertificateDer::from_pem_slice(bytes)
-            .map_err(|_| "there is no certificate in certificate_file".to_owned())?;
-        let key = PrivatePkcs8KeyDer::from_pem_slice(bytes)
-            .map_err(|_| "there is no PKCS #8 key in certificate_file".to_owned())?;
-        let pair = RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).map_err(|_| "the key is no RSA key".to_owned())?;
-        let now = self.clock.now().as_millis() / 1000;
-        let mut id = [0; 16];
-        self.entropy.fill(&mut id);
-        let thumbprint = URL_SAFE_NO_PAD.encode(Sha1::digest(&certificate));
-        let header = json!({"alg": "RS256", "typ": "JWT", "x5t": thumbprint});
-        let claims = json!({"aud": url.as_str(), "iss": self.app_id, "sub": self.app_id, "nbf": now.saturating_sub(60),
-                            "exp": now + 540, "jti": URL_SAFE_NO_PAD.encode(id)});
-        let text = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let message = format!("{}.{}", text(&header), text(&claims));
-        let mut signature = vec![0; pair.public_modulus_len()];
-        pair.sign(
-            &RSA_PKCS1_SHA256,
-            &SystemRandom::new(),
-            message.as_bytes(),
-            &mut signature,
-        )
-        .map_err(|_| "the key does not sign".to_owned())?;
-        Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+        let granted = self.login.ask(Grant::Own, &scope).await?;
+        Ok(held.keep(&granted))
     }
 
     /// Forgets a token that was refused.
-    async fn forget(&self, audience: Audience, token: &Secret) {
-        let mut held = self.held(audience).lock().await;
-        if held.token.as_ref().is_some_and(|(known, _)| known == token) {
-            held.token = None;
+    async fn forget(&self, audience: Audience<'_>, token: &Secret) {
+        match audience {
+            Audience::Connector => self.connector.lock().await.forget(token),
+            Audience::Graph => self.graph.lock().await.forget(token),
+            Audience::Person(person) => person.forget(token).await,
         }
     }
 
@@ -306,7 +213,7 @@ impl Wire {
     /// [`CallError`].
     pub async fn call(
         &self,
-        audience: Audience,
+        audience: Audience<'_>,
         method: Method,
         url: Url,
         content: Option<&Value>,
@@ -314,7 +221,7 @@ impl Wire {
     ) -> Result<Value, CallError> {
         let allowed = match audience {
             Audience::Connector => self.hosts.is_service(&url),
-            Audience::Graph => self.hosts.is_graph(&url),
+            Audience::Graph | Audience::Person(_) => self.hosts.is_graph(&url),
         };
         if !allowed {
             let host = url.host_str().unwrap_or_default().to_owned();
@@ -393,7 +300,7 @@ impl Wire {
     /// # Errors
     ///
     /// [`CallError`].
-    pub async fn get(&self, url: Url, audience: Option<Audience>) -> Result<Response, CallError> {
+    pub async fn get(&self, url: Url, audience: Option<Audience<'_>>) -> Result<Response, CallError> {
         let mut request = self.http.get(url);
         if let Some(audience) = audience {
             request = request.bearer_auth(self.token(audience).await?.reveal());

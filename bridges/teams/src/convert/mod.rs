@@ -3,9 +3,9 @@
 //! | module | translates |
 //! |---|---|
 //! | `html` | the HTML of messages → rich text, pictures, files, what is answered |
-//! | `render` | rich text → the XML that bots may send, and who is addressed in it |
+//! | `render` | rich text → the XML that bots and the HTML that people may send, and who is addressed in it |
 //! | `said` | activities and Graph's messages → one form, and that → a message |
-//! | `card` | cards → text |
+//! | `card` | cards → text, and our own cards |
 //! | `emoji` | reactions |
 //! | `split` | long texts → several |
 //! | `ids` | message ids, which name their reply chain |

@@ -1,8 +1,10 @@
-//! Rich text → the XML that bots may send, and who is addressed in it.
+//! Rich text → the XML that bots may send, or the HTML of people, and who is addressed in it.
 
 use serde_json::{Value, json};
 use viaduct_model::document::{Block, Inline, MentionTarget, is_safe_link};
 use viaduct_model::{Document, NetworkName};
+
+use crate::config::is_guid;
 
 /// What has to be known of a tenant for it.
 pub trait World {
@@ -12,13 +14,22 @@ pub trait World {
     fn address(&self, person: &str) -> Option<String>;
 }
 
-/// A text for an activity.
+/// A text for an activity, or for a message of Graph's.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rendered {
-    /// The XML.
+    /// The XML or HTML.
     pub text: String,
-    /// Who is addressed, as an activity's `entities`.
+    /// Who is addressed, as an activity's `entities` or a message's `mentions`.
     pub entities: Vec<Value>,
+}
+
+/// For whom is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// The connector, by the bot.
+    Bot,
+    /// Graph, by a person.
+    Person,
 }
 
 /// Text that is nothing but text. Controls, which XML cannot hold, are left out; spaces that HTML would swallow are kept.
@@ -47,9 +58,10 @@ pub fn escape(text: &str) -> String {
 }
 
 /// Renders a document.
-pub fn render(document: &Document, world: &dyn World) -> Rendered {
+pub fn render(document: &Document, dialect: Dialect, world: &dyn World) -> Rendered {
     let mut writer = Writer {
         world,
+        dialect,
         out: Rendered::default(),
     };
     writer.blocks(&document.blocks);
@@ -58,6 +70,7 @@ pub fn render(document: &Document, world: &dyn World) -> Rendered {
 
 struct Writer<'a> {
     world: &'a dyn World,
+    dialect: Dialect,
     out: Rendered,
 }
 
@@ -122,7 +135,7 @@ impl Writer<'_> {
                 Inline::Mention(mention) => {
                     let known = match &mention.target {
                         MentionTarget::Person { network, id } if network == self.world.network() => {
-                            self.world.address(id.as_str())
+                            self.address(id.as_str())
                         }
                         _ => None,
                     };
@@ -159,10 +172,26 @@ impl Writer<'_> {
         }
     }
 
+    /// The id under which somebody is addressed.
+    fn address(&self, person: &str) -> Option<String> {
+        match self.dialect {
+            Dialect::Bot => self.world.address(person),
+            Dialect::Person => Some(person.to_owned()).filter(|id| is_guid(id)),
+        }
+    }
+
     /// Addresses somebody; the text of the entity is the same as that in the body.
     fn mention(&mut self, label: &str, id: Option<String>) {
         let name = label.trim_start_matches('@').trim();
         match id.filter(|_| !name.is_empty()) {
+            Some(id) if self.dialect == Dialect::Person => {
+                let number = self.out.entities.len();
+                self.raw(&format!("<at id=\"{number}\">{}</at>", escape(name)));
+                self.out.entities.push(json!({
+                    "id": number, "mentionText": name,
+                    "mentioned": {"user": {"id": id, "displayName": name, "userIdentityType": "aadUser"}},
+                }));
+            }
             Some(id) => {
                 let text = format!("<at>{}</at>", escape(name));
                 self.raw(&text);

@@ -1,7 +1,7 @@
 //! Activities and Graph's messages → one form, and that → a message of the hub's.
 
 use serde_json::Value;
-use viaduct_model::document::MentionTarget;
+use viaduct_model::document::{Block, MentionTarget};
 use viaduct_model::{
     Attachment, AttachmentKind, Document, MediaRef, Message, MessageId, NetworkName, PersonId, Timestamp,
 };
@@ -258,6 +258,29 @@ impl Said {
         self
     }
 
+    /// What can be read of it, cards too, as far as two tellings of it agree.
+    pub fn readable(&self) -> String {
+        let html = self.html.clone().unwrap_or_else(|| self.text_as_html());
+        let mut text = readable(&html);
+        for attachment in &self.attachments {
+            if json::text(attachment, &["contentType"]).is_some_and(|kind| kind.contains("card")) {
+                text.push_str(
+                    &Document {
+                        blocks: card_of(attachment),
+                    }
+                    .to_plain(),
+                );
+            }
+        }
+        text
+    }
+
+    /// The message that it answers, where it says so itself.
+    pub fn answers(&self) -> Option<String> {
+        let html = self.html.as_deref().map(|html| html::read(html, &Nobody).answers);
+        html.flatten().or_else(|| self.quoted.clone()).filter(|id| is_id(id))
+    }
+
     /// The message of the hub's.
     pub fn message(&self, world: &dyn People) -> Message {
         let resolver = Resolver { said: self, world };
@@ -267,7 +290,7 @@ impl Said {
         };
         if let Some(subject) = &self.subject {
             let heading = Document::plain(subject).blocks.into_iter().map(|block| match block {
-                viaduct_model::Block::Paragraph(content) => viaduct_model::Block::Heading { level: 3, content },
+                Block::Paragraph(content) => Block::Heading { level: 3, content },
                 other => other,
             });
             read.body.blocks.splice(0..0, heading);
@@ -289,10 +312,7 @@ impl Said {
             match kind {
                 "text/html" | "messageReference" => {}
                 kind if kind.contains("card") => {
-                    let content = json::at(attachment, &["content"]);
-                    // Graph gives the card as text within the JSON.
-                    let parsed = content.as_str().and_then(|text| serde_json::from_str(text).ok());
-                    read.body.blocks.extend(card::text(parsed.as_ref().unwrap_or(content)));
+                    read.body.blocks.extend(card_of(attachment));
                 }
                 kind => files.extend(attached(world.network(), attachment, kind)),
             }
@@ -326,8 +346,21 @@ impl Said {
 pub trait People {
     /// The network's name.
     fn network(&self) -> &NetworkName;
-    /// The hub's id of somebody.
-    fn id(&self, who: &Who) -> Option<PersonId>;
+    /// Who somebody is for the hub: somebody on this network, or on Matrix.
+    fn person(&self, who: &Who) -> Option<(NetworkName, PersonId)>;
+}
+
+struct Nobody;
+
+impl Mentions for Nobody {
+    fn target(&self, _: Option<&str>, _: &str) -> Option<MentionTarget> {
+        None
+    }
+}
+
+/// What can be read in HTML or XML, whatever Teams made of its markup.
+pub fn readable(html: &str) -> String {
+    html::read(html, &Nobody).body.to_plain()
 }
 
 struct Resolver<'a> {
@@ -346,12 +379,16 @@ impl Mentions for Resolver<'_> {
         if meant.group {
             return Some(MentionTarget::Group(label.to_owned()));
         }
-        let id = self.world.id(&meant.who)?;
-        Some(MentionTarget::Person {
-            network: self.world.network().clone(),
-            id,
-        })
+        let (network, id) = self.world.person(&meant.who)?;
+        Some(MentionTarget::Person { network, id })
     }
+}
+
+/// What can be read on the card that an attachment is. Graph gives it as text within the JSON.
+fn card_of(attachment: &Value) -> Vec<Block> {
+    let content = json::at(attachment, &["content"]);
+    let parsed = content.as_str().and_then(|text| serde_json::from_str(text).ok());
+    card::text(parsed.as_ref().unwrap_or(content))
 }
 
 fn file(network: &NetworkName, locator: &str, name: &str, kind: AttachmentKind, mime: Option<&str>) -> Attachment {

@@ -4,7 +4,7 @@ use viaduct_model::document::{Inline, MentionTarget};
 use viaduct_model::{Document, NetworkName, PersonId, arbitrary};
 
 use super::html::{Mentions, read};
-use super::render::{World, render};
+use super::render::{Dialect, World, render};
 use super::said::{People, Said, Who};
 use super::split::split;
 
@@ -23,8 +23,8 @@ impl People for Sample {
     fn network(&self) -> &NetworkName {
         &self.0
     }
-    fn id(&self, who: &Who) -> Option<PersonId> {
-        who.id()
+    fn person(&self, who: &Who) -> Option<(NetworkName, PersonId)> {
+        Some((self.0.clone(), who.id()?))
     }
 }
 
@@ -158,7 +158,7 @@ fn mentions_of_teams_people_become_entities_and_nothing_else_does() {
         person("nobody", "@Bob"),
         Inline::Text("<at>channel</at>".to_owned()),
     ];
-    let rendered = render(&Document::paragraph(content), &sample());
+    let rendered = render(&Document::paragraph(content), Dialect::Bot, &sample());
     insta::assert_snapshot!(rendered.text, @"<p><at>Meg &lt;b&gt;</at>@Bob&lt;at&gt;channel&lt;/at&gt;</p>");
     assert_eq!(rendered.entities.len(), 1);
     assert_eq!(rendered.entities[0]["text"], "<at>Meg &lt;b&gt;</at>");
@@ -168,7 +168,7 @@ fn mentions_of_teams_people_become_entities_and_nothing_else_does() {
 #[test]
 fn words_are_not_glued_where_a_long_text_is_cut() {
     let words: Vec<String> = (0..5_000).map(|number| format!("word{number}")).collect();
-    let size = |document: &Document| render(document, &sample()).text.len();
+    let size = |document: &Document| render(document, Dialect::Bot, &sample()).text.len();
     let pieces = split(Document::plain(&words.join(" ")), 8_000, &size);
     let text: Vec<String> = pieces.iter().map(Document::to_plain).collect();
     let found: Vec<&str> = text.iter().flat_map(|piece| piece.split_whitespace()).collect();
@@ -180,7 +180,7 @@ fn words_are_not_glued_where_a_long_text_is_cut() {
 #[test]
 fn text_stays_text() {
     for text in ["a  b   c", "<b>x</b> &amp; \"y\"", " lead", "tabs\there", "a\nb"] {
-        let rendered = render(&Document::plain(text), &sample());
+        let rendered = render(&Document::plain(text), Dialect::Bot, &sample());
         let back = plain(&rendered.text);
         assert_eq!(back.replace('\t', " "), text.replace('\t', " "), "{}", rendered.text);
     }
@@ -212,7 +212,7 @@ proptest! {
     #[test]
     fn text_is_never_lost_and_never_markup(text in arbitrary::text()) {
         let document = Document::plain(&text);
-        let rendered = render(&document, &sample());
+        let rendered = render(&document, Dialect::Bot, &sample());
         prop_assert!(rendered.entities.is_empty());
         prop_assert_eq!(visible(&plain(&rendered.text)), visible(&text));
     }
@@ -220,15 +220,15 @@ proptest! {
     #[test]
     fn a_document_says_the_same_after_its_way(document in arbitrary::document()) {
         let document = document.normal();
-        let once = read(&render(&document, &sample()).text, &Nobody).body;
-        let twice = read(&render(&once, &sample()).text, &Nobody).body;
+        let once = read(&render(&document, Dialect::Bot, &sample()).text, &Nobody).body;
+        let twice = read(&render(&once, Dialect::Bot, &sample()).text, &Nobody).body;
         prop_assert_eq!(twice, once);
     }
 
     #[test]
     fn pieces_fit_and_hold_everything(document in arbitrary::document(), bound in 200_usize..600) {
         let document = document.normal();
-        let size = |document: &Document| render(document, &sample()).text.len();
+        let size = |document: &Document| render(document, Dialect::Bot, &sample()).text.len();
         let pieces = split(document.clone(), bound, &size);
         for piece in &pieces {
             prop_assert!(!piece.blocks.is_empty() || document.blocks.is_empty());

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use viaduct_bridge::secret::Secret;
 use viaduct_model::{ChannelId, NetworkName, Place, Timestamp};
 
+use super::order::Allowance;
 use crate::client::graph::Scope;
 use crate::convert::ids::is_conversation;
 
@@ -15,6 +16,8 @@ use crate::convert::ids::is_conversation;
 const TOLD: usize = 150;
 /// How many reply chains are watched.
 const CHAINS: usize = 60;
+/// How many messages that people posted in their own names are remembered.
+const OWN: usize = 100;
 /// How many messages that came back are remembered.
 const RETURNED: usize = 20;
 
@@ -52,6 +55,8 @@ pub struct Location {
     pub service: Option<String>,
     /// Its name.
     pub name: String,
+    /// How Graph names a chat, where that is another name than the connector's.
+    pub chat: Option<String>,
 }
 
 /// What was seen lately; kept durably.
@@ -68,6 +73,8 @@ pub struct Memory {
     pub chains: BTreeMap<String, u64>,
     /// Messages that were withdrawn and came back, under the name they have now.
     pub returned: BTreeMap<String, String>,
+    /// Messages that we posted in their authors' own names.
+    pub own: VecDeque<String>,
 }
 
 impl Memory {
@@ -107,6 +114,13 @@ impl Memory {
         }
     }
 
+    /// We posted a message in its author's own name.
+    pub fn speaks(&mut self, id: &str) {
+        self.own.push_back(id.to_owned());
+        let surplus = self.own.len().saturating_sub(OWN);
+        self.own.drain(..surplus);
+    }
+
     /// A message came back under another name.
     pub fn comes_back(&mut self, id: &str, now: &str) {
         self.returned.insert(id.to_owned(), now.to_owned());
@@ -144,6 +158,8 @@ pub struct Known {
     pub changed: bool,
     /// Why the channel cannot be used.
     pub trouble: Option<String>,
+    /// Whether that is because the app is not there; then it is looked now and then.
+    pub removed: bool,
     /// Why its history cannot be read.
     pub unread: Option<String>,
     /// The subscription, while there is one.
@@ -154,11 +170,23 @@ pub struct Known {
     pub asked: Option<Instant>,
     /// The newest position told.
     pub newest: u64,
+    /// When the newest first message of a reply chain was said that was told.
+    pub newest_root: u64,
+    /// How often it was asked lately whether something was missed.
+    pub checks: Allowance,
+    /// Whether the mirror has ended: nothing of the channel concerns us any more.
+    pub left: bool,
     /// The reactions that messages have, as far as they were seen since the start: message, person, kind.
     pub reactions: BTreeMap<String, Vec<(String, String)>>,
 }
 
 impl Known {
+    /// The app is not there.
+    pub fn shut_out(&mut self) {
+        self.removed = true;
+        self.trouble = Some("the app was removed in Teams, or never installed there; install it".to_owned());
+    }
+
     /// What was told of a message, stored or not.
     pub fn digest(&self, id: &str) -> Option<u64> {
         self.pending.get(id).copied().or_else(|| self.memory.digest(id))
@@ -191,6 +219,8 @@ pub struct Channel {
     pub spelling: ChannelId,
     /// As the hub names it.
     pub place: Place,
+    /// Of a chat between two people: the Matrix user.
+    pub direct_to: Option<String>,
     /// Held while the channel's events are put in order.
     pub gate: Arc<tokio::sync::Mutex<()>>,
     known: Mutex<Known>,
@@ -202,8 +232,18 @@ impl Channel {
         Self {
             place: Place::new(network.clone(), spelling.clone()),
             spelling: spelling.clone(),
+            direct_to: None,
             gate: Arc::default(),
             known: Mutex::default(),
+        }
+    }
+
+    /// A chat with a Matrix user, ordered together with the others of the same person.
+    pub fn direct(network: &NetworkName, spelling: &ChannelId, with: &str, gate: &Arc<tokio::sync::Mutex<()>>) -> Self {
+        Self {
+            direct_to: Some(with.to_owned()),
+            gate: Arc::clone(gate),
+            ..Self::new(network, spelling)
         }
     }
 
@@ -220,6 +260,7 @@ impl Channel {
     pub fn usable(&self) -> Result<String, String> {
         let known = self.known();
         match (&known.location.thread, &known.trouble) {
+            _ if known.left => Err("the mirror has ended".to_owned()),
             (_, Some(trouble)) => Err(trouble.clone()),
             (Some(thread), None) => Ok(thread.clone()),
             (None, None) => Err("the channel has not been found yet".to_owned()),
@@ -231,7 +272,7 @@ impl Channel {
         let known = self.known();
         let thread = known.location.thread.clone()?;
         if is_chat(&thread) {
-            return Some(Scope::Chat(thread));
+            return Some(Scope::Chat(known.location.chat.clone().unwrap_or(thread)));
         }
         known.location.group.clone().map(|group| Scope::Channel(group, thread))
     }
@@ -240,6 +281,7 @@ impl Channel {
     pub fn is_chat(&self) -> bool {
         let known = self.known();
         match (&known.location.thread, spelled(&self.spelling)) {
+            _ if self.direct_to.is_some() => true,
             (Some(thread), _) => is_chat(thread),
             (None, Some(Spelled::Id(id))) => is_chat(id),
             _ => false,
@@ -273,6 +315,7 @@ mod tests {
         let name = |number: u64| format!("1485983408511/{:013}", 1_485_983_408_511 + number);
         for number in 0..1000_u64 {
             memory.tell(&name(number), u64::MAX - number);
+            memory.speaks(&name(number));
             memory.goes_on(&format!("{number:013}"), 1_485_983_408_511 + number);
             memory.comes_back(&name(number), &format!("again/{}/1485983408511", name(number)));
         }

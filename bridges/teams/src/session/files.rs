@@ -3,15 +3,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use futures_util::StreamExt;
-use serde_json::{Value, json};
 use viaduct_bridge::{DeliveryError, Media, MediaError};
 use viaduct_model::document::{Block, Inline};
 use viaduct_model::{Attachment, AttachmentKind, Message};
 
 use super::Teams;
 use super::outbound::Aim;
+use super::pieces::Picture;
 use crate::client::connector::part;
-use crate::client::files::unreadable;
 use crate::client::json;
 use crate::config::Files;
 
@@ -25,8 +24,8 @@ const UNKNOWN: usize = 8 * 1024 * 1024;
 pub(super) struct Posted {
     /// Links, for the end of the text.
     pub links: Vec<Block>,
-    /// Pictures, as attachments.
-    pub pictures: Vec<Value>,
+    /// Pictures, which stand in the message itself.
+    pub pictures: Vec<Picture>,
 }
 
 impl Teams {
@@ -39,12 +38,7 @@ impl Teams {
     ) -> Result<Posted, DeliveryError> {
         let mut posted = Posted::default();
         for file in &message.attachments {
-            let media = self
-                .context
-                .media
-                .open(&file.media)
-                .await
-                .map_err(|error| unreadable(&error))?;
+            let media = self.context.media.open(&file.media).await?;
             let size = media.size.or(file.size);
             if size.is_some_and(|size| size > self.section.file_limit) {
                 losses.push(format!("{} is too large for Teams", file.name));
@@ -116,22 +110,23 @@ impl Teams {
 }
 
 /// A small picture within the message itself.
-async fn inline(file: &Attachment, media: Media) -> Result<Value, DeliveryError> {
+async fn inline(file: &Attachment, media: Media) -> Result<Picture, DeliveryError> {
     let mime = media.mime.clone().or_else(|| file.mime.clone());
     let mime = mime
         .filter(|mime| mime.starts_with("image/"))
         .unwrap_or_else(|| "image/png".to_owned());
     let bytes = gathered(media, usize::try_from(INLINE).unwrap_or(usize::MAX)).await?;
-    Ok(json!({
-        "contentType": mime, "name": file.name,
-        "contentUrl": format!("data:{mime};base64,{}", STANDARD.encode(bytes)),
-    }))
+    Ok(Picture {
+        name: file.name.clone(),
+        mime,
+        base64: STANDARD.encode(bytes),
+    })
 }
 
 async fn gathered(mut media: Media, bound: usize) -> Result<Vec<u8>, DeliveryError> {
     let mut bytes = Vec::new();
     while let Some(piece) = media.stream.next().await {
-        bytes.extend_from_slice(&piece.map_err(|error| unreadable(&error))?);
+        bytes.extend_from_slice(&piece?);
         if bytes.len() > bound {
             return Err(DeliveryError::permanent("the file is larger than its source said"));
         }

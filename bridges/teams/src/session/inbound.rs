@@ -4,19 +4,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use viaduct_model::{Content, Event, Membership, Message, MessageId, Person, PersonId, Reaction, Timestamp};
+use viaduct_model::{Content, Event, Message, MessageId, Person, PersonId, Reaction, Timestamp};
 
 use super::Teams;
 use super::channels::Channel;
-use crate::client::error::CallError;
+use super::echo::Reacting;
 use crate::client::json;
 use crate::convert::emoji;
 use crate::convert::ids::{conversation, is_id, message_id};
-use crate::convert::said::{Said, Who, clean};
+use crate::convert::said::{Said, Who};
 use crate::telemetry;
-
-/// How many members of one channel are told of at the start.
-const TOLD: usize = 5_000;
 
 /// The types of activities that are understood, or known to be of no interest elsewhere.
 const KNOWN: [&str; 10] = [
@@ -52,6 +49,9 @@ pub(super) fn about(activity: &Value, channels: &[Arc<Channel>]) -> Vec<Arc<Chan
     let concerned = channels.iter().filter(|channel| {
         let known = channel.known();
         let location = &known.location;
+        if known.left {
+            return false;
+        }
         if is_of_team(activity) && team.is_some() {
             location.team.as_deref() == team || (group.is_some() && location.group.as_deref() == group)
         } else {
@@ -74,7 +74,7 @@ pub(super) fn digest(message: &Message) -> u64 {
         .max(1)
 }
 
-fn event_of(channel: &Channel, id: MessageId, sender: Person, at: Timestamp, content: Content) -> Event {
+pub(super) fn event_of(channel: &Channel, id: MessageId, sender: Person, at: Timestamp, content: Content) -> Event {
     Event {
         place: channel.place.clone(),
         id,
@@ -83,12 +83,12 @@ fn event_of(channel: &Channel, id: MessageId, sender: Person, at: Timestamp, con
         content,
         cursor: None,
         echo_of: None,
-        direct_to: None,
+        direct_to: channel.direct_to.clone(),
     }
 }
 
 /// Moves the channel's position and remembers what was told; gives the position.
-fn note(channel: &Channel, said: &Said, digest: u64) -> String {
+pub(super) fn note(channel: &Channel, said: &Said, digest: u64) -> String {
     let mut known = channel.known();
     if let Some(id) = said.message_id() {
         known.tell(id.as_str(), digest);
@@ -97,6 +97,9 @@ fn note(channel: &Channel, said: &Said, digest: u64) -> String {
     known.memory.goes_on(root, said.modified.as_millis());
     known.changed = true;
     known.newest = known.newest.max(said.modified.as_millis());
+    if said.root.is_none() {
+        known.newest_root = known.newest_root.max(said.at.as_millis());
+    }
     known.newest.to_string()
 }
 
@@ -117,7 +120,11 @@ impl Teams {
         self.people.learn(&Who::account(json::at(activity, &["from"])));
         Some(match kind {
             "message" | "messageUpdate" | "messageDelete" => match Said::of_activity(activity) {
-                Some(said) => self.tell_said(channel, &self.completed(channel, said).await, activity),
+                Some(said) => {
+                    let around = self.around(channel, &said).await;
+                    let own = self.tell_said(channel, &self.completed(channel, said).await, activity);
+                    around.with(own)
+                }
                 None => Vec::new(),
             },
             "messageReaction" => self.tell_reactions(channel, activity),
@@ -130,7 +137,8 @@ impl Teams {
 
     /// Asks Graph for the files that an activity only hints at.
     async fn completed(&self, channel: &Channel, said: Said) -> Said {
-        let Some(scope) = channel.scope().filter(|_| said.hints_at_files() && !said.deleted) else {
+        let hidden = said.hints_at_files() && !said.deleted && channel.direct_to.is_none();
+        let Some(scope) = channel.scope().filter(|_| hidden) else {
             return said;
         };
         match self.wire.message(&scope, said.root.as_deref(), &said.id).await {
@@ -145,8 +153,14 @@ impl Teams {
         }
     }
 
+    /// Whoever said something: in channels on Matrix those who are there too.
+    fn speaker(&self, channel: &Channel, who: &Who) -> Option<Person> {
+        let person = self.people.person(who).or_else(|| self.nobody())?;
+        Some(self.as_themselves(channel, person))
+    }
+
     /// The bot itself, for what nobody in particular did.
-    fn nobody(&self) -> Option<Person> {
+    pub(super) fn nobody(&self) -> Option<Person> {
         Some(Person {
             network: self.context.network.clone(),
             id: PersonId::new(format!("28:{}", self.section.app_id)).ok()?,
@@ -178,8 +192,15 @@ impl Teams {
     /// A new message.
     pub(super) fn tell_new(&self, channel: &Channel, said: &Said) -> Option<Event> {
         let id = said.message_id()?;
-        let sender = self.people.person(&said.who).or_else(|| self.nobody())?;
+        let sender = self.speaker(channel, &said.who)?;
         let message = said.message(self);
+        if self.is_echo(channel, said) {
+            if said.edited {
+                return self.tell_edited(channel, said);
+            }
+            note(channel, said, digest(&message));
+            return None;
+        }
         if message.body.is_empty() && message.attachments.is_empty() {
             return None;
         }
@@ -192,10 +213,14 @@ impl Teams {
     /// Another wording, unless it was told already.
     pub(super) fn tell_edited(&self, channel: &Channel, said: &Said) -> Option<Event> {
         let id = said.message_id()?;
-        let sender = self.people.person(&said.who).or_else(|| self.nobody())?;
+        let sender = self.speaker(channel, &said.who)?;
         let mut message = said.message(self);
         let digest = digest(&message);
         if channel.known().digest(id.as_str()) == Some(digest) {
+            return None;
+        }
+        if self.is_echo_of_edit(channel, said) {
+            note(channel, said, digest);
             return None;
         }
         // Files were told with the message.
@@ -217,7 +242,7 @@ impl Teams {
         if channel.known().digest(id.as_str()) == Some(0) {
             return None;
         }
-        let sender = self.people.person(&said.who).or_else(|| self.nobody())?;
+        let sender = self.speaker(channel, &said.who)?;
         let target = target_of(channel, &id);
         let cursor = note(channel, said, 0);
         let event_id = MessageId::new(format!("delete/{target}")).ok()?;
@@ -270,6 +295,15 @@ impl Teams {
     ) -> Option<Event> {
         let person = self.people.person(who).filter(|_| !self.is_own(who))?;
         let key = emoji::to_unicode(kind)?;
+        let user = person.id.as_str();
+        let what = Reacting {
+            target,
+            user,
+            key: &key,
+            added,
+            at,
+        };
+        let echo = self.is_echo_of_reaction(channel, what);
         {
             let mut known = channel.known();
             let reactions = known.reactions.entry(target.to_string()).or_default();
@@ -289,8 +323,12 @@ impl Teams {
                 known.reactions.pop_first();
             }
         }
+        if echo {
+            return None;
+        }
         let verb = if added { "react" } else { "unreact" };
         let id = MessageId::new(format!("{verb}/{target}/{}/{kind}/{}", person.id, at.as_millis())).ok()?;
+        let person = self.as_themselves(channel, person);
         let target = target_of(channel, target);
         let reaction = Reaction { key, image: None };
         let content = if added {
@@ -303,6 +341,7 @@ impl Teams {
 
     fn tell_typing(&self, channel: &Channel, activity: &Value) -> Option<Event> {
         let person = self.people.person(&Who::account(json::at(activity, &["from"])))?;
+        let person = self.as_themselves(channel, person);
         let id = MessageId::new(format!("typing/{}", person.id)).ok()?;
         Some(event_of(
             channel,
@@ -311,123 +350,5 @@ impl Teams {
             self.context.clock.now(),
             Content::Typing { active: true },
         ))
-    }
-
-    /// Something happened to the channel, its team or its members.
-    fn tell_conversation(&self, channel: &Channel, activity: &Value) -> Vec<Event> {
-        let event = json::text(activity, &["channelData", "eventType"]).unwrap_or_default();
-        let closed = |german: &str, english: &str| Content::Closed {
-            reason: format!("{english} / {german}"),
-        };
-        let content = match event {
-            "channelRenamed" => json::text(activity, &["channelData", "channel", "name"])
-                .and_then(clean)
-                .map(|name| Content::Name { name }),
-            "channelDeleted" => Some(closed(
-                "der Kanal wurde in Teams gelöscht",
-                "the channel was deleted in Teams",
-            )),
-            "teamArchived" => Some(closed("das Team wurde archiviert", "the team was archived in Teams")),
-            "teamDeleted" | "teamHardDeleted" => Some(closed(
-                "das Team wurde in Teams gelöscht",
-                "the team was deleted in Teams",
-            )),
-            "channelRestored" | "teamUnarchived" | "teamRestored" => Some(Content::Opened),
-            _ => None,
-        };
-        if let Some(content) = content {
-            return self.told_of_channel(channel, activity, content).into_iter().collect();
-        }
-        self.tell_coming_and_going(channel, activity)
-    }
-
-    fn told_of_channel(&self, channel: &Channel, activity: &Value, content: Content) -> Option<Event> {
-        let at = json::time(activity, &["timestamp"]).unwrap_or_else(|| self.context.clock.now());
-        let who = Who::account(json::at(activity, &["from"]));
-        let sender = self
-            .people
-            .person(&who)
-            .filter(|_| who.name.is_some())
-            .or_else(|| self.nobody())?;
-        let id = json::text(activity, &["id"]).map_or_else(|| at.to_string(), str::to_owned);
-        let kind = content.kind().as_str();
-        let id = MessageId::new(format!("{kind}/{id}/{}", at.as_millis())).ok()?;
-        if let Content::Name { name } = &content {
-            channel.known().location.name.clone_from(name);
-        }
-        Some(event_of(channel, id, sender, at, content))
-    }
-
-    fn tell_coming_and_going(&self, channel: &Channel, activity: &Value) -> Vec<Event> {
-        let lists = [
-            ("membersAdded", Membership::Join),
-            ("membersRemoved", Membership::Leave),
-        ];
-        let at = json::time(activity, &["timestamp"]).unwrap_or_else(|| self.context.clock.now());
-        let mut out = Vec::new();
-        for (list, change) in lists {
-            for account in json::list(activity, &[list]).iter().take(TOLD) {
-                let who = Who::account(account);
-                if self.is_own(&who) {
-                    out.extend(self.bot_comes_or_goes(channel, activity, change == Membership::Join));
-                } else if self.section.membership {
-                    self.people.learn(&who);
-                    out.extend(self.membership(channel, &who, change.clone(), at));
-                }
-            }
-        }
-        out
-    }
-
-    fn membership(&self, channel: &Channel, who: &Who, change: Membership, at: Timestamp) -> Option<Event> {
-        let person = self.people.person(who).filter(|person| !person.bot)?;
-        let word = if change == Membership::Join { "join" } else { "leave" };
-        let id = MessageId::new(format!("{word}/{}/{}", person.id, at.as_millis())).ok()?;
-        let content = Content::Membership {
-            person: person.clone(),
-            change,
-            reason: None,
-        };
-        Some(event_of(channel, id, person, at, content))
-    }
-
-    fn tell_installation(&self, channel: &Channel, activity: &Value) -> Vec<Event> {
-        let added = json::text(activity, &["action"]).is_some_and(|action| action.starts_with("add"));
-        self.bot_comes_or_goes(channel, activity, added).into_iter().collect()
-    }
-
-    /// The app was installed in, or removed from, the channel's team.
-    fn bot_comes_or_goes(&self, channel: &Channel, activity: &Value, added: bool) -> Option<Event> {
-        let content = if added {
-            let trouble = channel.known().trouble.take();
-            trouble.map(|_| Content::Opened)
-        } else {
-            channel.known().trouble = Some("the app was removed from the team in Teams; install it again".to_owned());
-            Some(Content::Closed {
-                reason: "the app was removed in Teams / die App wurde in Teams entfernt".to_owned(),
-            })
-        };
-        self.report_channel(channel);
-        self.told_of_channel(channel, activity, content?)
-    }
-
-    /// Learns who is in a channel, and tells of them.
-    pub(super) async fn tell_members(&self, channel: &Channel) -> Result<(), CallError> {
-        let Ok(thread) = channel.usable() else { return Ok(()) };
-        let service = self.service(channel);
-        let members = self.wire.members(&service, &thread).await?;
-        let at = self.context.clock.now();
-        let mut events = Vec::new();
-        for member in members.iter().take(TOLD) {
-            let who = Who::account(member);
-            self.people.learn(&who);
-            if self.section.membership && !self.is_own(&who) {
-                events.extend(self.membership(channel, &who, Membership::Join, at));
-            }
-        }
-        if self.store(events).await.is_err() {
-            tracing::debug!("The hub is stopping.");
-        }
-        Ok(())
     }
 }

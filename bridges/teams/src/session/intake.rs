@@ -13,6 +13,7 @@ use viaduct_model::Event;
 
 use super::Teams;
 use super::channels::Channel;
+use super::direct::is_personal;
 use crate::client::door::Take;
 use crate::client::json;
 use crate::client::keys::Unchecked;
@@ -92,9 +93,12 @@ fn refuse(refusal: Refusal, status: StatusCode) -> StatusCode {
 impl Teams {
     /// Tells of an activity, and returns when it is on stable storage.
     async fn hear(&self, activity: &Value, service: &str) -> Result<(), NotStored> {
-        let channels = self.concerned(activity);
+        let channels = super::inbound::about(activity, &self.channels);
         for channel in &channels {
             self.locate(channel, activity, service).await;
+        }
+        if channels.is_empty() && self.section.direct && is_personal(activity) {
+            return self.hear_directly(activity, service).await;
         }
         if channels.is_empty() {
             return self.hear_elsewhere(activity).await;
@@ -107,7 +111,9 @@ impl Teams {
                 continue;
             };
             let told = std::mem::take(&mut channel.known().fresh);
-            if !events.is_empty() {
+            if events.is_empty() {
+                channel.known().settle(told, true);
+            } else {
                 let Ok(ticket) = self.context.inbox.push(events).await else {
                     channel.known().settle(told, false);
                     return Err(NotStored);
@@ -136,7 +142,7 @@ impl Teams {
     }
 
     /// Keeps an activity that is not understood, for whoever teaches the bridge to.
-    async fn keep(&self, activity: &Value) -> Result<(), NotStored> {
+    pub(super) async fn keep(&self, activity: &Value) -> Result<(), NotStored> {
         telemetry::unknown_activity();
         let number = self.kept.fetch_add(1, Ordering::Relaxed) % KEPT;
         let value = activity.to_string().into_bytes();
@@ -184,11 +190,6 @@ impl Teams {
         if changed {
             self.keep_location(channel).await;
         }
-    }
-
-    /// The mirrored channels that an activity is about.
-    fn concerned(&self, activity: &Value) -> Vec<Arc<Channel>> {
-        super::inbound::about(activity, &self.channels)
     }
 
     /// Pushes events and waits until they are stored.

@@ -4,18 +4,15 @@
 //! Before a delivery is made, the session remembers durably that it begins, when, where and with which wording; and of earlier
 //! deliveries, what they became.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use viaduct_bridge::DeliveryError;
-use viaduct_model::{ChannelId, DeliveryKey, Receipt, Timestamp};
+use viaduct_model::{ChannelId, DeliveryKey, MessageId, Receipt, Timestamp};
 
 use super::outbound::receipt;
 use super::{Teams, locked};
-use crate::client::error::CallError;
-use crate::client::json;
-use crate::convert::html::{self, Mentions};
 use crate::convert::said::Said;
 
 /// How many deliveries of each channel are remembered.
@@ -24,6 +21,8 @@ const BEGUN: usize = 32;
 const VALUE: usize = 15 * 1024;
 /// How far Microsoft's clock may be behind ours, in milliseconds.
 const SKEW: u64 = 300_000;
+/// For how long a message may be one that is underway, in milliseconds.
+const UNDERWAY: u64 = 600_000;
 /// How many messages are looked at.
 const LOOKED_AT: usize = 2_000;
 
@@ -38,19 +37,15 @@ pub struct Begun {
     pieces: Vec<String>,
     /// What it became, once that is known.
     ids: Vec<String>,
+    /// The id in the directory of the author, where it is made in their own name.
+    pub author: Option<String>,
+    /// Messages that came back and have these pieces' wordings.
+    #[serde(skip)]
+    seen: BTreeMap<usize, String>,
 }
 
-struct Nobody;
-
-impl Mentions for Nobody {
-    fn target(&self, _: Option<&str>, _: &str) -> Option<viaduct_model::document::MentionTarget> {
-        None
-    }
-}
-
-/// A digest of what can be read in HTML or XML, whatever Teams made of its markup.
-fn wording(html: &str) -> String {
-    let text = html::read(html, &Nobody).body.to_plain();
+/// A digest of what can be read, whatever Teams made of spaces.
+pub(super) fn wording(text: &str) -> String {
     let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let hash = Sha256::digest(text.as_bytes());
     let number = hash
@@ -61,58 +56,90 @@ fn wording(html: &str) -> String {
 }
 
 impl Begun {
-    /// A delivery of these texts begins now.
-    pub fn new<'t>(key: &str, now: Timestamp, root: Option<&str>, texts: impl Iterator<Item = &'t str>) -> Self {
+    /// A delivery of pieces with these wordings begins now, in the name of `author` or of the bot.
+    pub fn new(
+        key: &str,
+        now: Timestamp,
+        root: Option<&str>,
+        wordings: impl Iterator<Item = String>,
+        author: Option<String>,
+    ) -> Self {
         Self {
             key: key.to_owned(),
             at: now.as_millis(),
             root: root.map(str::to_owned),
-            pieces: texts.take(64).map(wording).collect(),
-            ids: Vec::new(),
+            pieces: wordings.take(64).collect(),
+            author,
+            ..Self::default()
         }
+    }
+
+    /// Whether a message is a piece of this delivery. While its ids are not known, each piece is taken once.
+    pub fn covers(&mut self, id: &MessageId, wording: &str, at: Timestamp) -> bool {
+        let id = id.as_str();
+        if !self.ids.is_empty() {
+            return self.ids.iter().any(|known| known == id);
+        }
+        if self.seen.values().any(|known| known == id) {
+            return true;
+        }
+        let span = self.at.saturating_sub(SKEW)..self.at.saturating_add(UNDERWAY);
+        let mut pieces = self.pieces.iter().enumerate();
+        let found = pieces.find(|(number, piece)| *piece == wording && !self.seen.contains_key(number));
+        let Some((number, _)) = found.filter(|_| span.contains(&at.as_millis())) else {
+            return false;
+        };
+        self.seen.insert(number, id.to_owned());
+        true
     }
 }
 
 impl Teams {
-    /// The deliveries of a channel that are remembered, read where they are not in memory yet.
-    async fn load(&self, channel: &ChannelId) -> Result<Vec<Begun>, DeliveryError> {
-        let value = self.context.state.get(&format!("begun/{channel}")).await;
-        let value = value.map_err(|error| DeliveryError::retry(error.to_string()))?;
-        Ok(value
-            .and_then(|value| serde_json::from_slice(&value).ok())
-            .unwrap_or_default())
-    }
-
-    /// Remembers durably that a delivery begins. A second attempt keeps the time of the first.
-    pub(super) async fn remember(&self, channel: &ChannelId, new: Begun) -> Result<(), DeliveryError> {
-        let mut all = self.begun.lock().await;
-        if !all.contains_key(channel) {
-            let loaded = self.load(channel).await?;
-            all.insert(channel.clone(), loaded);
-        }
-        let begun = all.entry(channel.clone()).or_default();
-        if begun.iter().any(|old| old.key == new.key) {
+    /// Reads the deliveries of a channel that are remembered, where they are not in memory yet.
+    pub(super) async fn recall(&self, channel: &ChannelId) -> Result<(), DeliveryError> {
+        if locked(&self.begun).contains_key(channel) {
             return Ok(());
         }
-        begun.push(new);
-        let surplus = begun.len().saturating_sub(BEGUN);
-        begun.drain(..surplus);
-        let mut value = serde_json::to_vec(&*begun).ok();
-        while value.as_ref().is_some_and(|value| value.len() > VALUE) && begun.len() > 1 {
-            begun.remove(0);
-            value = serde_json::to_vec(&*begun).ok();
-        }
+        let value = self.context.state.get(&format!("begun/{channel}")).await;
+        let value = value.map_err(|error| DeliveryError::retry(error.to_string()))?;
+        let read: Vec<Begun> = value
+            .and_then(|value| serde_json::from_slice(&value).ok())
+            .unwrap_or_default();
+        locked(&self.begun).entry(channel.clone()).or_insert(read);
+        Ok(())
+    }
+
+    /// Remembers durably that a delivery begins. A second attempt keeps the time of the first; in another name it has other
+    /// wordings.
+    pub(super) async fn remember(&self, channel: &ChannelId, new: Begun) -> Result<(), DeliveryError> {
+        let _one = self.keeping.lock().await;
+        self.recall(channel).await?;
+        let value = {
+            let mut all = locked(&self.begun);
+            let begun = all.entry(channel.clone()).or_default();
+            match begun.iter_mut().find(|old| old.key == new.key) {
+                Some(old) if old.author == new.author => return Ok(()),
+                Some(old) => *old = Begun { at: old.at, ..new },
+                None => begun.push(new),
+            }
+            let surplus = begun.len().saturating_sub(BEGUN);
+            begun.drain(..surplus);
+            let mut value = serde_json::to_vec(&*begun).ok();
+            while value.as_ref().is_some_and(|value| value.len() > VALUE) && begun.len() > 1 {
+                begun.remove(0);
+                value = serde_json::to_vec(&*begun).ok();
+            }
+            value
+        };
         let kept = self.context.state.put(vec![(format!("begun/{channel}"), value)]).await;
         kept.map_err(|error| DeliveryError::retry(error.to_string()))
     }
 
     /// Remembers what a delivery became; it is kept with the next that begins.
-    pub(super) async fn arrived(&self, channel: &ChannelId, key: &str, ids: &[String]) {
-        let mut all = self.begun.lock().await;
-        if let Some(begun) = all
-            .get_mut(channel)
-            .and_then(|begun| begun.iter_mut().find(|old| old.key == key))
-        {
+    pub(super) fn arrived(&self, channel: &ChannelId, key: &str, ids: &[String]) {
+        let mut all = locked(&self.begun);
+        let mut begun = all.get_mut(channel).into_iter().flatten();
+        if let Some(begun) = begun.find(|old| old.key == key) {
             begun.ids = ids.to_vec();
         }
     }
@@ -124,20 +151,14 @@ impl Teams {
         key: &DeliveryKey,
     ) -> Result<Option<Receipt>, DeliveryError> {
         self.ready()?;
-        let aim = self.aim(channel)?;
+        let aim = self.aim(channel).await?;
         let Some(scope) = aim.channel.scope() else {
             return Err(DeliveryError::retry(
                 "Teams has not told yet which team the channel is in",
             ));
         };
-        let remembered = {
-            let mut all = self.begun.lock().await;
-            if !all.contains_key(channel) {
-                let loaded = self.load(channel).await?;
-                all.insert(channel.clone(), loaded);
-            }
-            all.get(channel).cloned().unwrap_or_default()
-        };
+        self.recall(channel).await?;
+        let remembered = locked(&self.begun).get(channel).cloned().unwrap_or_default();
         // What was not remembered never began.
         let Some(begun) = remembered.iter().find(|begun| begun.key == key.as_str()) else {
             return Ok(None);
@@ -158,11 +179,13 @@ impl Teams {
             if let Some(mut said) = Said::of_graph(&message) {
                 let at = said.at.as_millis();
                 said.root.clone_from(&begun.root);
-                if self.is_own(&said.who) && !said.deleted && at >= from {
-                    let body = json::text(&message, &["body", "content"]).unwrap_or_default();
-                    if let Some(id) = said.message_id().filter(|id| !others.contains(id.as_str())) {
-                        candidates.push((at, id.to_string(), wording(body)));
-                    }
+                let spoke = match &begun.author {
+                    Some(user) => said.who.directory.as_ref() == Some(user),
+                    None => self.is_own(&said.who),
+                };
+                let id = said.message_id().filter(|id| !others.contains(id.as_str()));
+                if let Some(id) = id.filter(|_| spoke && !said.deleted && at >= from) {
+                    candidates.push((at, id.to_string(), wording(&said.readable())));
                 }
             }
             looked_at < LOOKED_AT
@@ -171,9 +194,15 @@ impl Teams {
             Some(root) if !aim.channel.is_chat() => self.wire.replies(&scope, root, take).await,
             _ => self.wire.newest(&scope, take).await,
         };
-        found.map_err(CallError::for_repeatable)?;
+        found.map_err(|error| {
+            if aim.channel.direct_to.is_some() && error.status() == 403 {
+                *locked(&self.chats_unread) = Some(error.to_string());
+                return DeliveryError::unknown("the tenant does not let the app read private chats");
+            }
+            error.for_repeatable()
+        })?;
         candidates.sort();
-        let mut ids = std::collections::BTreeMap::new();
+        let mut ids = BTreeMap::new();
         for (number, piece) in begun.pieces.iter().enumerate() {
             if let Some(index) = candidates.iter().position(|(_, _, wording)| wording == piece) {
                 let (_, id, _) = candidates.remove(index);
@@ -187,7 +216,7 @@ impl Teams {
             return Ok(None);
         }
         let ids: Vec<String> = ids.into_values().collect();
-        self.arrived(channel, key.as_str(), &ids).await;
+        self.arrived(channel, key.as_str(), &ids);
         Ok(Some(receipt(&ids)))
     }
 }
@@ -195,22 +224,39 @@ impl Teams {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::convert::said::readable;
 
     #[test]
     fn a_wording_is_recognised_whatever_teams_made_of_it() {
         let ours = "<p><b>Anna:</b> a &lt;b&gt; <at>Megan</at></p><p>x<br>y</p>";
         let theirs =
             "<div><div><strong>Anna:</strong> a &lt;b&gt; <at id=\"0\">Megan</at></div>\n<p>x</p><p>y</p></div>";
+        let wording = |html: &str| wording(&readable(html));
         assert_eq!(wording(ours), wording(theirs));
         assert_ne!(wording(ours), wording("<p><b>Anna:</b> a</p>"));
     }
 
     #[test]
+    fn each_piece_that_is_underway_covers_one_message() {
+        let now = Timestamp(1_485_983_408_511);
+        let wordings = || ["a".to_owned(), "b".to_owned()].into_iter();
+        let mut begun = Begun::new("k", now, None, wordings(), Some("u".to_owned()));
+        let id = |text: &str| MessageId::new(text).unwrap();
+        assert!(begun.covers(&id("1"), "a", now) && begun.covers(&id("1"), "a", now));
+        assert!(!begun.covers(&id("2"), "a", now), "they said it themselves too");
+        assert!(
+            !begun.covers(&id("3"), "b", now.plus_millis(2 * UNDERWAY)),
+            "much later"
+        );
+        begun.ids = vec!["4".to_owned()];
+        assert!(begun.covers(&id("4"), "b", now) && !begun.covers(&id("3"), "b", now));
+    }
+
+    #[test]
     fn what_is_remembered_of_a_channel_stays_small() {
-        let texts = || std::iter::repeat_n("<p>x</p>", 4);
-        let mut all: Vec<Begun> = (0..BEGUN)
-            .map(|_| Begun::new(&"k".repeat(32), Timestamp(1), Some("1485983408511"), texts()))
-            .collect();
+        let wordings = || std::iter::repeat_n("0123456789abcdef".to_owned(), 4);
+        let one = || Begun::new(&"k".repeat(32), Timestamp(1), Some("1485983408511"), wordings(), None);
+        let mut all: Vec<Begun> = (0..BEGUN).map(|_| one()).collect();
         for begun in &mut all {
             begun.ids = vec!["1485983408511/1485983408512".to_owned(); 4];
         }

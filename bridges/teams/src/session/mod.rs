@@ -11,22 +11,34 @@
 //! | `run` | one run: credentials, channels, the listener, sweeps, until it ends |
 //! | `channels` | what is known of each channel, and the gate before it |
 //! | `intake` | one request: believed, told, stored, answered |
-//! | `inbound` | one activity → what happened |
+//! | `inbound`, `about` | one activity → what was said, or happened |
+//! | `order` | what was said before a message and got lost |
+//! | `direct` | chats between two people |
 //! | `notices` | Graph's notifications |
 //! | `sweep` | what Graph shows as changed since the last time |
-//! | `outbound`, `reactions`, `files` | deliveries |
+//! | `outbound`, `pieces`, `changes`, `reactions`, `files` | deliveries |
+//! | `logins`, `echo` | people who let the app act in their name, and what comes back of it |
+//! | `leave` | the end of a mirror |
 //! | `lookup` | whether a delivery arrived |
 //! | `people` | who people are |
 //! | `probes` | what `doctor` should know |
 
+mod about;
+mod changes;
 pub mod channels;
+mod direct;
+mod echo;
 mod files;
 mod inbound;
 mod intake;
+mod leave;
+mod logins;
 mod lookup;
 mod notices;
+mod order;
 mod outbound;
 pub mod people;
+mod pieces;
 mod probes;
 mod reactions;
 mod run;
@@ -63,9 +75,6 @@ pub(crate) const TEXT: usize = 24 * 1024;
 /// How many deliveries that stopped half-way are remembered.
 const PARTIAL: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
-/// The app of Microsoft's that sends Graph's notifications.
-const NOTIFIER: &str = "0bf30f3b-4a52-48df-9a82-234910c4a086";
-
 /// A session of one tenant.
 pub struct Teams {
     context: Context,
@@ -94,7 +103,18 @@ pub struct Teams {
     /// Deliveries that stopped half-way: the parts that arrived, by their number.
     partial: Mutex<LruCache<String, BTreeMap<usize, String>>>,
     /// The last deliveries of each channel, until they are kept with the next.
-    begun: tokio::sync::Mutex<HashMap<ChannelId, Vec<lookup::Begun>>>,
+    begun: Mutex<HashMap<ChannelId, Vec<lookup::Begun>>>,
+    /// What is remembered of deliveries is kept one after the other.
+    keeping: tokio::sync::Mutex<()>,
+    /// What people did in their own names lately.
+    doings: Mutex<echo::Doings>,
+    logins: logins::Logins,
+    /// The conversations of people with the bot.
+    chats: Mutex<HashMap<String, Arc<direct::Chat>>>,
+    /// Why these cannot be read.
+    chats_unread: Mutex<Option<String>>,
+    /// How often it was asked lately whether something was missed.
+    checks: Mutex<order::Allowance>,
     kept: AtomicU64,
     /// Cancelled when the run at work ends: what waits then is answered at once.
     running: Mutex<CancellationToken>,
@@ -116,6 +136,7 @@ impl Teams {
                 "{channel} is not a channel; write its id (19:…), or its team and its name with a / between them"
             )));
         }
+        let configured = section.logins().map_err(|error| OpenError(error.to_string()))?;
         let (clock, entropy) = (Arc::clone(&context.clock), Arc::clone(&context.entropy));
         let wire = Wire::new(&section, clock, entropy, context.stop.clone()).map_err(OpenError)?;
         let http = client(section.proxy.as_deref(), section.ca_file.as_deref()).map_err(OpenError)?;
@@ -138,7 +159,7 @@ impl Teams {
                 tenant: section.tenant.clone(),
                 issuers: section.notification_issuers(),
                 endorsement: None,
-                publisher: Some(NOTIFIER),
+                publisher: Some(wire.addresses.notifier.clone()),
             },
             seal: Mutex::default(),
             subscribing: Notify::new(),
@@ -156,7 +177,13 @@ impl Teams {
             suspicion: Notify::new(),
             counting: tokio::sync::Mutex::default(),
             partial: Mutex::new(LruCache::new(PARTIAL)),
-            begun: tokio::sync::Mutex::default(),
+            begun: Mutex::default(),
+            keeping: tokio::sync::Mutex::default(),
+            doings: Mutex::default(),
+            logins: logins::logins(configured, &context.state),
+            chats: Mutex::default(),
+            chats_unread: Mutex::default(),
+            checks: Mutex::default(),
             kept: AtomicU64::new(0),
             running: Mutex::default(),
             doors,
@@ -220,9 +247,14 @@ impl People for Teams {
         &self.context.network
     }
 
-    fn id(&self, who: &Who) -> Option<PersonId> {
+    fn person(&self, who: &Who) -> Option<(NetworkName, PersonId)> {
         // The bot stands for the other sides, and is nobody to be addressed there.
-        if self.is_own(who) { None } else { self.people.id(who) }
+        let id = self.people.id(who).filter(|_| !self.is_own(who))?;
+        let there = self.on_matrix(id.as_str()).and_then(|there| PersonId::new(there).ok());
+        Some(match there {
+            Some(there) => (NetworkName::matrix(), there),
+            None => (self.context.network.clone(), id),
+        })
     }
 }
 
@@ -247,6 +279,11 @@ pub(crate) fn common_capabilities(section: Option<&Section>, chat: bool) -> Capa
         text_limit: Some(TEXT as u64),
         puppet: Support::Fallback,
         history: Support::Native,
+        direct: if section.is_none_or(|section| section.direct) {
+            Support::Native
+        } else {
+            Support::None
+        },
         lookup: Lookup::Queryable,
         ..Capabilities::default()
     }
@@ -277,8 +314,16 @@ impl Session for TeamsSession {
     }
 
     fn capabilities(&self, channel: &ChannelId) -> Capabilities {
-        let chat = self.0.channel(channel).is_some_and(|channel| channel.is_chat());
-        common_capabilities(Some(&self.0.section), chat)
+        let mirrored = self.0.channel(channel);
+        let direct = mirrored.is_none() && direct::Pair::read(channel).is_some();
+        let chat = direct || mirrored.is_some_and(|channel| channel.is_chat());
+        let mut found = common_capabilities(Some(&self.0.section), chat);
+        // Without the permission to read it, nobody can say whether something arrived there.
+        if direct && locked(&self.0.chats_unread).is_some() {
+            found.lookup = Lookup::None;
+            found.history = Support::None;
+        }
+        found
     }
 
     async fn deliver(&self, outbound: &Cleared<Outbound>) -> Result<Receipt, DeliveryError> {
@@ -294,6 +339,22 @@ impl Session for TeamsSession {
 
     async fn open_media(&self, locator: &str) -> Result<Media, MediaError> {
         self.0.open(locator).await
+    }
+
+    async fn direct_channel(&self, person: &PersonId, on_behalf: &str) -> Result<ChannelId, DeliveryError> {
+        if !self.0.section.direct {
+            return Err(DeliveryError::new(
+                Failure::Unsupported,
+                "direct chats are switched off for this tenant",
+            ));
+        }
+        let pair = direct::Pair::of(person, on_behalf);
+        let pair = pair.ok_or_else(|| DeliveryError::new(Failure::Unsupported, "this is no person of the tenant"))?;
+        self.0.wanted_chat(&pair).await
+    }
+
+    async fn leave(&self, channel: &ChannelId) -> Result<(), DeliveryError> {
+        self.0.leave(channel).await
     }
 
     async fn probe(&self) -> Vec<Probe> {

@@ -26,7 +26,7 @@ use crate::convert::said::Said;
 use crate::telemetry;
 
 /// How often it is looked whether a subscription has to be renewed.
-const LOOK: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_secs(5);
 /// For how long a subscription is made where Microsoft refuses a longer one, in milliseconds.
 const SHORT: u64 = 55 * 60_000;
 /// How many notifications of one request are taken.
@@ -226,7 +226,8 @@ impl Teams {
         telemetry::activity("notification");
         let gate = channel.gate.lock().await;
         let since = channel.known().memory.swept.unwrap_or(0);
-        let events = self.tell_swept(channel, &said, since);
+        let around = self.around(channel, &said).await;
+        let events = around.with(self.tell_swept(channel, &said, since));
         let told = std::mem::take(&mut channel.known().fresh);
         let pushed = if events.is_empty() {
             None

@@ -79,6 +79,13 @@ impl Everybody {
         locked(&self.known).get(person).and_then(|entry| entry.teams.clone())
     }
 
+    /// The id in the directory of somebody who was met.
+    pub fn somebody(&self) -> Option<String> {
+        let known = locked(&self.known);
+        let mut ids = known.iter().map(|(id, _)| id);
+        ids.find(|id| crate::config::is_guid(id)).cloned()
+    }
+
     /// Somebody.
     pub fn person(&self, who: &Who) -> Option<Person> {
         let id = self.id(who)?;

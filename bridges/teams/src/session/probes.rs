@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use viaduct_bridge::Probe;
 
-use super::Teams;
 use super::channels::Channel;
+use super::{Teams, locked};
+use crate::client::connector::part;
 use crate::client::wire::Audience;
+use crate::config::Files;
 
 /// How long the public address may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,10 +25,63 @@ impl Teams {
         for channel in &self.channels {
             out.push(self.probe_channel(channel).await);
         }
+        out.extend(self.probe_files().await);
+        out.extend(self.probe_pictures().await);
+        out.extend(self.probe_chats());
+        out.extend(self.probe_logins().await);
         out
     }
 
-    async fn probe_token(&self, subject: &str, audience: Audience) -> Probe {
+    /// Whether the folders of channels can be used, where files are uploaded there.
+    async fn probe_files(&self) -> Option<Probe> {
+        let mut scopes = self.channels.iter().filter(|channel| !channel.is_chat());
+        let scope = scopes.find_map(|channel| channel.scope());
+        let scope = scope.filter(|_| self.section.files == Files::Upload)?;
+        let subject = "files into channels";
+        Some(match self.wire.folder(&scope).await {
+            Ok(_) => Probe::ok(subject, "the folder of a channel can be used"),
+            Err(error) => Probe::warning(
+                subject,
+                format!("{error}; files are linked to"),
+                "grant Files.ReadWrite.All or Sites.Selected with write, or set files: link",
+            ),
+        })
+    }
+
+    /// Whether the pictures of people can be read, as far as somebody was met.
+    async fn probe_pictures(&self) -> Option<Probe> {
+        let somebody = self.people.somebody()?;
+        let url = self
+            .wire
+            .content_url(&format!("users/{}/photo/$value", part(&somebody)))?;
+        let subject = "pictures of people";
+        Some(match self.wire.get(url, Some(Audience::Graph)).await {
+            Ok(response) if matches!(response.status().as_u16(), 401 | 403) => Probe::warning(
+                subject,
+                format!("Microsoft answers {}; people have no pictures", response.status()),
+                "grant User.Read.All",
+            ),
+            Ok(_) => Probe::ok(subject, "they can be read"),
+            Err(error) => Probe::warning(subject, error.to_string(), "check the way to Microsoft"),
+        })
+    }
+
+    /// How chats between two people stand.
+    fn probe_chats(&self) -> Option<Probe> {
+        if !self.section.direct {
+            return None;
+        }
+        let finding = match &*locked(&self.chats_unread) {
+            Some(reason) => format!(
+                "possible; what is said to the bot while the hub is away is lost if it is longer than Microsoft tries, as it cannot \
+                 be read afterwards ({reason}); Chat.Read.All would allow it"
+            ),
+            None => "possible".to_owned(),
+        };
+        Some(Probe::ok("chats between two people", finding))
+    }
+
+    async fn probe_token(&self, subject: &str, audience: Audience<'_>) -> Probe {
         match self.wire.token(audience).await {
             Ok(_) => Probe::ok(subject, "Microsoft accepts the app"),
             Err(error) if error.is_auth() => Probe::error(
@@ -110,6 +165,10 @@ impl Teams {
 
     fn probe_subscription(&self, subject: String, thread: &str, channel: &Channel) -> Probe {
         let known = channel.known();
+        let thread = match known.location.name.as_str() {
+            "" => thread.to_owned(),
+            name => format!("{name} is {thread}"),
+        };
         let fix =
             "set public_url, and let Microsoft reach it; until then reactions and missed edits wait for the sweep";
         match (&known.subscription, &known.unsubscribed) {

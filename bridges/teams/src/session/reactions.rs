@@ -4,6 +4,8 @@ use viaduct_bridge::DeliveryError;
 use viaduct_model::{MessageId, Outbound, Receipt};
 
 use super::Teams;
+use super::changes::named;
+use super::logins::{Login, Voice};
 use super::outbound::{Aim, addressed, unsupported};
 use crate::convert::emoji;
 
@@ -20,6 +22,11 @@ impl Teams {
         key: &str,
         added: bool,
     ) -> Result<Receipt, DeliveryError> {
+        if let Voice::Own(login, user) = self.voice(aim, outbound)
+            && self.react_as(&login, &user, aim, target, key, added).await?
+        {
+            return Ok(Receipt::default());
+        }
         let kind = emoji::to_kind(key).ok_or_else(|| unsupported("Teams has no such reaction"))?;
         let (conversation, spot) = addressed(aim, target)?;
         let _turn = self.counting.lock().await;
@@ -49,5 +56,28 @@ impl Teams {
         let value = serde_json::to_vec(&people).ok().filter(|_| !people.is_empty());
         self.context.state.put(vec![(name, value)]).await.map_err(lost)?;
         Ok(Receipt::default())
+    }
+
+    /// Puts a reaction in its author's own name, or takes it back; false where the bot has to.
+    async fn react_as(
+        &self,
+        login: &Login,
+        user: &str,
+        aim: &Aim,
+        target: &MessageId,
+        key: &str,
+        added: bool,
+    ) -> Result<bool, DeliveryError> {
+        let Some(scope) = aim.channel.scope().filter(|_| emoji::to_kind(key).is_some()) else {
+            return Ok(false);
+        };
+        self.reacting(&aim.channel, target, user, key, added);
+        let done = self.wire.feel(&login.person, named(&scope, target)?, key, added).await;
+        match done {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.status(), 400 | 403 | 404) => Ok(false),
+            Err(error) if error.status() == 401 => Err(self.own_voice_failed(login, aim, error)),
+            Err(error) => Err(error.for_repeatable()),
+        }
     }
 }

@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 use viaduct_bridge::{Connection, SessionError};
 
 use super::channels::{Channel, Location, Memory, Spelled, spelled};
+use super::direct::Chat;
 use super::sweep::Swept;
 use super::{Teams, locked};
 use crate::client::error::CallError;
@@ -62,10 +63,18 @@ impl Teams {
         self.find_channels()
             .await
             .map_err(|error| ended(&error, "the list of channels"))?;
+        self.forgive_logins();
+        self.log_people_in().await;
+        self.load_chats().await;
+        for channel in &self.channels {
+            let recalled = self.recall(&channel.spelling).await;
+            recalled.map_err(|error| SessionError::Connection(error.reason))?;
+        }
         if let Some(first) = self.channels.first() {
             self.reach(first).await.map_err(SessionError::Connection)?;
         }
         // What is live waits behind what was missed.
+        let chats = self.close_chats().await;
         let mut gates = Vec::new();
         for channel in &self.channels {
             gates.push((Arc::clone(channel), Arc::clone(&channel.gate).lock_owned().await));
@@ -83,7 +92,7 @@ impl Teams {
         let (teams, stopped) = (Arc::clone(self), stop.clone());
         let mut sweeping = tasks.spawn(async move {
             tokio::select! {
-                reason = teams.keep_sweeping(gates) => reason,
+                reason = teams.keep_sweeping(gates, chats) => reason,
                 () = stopped.cancelled() => "the session is ending".to_owned(),
             }
         });
@@ -116,7 +125,11 @@ impl Teams {
 
     /// Catches up with every channel, then sweeps them at intervals, and sooner where a delivery met silence. Ends with the
     /// reason when Microsoft cannot be reached.
-    async fn keep_sweeping(self: Arc<Self>, gates: Vec<(Arc<Channel>, OwnedMutexGuard<()>)>) -> String {
+    async fn keep_sweeping(
+        self: Arc<Self>,
+        gates: Vec<(Arc<Channel>, OwnedMutexGuard<()>)>,
+        chats: Vec<(Arc<Chat>, OwnedMutexGuard<()>)>,
+    ) -> String {
         let mut good = true;
         for (channel, gate) in gates {
             good &= match self.sweep(&channel).await {
@@ -132,17 +145,21 @@ impl Teams {
                 tracing::debug!(%error, "Teams does not tell who is in a channel.");
             }
         }
+        self.sweep_closed(chats).await;
         loop {
             self.keep_memories().await;
             let pause = Duration::from_secs(self.section.sweep_seconds);
             let pause = if good { pause } else { AGAIN.min(pause) };
             tokio::time::timeout(pause, self.suspicion.notified()).await.ok();
             good = true;
+            self.log_people_in().await;
+            self.sweep_chats().await;
             for channel in &self.channels {
                 if channel.known().location.thread.is_none() && self.find_channel(channel).await.is_err() {
                     good = false;
                     continue;
                 }
+                self.look_in(channel).await;
                 let gate = channel.gate.lock().await;
                 let swept = self.sweep(channel).await;
                 drop(gate);
@@ -286,7 +303,7 @@ impl Teams {
     /// Remembers what was seen lately in channels where that changed.
     pub(super) async fn keep_memories(&self) {
         let mut changes = Vec::new();
-        for channel in &self.channels {
+        for channel in self.channels.iter().cloned().chain(self.pairs()) {
             let mut known = channel.known();
             if std::mem::take(&mut known.changed)
                 && let Ok(value) = serde_json::to_vec(&known.memory)

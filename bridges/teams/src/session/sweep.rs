@@ -16,13 +16,13 @@ use crate::convert::said::Said;
 use crate::telemetry;
 
 /// How much before the last position is read again, in milliseconds.
-const OVERLAP: u64 = 60_000;
+pub(super) const OVERLAP: u64 = 60_000;
 /// How many events are handed to the hub at once.
 const BATCH: usize = 200;
 /// How many replies of one chain are read at most.
 const REPLIES: usize = 20_000;
 /// One day, in milliseconds.
-const DAY: u64 = 86_400_000;
+pub(super) const DAY: u64 = 86_400_000;
 
 /// How a sweep went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Teams {
     }
 
     /// Stores what was told of a channel; says whether it is stored.
-    async fn store_of(&self, channel: &Channel, events: Vec<Event>) -> bool {
+    pub(super) async fn store_of(&self, channel: &Channel, events: Vec<Event>) -> bool {
         let told = std::mem::take(&mut channel.known().fresh);
         let stored = self.store(events).await.is_ok();
         channel.known().settle(told, stored);

@@ -5,8 +5,87 @@
 pub mod hub;
 pub mod person;
 
+use std::sync::Arc;
+
+use hub::{Hub, PATIENCE, Running};
 use serde_json::{Value, json};
-use viaduct_tests::teams::TeamsStandIn;
+use viaduct_model::{Content, Document, Message, MessageId};
+use viaduct_teams::TeamsFactory;
+use viaduct_tests::teams::{Control, Kind, Limits, TeamsStandIn};
+
+/// How the operator spells the channel of a [`World`].
+pub const CHANNEL: &str = "Acme/project";
+
+/// A tenant with a channel and somebody in it.
+pub struct World {
+    pub teams: TeamsStandIn,
+    pub channel: String,
+    pub sue: String,
+    pub section: Value,
+}
+
+/// A tenant with a channel and somebody in it, and a section for it.
+pub async fn world() -> World {
+    let teams = TeamsStandIn::start().await.unwrap();
+    teams.set_limits(Limits::none());
+    let channel = teams.add_channel("project", Kind::Standard);
+    let sue = teams.add_user("Sue Miller");
+    teams.join(teams.team(), &sue);
+    let section = section(&teams);
+    World {
+        teams,
+        channel,
+        sue,
+        section,
+    }
+}
+
+impl World {
+    /// A session for the channel, once it is told of everything.
+    pub async fn start(&self) -> Running {
+        self.start_with(Arc::new(Hub::default())).await
+    }
+
+    /// The same with what a hub remembers.
+    pub async fn start_with(&self, hub: Arc<Hub>) -> Running {
+        let section = self.section.clone();
+        let running = Running::start(&TeamsFactory::default(), "acme", section, &[CHANNEL], hub).await;
+        let subscribed = || !self.teams.subscriptions().is_empty();
+        viaduct_tests::wait::wait_until("the subscription", PATIENCE, subscribed)
+            .await
+            .unwrap();
+        running
+    }
+}
+
+/// A message with this text.
+pub fn message(text: &str) -> Content {
+    Content::Message(Message::plain(text))
+}
+
+/// Another wording of a message.
+pub fn edit(target: &MessageId, text: &str) -> Content {
+    Content::Edit {
+        target: target.clone(),
+        message: Message {
+            body: Document::plain(text),
+            ..Message::default()
+        },
+    }
+}
+
+/// The HTML of what the bot wrote into a channel, with plain spaces.
+pub fn posted(teams: &Control, channel: &str) -> Vec<String> {
+    let posted = teams.posted(channel).into_iter();
+    posted
+        .map(|one| {
+            one["body"]["content"]
+                .as_str()
+                .unwrap_or_default()
+                .replace("&nbsp;", " ")
+        })
+        .collect()
+}
 
 /// The path of the requests.
 const PATH: &str = "/api/messages";

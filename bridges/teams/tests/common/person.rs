@@ -27,6 +27,10 @@ pub struct Person {
     pub teams: Arc<TeamsStandIn>,
     pub channel: String,
     pub user: String,
+    /// As the operator spells it.
+    spelling: String,
+    /// What this person joins and leaves.
+    place: String,
     watched: Mutex<Watched>,
 }
 
@@ -37,10 +41,35 @@ impl Person {
         let user = teams.add_user("sue");
         teams.join(teams.team(), &user);
         Self {
+            spelling: format!("Acme/{NAME}"),
+            place: teams.team().to_owned(),
             teams,
             channel,
             user,
             watched: Mutex::default(),
+        }
+    }
+
+    /// A group chat, in which the app and this person are.
+    pub fn in_a_chat(teams: Arc<TeamsStandIn>) -> Self {
+        let user = teams.add_user("sue");
+        let chat = teams.add_chat(NAME, &[&user]);
+        Self {
+            spelling: chat.clone(),
+            place: chat.clone(),
+            teams,
+            channel: chat,
+            user,
+            watched: Mutex::default(),
+        }
+    }
+
+    /// What posting is called at the stand-in.
+    fn posting(&self) -> &'static str {
+        if self.place == self.channel {
+            "connector.reply"
+        } else {
+            "connector.create"
         }
     }
 
@@ -167,7 +196,13 @@ fn plain(html: &str) -> String {
     let mut rest = html.as_str();
     while let Some((before, after)) = rest.split_once('<') {
         out.push_str(before);
-        rest = after.split_once('>').map_or("", |(_, after)| after);
+        let (tag, after) = after.split_once('>').unwrap_or_default();
+        // Where a link leads can be seen too.
+        if let Some(address) = tag.strip_prefix("a href=\"").and_then(|tag| tag.strip_suffix('"')) {
+            out.push_str(address);
+            out.push(' ');
+        }
+        rest = after;
     }
     out.push_str(rest);
     out.replace("&nbsp;", " ")
@@ -211,7 +246,7 @@ fn read(person: &Person, message: &Value) -> Seen {
 #[async_trait]
 impl Remote for Person {
     fn channel(&self) -> ChannelId {
-        ChannelId::new(format!("Acme/{NAME}")).unwrap()
+        ChannelId::new(&self.spelling).unwrap()
     }
 
     async fn connect(&self) -> Done {
@@ -344,11 +379,11 @@ impl Remote for Person {
     }
 
     async fn leave(&self) -> Done {
-        done(self.teams.leave(self.teams.team(), &self.user), "leave")
+        done(self.teams.leave(&self.place, &self.user), "leave")
     }
 
     async fn join(&self) -> Done {
-        done(self.teams.join(self.teams.team(), &self.user), "join")
+        done(self.teams.join(&self.place, &self.user), "join")
     }
 
     async fn kick(&self, _author: &str) -> Done {
@@ -376,16 +411,17 @@ impl Remote for Person {
     }
 
     async fn limit_rate(&self, times: u32) -> Done {
+        let operation = self.posting();
         let fault = Fault::Status {
             status: 429,
             retry_after: Some(1),
         };
-        self.teams.fail_next("connector.create", fault, u64::from(times));
+        self.teams.fail_next(operation, fault, u64::from(times));
         Ok(())
     }
 
     async fn lose_answer(&self) -> Done {
-        self.teams.fail_next("connector.create", Fault::CutAnswer, 1);
+        self.teams.fail_next(self.posting(), Fault::CutAnswer, 1);
         Ok(())
     }
 

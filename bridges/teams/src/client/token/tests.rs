@@ -277,7 +277,7 @@ fn a_good_token_does_not_vouch_for_another_activity() {
 fn a_notification_comes_from_graph_only() {
     let expected = Expected {
         endorsement: None,
-        publisher: Some("graph"),
+        publisher: Some("graph".to_owned()),
         ..expected()
     };
     let check = |claims: &Value| {

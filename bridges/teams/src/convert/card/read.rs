@@ -1,4 +1,4 @@
-//! Cards → text: what can be read on them, in order.
+//! Cards of others → text: what can be read on them, in order.
 
 use serde_json::Value;
 use viaduct_model::document::{Block, Inline};
