@@ -9,6 +9,8 @@ use serde::Deserialize;
 use url::Url;
 use viaduct_bridge::secret::{self, Secret, SecretError};
 
+use crate::convert::ids::is_workspace;
+
 /// One Slack workspace.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -48,9 +50,20 @@ pub struct Section {
     /// A file with further certificate authorities (PEM), such as that of a proxy which looks into TLS.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+    /// Whether the app is installed for a whole organisation of an Enterprise Grid rather than for one workspace.
+    #[serde(default)]
+    pub organisation: bool,
+    /// Of such an app: the workspaces (`T…`) in which channels are looked for by their names; all that the app was added to
+    /// where none is given. A name that several of them have is not clear: spell such a channel by its id.
+    #[serde(default)]
+    pub workspaces: Vec<String>,
     /// Whether the app joins mirrored public channels by itself. Into private ones it has to be invited in any case.
     #[serde(default = "yes")]
     pub join: bool,
+    /// Whether the app leaves a channel when its mirror has ended. Slack grants that only together with the right to manage
+    /// channels. Without, the app no longer listens there, and somebody of the workspace removes it.
+    #[serde(default)]
+    pub leave: bool,
     /// Whether messages carry the name of who wrote them as their author. Without, the name stands in front of the text.
     #[serde(default = "yes")]
     pub customize: bool,
@@ -77,9 +90,13 @@ pub struct Section {
     /// themselves.
     #[serde(default)]
     pub people: BTreeMap<String, Personal>,
-    /// How many hours back edits and deletions that were missed are looked for after an absence.
+    /// How many hours back edits, deletions and reactions that were missed are looked for after an absence.
     #[serde(default = "default_review")]
     pub review_hours: u64,
+    /// How many threads of each channel are read once more for them after an absence, the latest first, beyond those that went
+    /// on. Each costs one call of a method that Slack limits (see `limits.history`).
+    #[serde(default = "default_review_threads")]
+    pub review_threads: usize,
     /// How many days a thread is watched for replies that were missed during an absence.
     #[serde(default = "default_thread_days")]
     pub thread_days: u64,
@@ -148,6 +165,8 @@ pub enum Replies {
 pub struct Limits {
     /// Messages a second in one channel.
     pub posts_per_second: f64,
+    /// Messages a minute in all channels of the workspace.
+    pub posts_per_minute: u32,
     /// Calls a minute of each method of tier 1.
     pub tier_1: u32,
     /// Calls a minute of each method of tier 2.
@@ -164,6 +183,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             posts_per_second: 1.0,
+            posts_per_minute: 600,
             tier_1: 10,
             tier_2: 20,
             tier_3: 50,
@@ -187,6 +207,10 @@ fn default_path() -> String {
 
 fn default_review() -> u64 {
     24
+}
+
+fn default_review_threads() -> usize {
+    10
 }
 
 fn default_thread_days() -> u64 {
@@ -344,9 +368,19 @@ impl Section {
             limits.tier_3,
             limits.tier_4,
             limits.history,
+            limits.posts_per_minute,
         ];
         if tiers.contains(&0) || !(0.01..=1000.0).contains(&limits.posts_per_second) {
             complain("limits", "every limit is more than zero");
+        }
+        if self.workspaces.iter().any(|team| !is_workspace(team)) {
+            complain("workspaces", "each is the id of a workspace such as T0123ABCD");
+        }
+        if !self.workspaces.is_empty() && !self.organisation {
+            complain(
+                "workspaces",
+                "they are of an app that is installed for an organisation: set organisation too",
+            );
         }
         for user in self.people.keys() {
             if !user.starts_with('@') || !user.contains(':') {
@@ -381,7 +415,7 @@ mod tests {
     fn mistakes_are_named() {
         let section = section(serde_json::json!({
             "bot_token": "xapp-1", "sockets": 11, "base_url": "http://slack.com", "proxy": "socks5://x",
-            "people": {"anna": {}}, "limits": {"tier_2": 0},
+            "people": {"anna": {}}, "limits": {"tier_2": 0}, "workspaces": ["T1", "acme"],
         }));
         let paths: Vec<String> = section.check().into_iter().map(|(path, _)| path).collect();
         assert_eq!(
@@ -393,6 +427,8 @@ mod tests {
                 "base_url",
                 "proxy",
                 "limits",
+                "workspaces",
+                "workspaces",
                 "people.anna"
             ]
         );

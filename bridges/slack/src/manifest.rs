@@ -33,7 +33,8 @@ pub fn bot_scopes(section: &Section) -> Vec<&'static str> {
         (section.join, &["channels:join"][..]),
         (section.customize, &["chat:write.customize"]),
         (section.pins, &["pins:read"]),
-        (section.direct, &["im:history", "im:read", "im:write"]),
+        (section.direct, &["im:history", "im:write"]),
+        (section.leave, &["channels:manage", "groups:write"]),
         (section.set_topic, &["channels:write.topic", "groups:write.topic"]),
     ];
     for (wanted, more) in optional {
@@ -122,7 +123,7 @@ pub fn manifest(network: &NetworkName, section: &Section) -> Result<String, Stri
     }
     let mut settings = SlackAppManifestSettings::new();
     settings.event_subscriptions = Some(events);
-    settings.org_deploy_enabled = Some(false);
+    settings.org_deploy_enabled = Some(section.organisation);
     settings.socket_mode_enabled = Some(section.events.is_none());
     let mut features = SlackAppManifestFeatures::new();
     features.bot_user = Some(SlackAppManifestFeaturesBotUser::new("viaduct".to_owned(), true));

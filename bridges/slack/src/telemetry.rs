@@ -9,6 +9,13 @@ pub fn event(retried: bool) {
     counter!("viaduct_slack_events_total", "retried" => if retried { "yes" } else { "no" }).increment(1);
 }
 
+/// So many events were told behind later ones: their socket lagged for too long, or Slack sent them again.
+pub fn late(events: usize) {
+    if events > 0 {
+        counter!("viaduct_slack_late_events_total").increment(events as u64);
+    }
+}
+
 /// An event is of a kind that the bridge does not know, or could not be read; it was kept.
 pub fn unknown_event() {
     counter!("viaduct_slack_unknown_events_total").increment(1);

@@ -17,8 +17,9 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::hub::Hub;
 use serde_json::{Value, json};
+use viaduct_bridge::testing::{Hub, PATIENCE};
+use viaduct_slack::SlackFactory;
 use viaduct_tests::slack::{Kind, Limits, SlackStandIn};
 
 fn samples() -> Vec<(String, Value)> {
@@ -87,8 +88,8 @@ async fn every_sample_is_accepted() {
         "bot_token": slack.app().bot_token, "app_token": slack.app().app_token, "base_url": slack.api_url(),
         "limits": {"tier_1": 10000, "tier_2": 10000, "tier_3": 10000, "tier_4": 10000, "history": 10000},
     });
-    let hub = Hub::new();
-    let running = hub.start(&section, &["#project"]).await;
+    let hub = Hub::new("acme-slack");
+    let running = hub.start(&SlackFactory, &section, &["#project"]).await;
     let before = slack.delivered();
     let mut count = 0;
     // These end the session, as they should: see the tests about lost tokens.
@@ -116,7 +117,7 @@ async fn every_sample_is_accepted() {
         slack.say(&channel, &sue, &word);
         hub.hear(&word).await;
     }
-    slack.settled(common::PATIENCE).await.unwrap();
+    slack.settled(PATIENCE).await.unwrap();
     let delivered = slack.delivered();
     let (lost, retries) = (delivered.lost - before.lost, delivered.retries - before.retries);
     assert_eq!((lost, retries), (0, 0), "every one was acknowledged at once");

@@ -24,6 +24,9 @@ pub struct Identity {
     /// The organisation of an Enterprise Grid.
     #[serde(deserialize_with = "loose::text")]
     pub enterprise_id: Option<String>,
+    /// Whether it is of an app that is installed for the whole organisation.
+    #[serde(deserialize_with = "loose::truth")]
+    pub is_enterprise_install: bool,
 }
 
 /// A conversation.
@@ -83,6 +86,8 @@ pub(super) struct Page {
     #[serde(deserialize_with = "loose::list")]
     pub channels: Vec<Conversation>,
     pub members: Members,
+    #[serde(deserialize_with = "loose::list")]
+    pub teams: Vec<Named>,
     #[serde(deserialize_with = "loose::object")]
     pub response_metadata: Option<Next>,
 }

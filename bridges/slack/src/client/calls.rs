@@ -4,21 +4,23 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use slack_morphism::errors::SlackClientError;
 use slack_morphism::prelude::{
-    SlackApiChatDeleteRequest, SlackApiConversationsJoinRequest, SlackApiFilesCompleteUploadExternalRequest,
-    SlackApiReactionsAddRequest, SlackApiReactionsRemoveRequest,
+    SlackApiChatDeleteRequest, SlackApiConversationsJoinRequest, SlackApiConversationsLeaveRequest,
+    SlackApiFilesCompleteUploadExternalRequest, SlackApiReactionsAddRequest, SlackApiReactionsRemoveRequest,
 };
 use slack_morphism::{
     SlackApiToken, SlackApiTokenType, SlackApiTokenValue, SlackChannelId, SlackClient, SlackReactionName, SlackTs,
 };
 use tokio_util::sync::CancellationToken;
 use viaduct_bridge::secret::Secret;
+use viaduct_bridge::{Pacer, Rate};
 
 pub use super::answers::{Conversation, Identity, Messages, Posted, Span, Valued};
 use super::answers::{Done, Page};
 use super::error::CallError;
 use super::loose;
-use super::pace::{Pacer, posting, rate};
+use super::pace::{pause, posting, rate};
 use super::payload::{File, Item, Named};
 use super::web::Connector;
 use crate::config::Limits;
@@ -36,15 +38,13 @@ pub struct Api {
     token: Arc<SlackApiToken>,
     pacer: Arc<Pacer>,
     limits: Arc<Limits>,
-    /// Tells the rates of this token from those of others.
-    label: Arc<str>,
     stop: CancellationToken,
 }
 
 impl std::fmt::Debug for Api {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Api")
-            .field("label", &self.label)
+            .field("kind", &self.token.token_type)
             .finish_non_exhaustive()
     }
 }
@@ -58,7 +58,6 @@ impl Api {
         client: Arc<SlackClient<Connector>>,
         token: &Secret,
         kind: SlackApiTokenType,
-        label: &str,
         limits: Arc<Limits>,
         pacer: Arc<Pacer>,
         stop: CancellationToken,
@@ -70,24 +69,15 @@ impl Api {
             token: Arc::new(value),
             pacer,
             limits,
-            label: Arc::from(label),
             stop,
         }
     }
 
-    /// The same for another token.
+    /// The same for another token of the app; they share its rates.
     #[must_use]
-    pub fn with_token(&self, token: &Secret, kind: SlackApiTokenType, label: &str) -> Self {
+    pub fn with_token(&self, token: &Secret, kind: SlackApiTokenType) -> Self {
         let (limits, pacer) = (Arc::clone(&self.limits), Arc::clone(&self.pacer));
-        Self::new(
-            Arc::clone(&self.client),
-            token,
-            kind,
-            label,
-            limits,
-            pacer,
-            self.stop.clone(),
-        )
+        Self::new(Arc::clone(&self.client), token, kind, limits, pacer, self.stop.clone())
     }
 
     /// What the bot's token may do, as far as Slack has said.
@@ -100,19 +90,38 @@ impl Api {
         &self.token.token_value.0
     }
 
-    fn key(&self, method: &str) -> String {
-        format!("{}/{method}", self.label)
-    }
-
     async fn turn(&self, method: &str) -> Result<(), CallError> {
-        let key = self.key(method);
+        let rates = [rate(method, &self.limits)];
         tokio::select! {
-            () = self.pacer.turn(&key, rate(method, &self.limits)) => Ok(()),
+            () = self.pacer.turn(method, &rates) => Ok(()),
             () = self.stop.cancelled() => Err(CallError::Stopped),
         }
     }
 
-    fn note<T>(&self, key: &str, result: Result<T, slack_morphism::errors::SlackClientError>) -> Result<T, CallError> {
+    /// Waits until another message may be posted into a channel, posts it, and lets the next one wait.
+    async fn paced<T>(
+        &self,
+        channel: &str,
+        post: impl Future<Output = Result<T, SlackClientError>>,
+    ) -> Result<T, CallError> {
+        let key = format!("post/{channel}");
+        let (pause, all) = (pause(&self.limits), [posting(&self.limits)]);
+        let turns = async {
+            self.pacer.turn(&key, &[Rate::new(1, pause)]).await;
+            self.pacer.turn("post", &all).await;
+        };
+        tokio::select! {
+            () = turns => {}
+            () = self.stop.cancelled() => return Err(CallError::Stopped),
+        }
+        let result = self.note(&key, post.await);
+        if !matches!(result, Err(CallError::Limited(_))) {
+            self.pacer.block(&key, pause);
+        }
+        result
+    }
+
+    fn note<T>(&self, key: &str, result: Result<T, SlackClientError>) -> Result<T, CallError> {
         let result = result.map_err(CallError::of);
         if let Err(error) = &result {
             telemetry::call_failed(error);
@@ -133,7 +142,7 @@ impl Api {
                 result = call => result,
                 () = self.stop.cancelled() => return Err(CallError::Stopped),
             };
-            match self.note(&self.key(method), result) {
+            match self.note(method, result) {
                 Err(CallError::Limited(_)) => {}
                 other => return other,
             }
@@ -149,7 +158,7 @@ impl Api {
         self.turn(method).await?;
         let session = self.client.open_session(&self.token);
         let result = session.http_session_api.http_post(method, request, None).await;
-        self.note(&self.key(method), result)
+        self.note(method, result)
     }
 
     /// Who the token is.
@@ -169,23 +178,15 @@ impl Api {
         Ok(opened.url)
     }
 
-    /// Posts a message: one a channel and second, apart from which there is no rate to keep.
+    /// Posts a message: one a channel and second, and so many a minute in all.
     pub async fn post_message<RQ: Serialize + Send + Sync>(
         &self,
         channel: &str,
         request: &RQ,
     ) -> Result<Posted, CallError> {
-        let key = format!("{}/post/{channel}", self.label);
-        tokio::select! {
-            () = self.pacer.turn(&key, posting(&self.limits)) => {}
-            () = self.stop.cancelled() => return Err(CallError::Stopped),
-        }
         let session = self.client.open_session(&self.token);
-        let result = session
-            .http_session_api
-            .http_post("chat.postMessage", request, None)
-            .await;
-        let posted: Posted = self.note(&key, result)?;
+        let post = session.http_session_api.http_post("chat.postMessage", request, None);
+        let posted: Posted = self.paced(channel, post).await?;
         if posted.ts.is_empty() {
             return Err(CallError::Unknown("it has no timestamp".to_owned()));
         }
@@ -239,6 +240,12 @@ impl Api {
         self.post::<_, Done>("conversations.join", &request).await.map(drop)
     }
 
+    /// Leaves a channel.
+    pub async fn leave(&self, channel: &str) -> Result<(), CallError> {
+        let request = SlackApiConversationsLeaveRequest::new(SlackChannelId(channel.to_owned()));
+        self.post::<_, Done>("conversations.leave", &request).await.map(drop)
+    }
+
     /// The conversation with one person.
     pub async fn open_direct(&self, user: &str) -> Result<String, CallError> {
         #[derive(Deserialize)]
@@ -263,10 +270,29 @@ impl Api {
         Ok(info.channel)
     }
 
-    /// All conversations of these types that can be seen, page by page, until `enough` of them were seen.
+    /// The workspaces of an organisation that the app was added to.
+    pub async fn workspaces(&self) -> Result<Vec<Named>, CallError> {
+        let limit = PAGE.to_owned();
+        let mut out = Vec::new();
+        let mut cursor = None;
+        for _ in 0..PAGES {
+            let params = vec![("limit", Some(&limit)), ("cursor", cursor.as_ref())];
+            let page: Page = self.get("auth.teams.list", params).await?;
+            out.extend(page.teams);
+            cursor = page.response_metadata.and_then(|next| next.next_cursor);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(out)
+    }
+
+    /// All conversations of these types that can be seen, page by page, until `enough` of them were seen; of one workspace
+    /// where the token is that of an organisation.
     pub async fn conversations(
         &self,
         types: &str,
+        team: Option<&String>,
         enough: &mut (dyn FnMut(Conversation) -> bool + Send),
     ) -> Result<(), CallError> {
         let (types, limit, without) = (types.to_owned(), "1000".to_owned(), "false".to_owned());
@@ -276,6 +302,7 @@ impl Api {
                 ("types", Some(&types)),
                 ("limit", Some(&limit)),
                 ("exclude_archived", Some(&without)),
+                ("team_id", team),
                 ("cursor", cursor.as_ref()),
             ];
             let page: Page = self.get("conversations.list", params).await?;
@@ -356,12 +383,12 @@ impl Api {
     }
 
     /// People of the workspace, so many at most.
-    pub async fn people(&self, bound: usize) -> Result<Vec<Named>, CallError> {
+    pub async fn people(&self, team: Option<&String>, bound: usize) -> Result<Vec<Named>, CallError> {
         let limit = "500".to_owned();
         let mut out = Vec::new();
         let mut cursor = None;
         while out.len() < bound {
-            let params = vec![("limit", Some(&limit)), ("cursor", cursor.as_ref())];
+            let params = vec![("limit", Some(&limit)), ("team_id", team), ("cursor", cursor.as_ref())];
             let page: Page = self.get("users.list", params).await?;
             out.extend(page.members.people);
             cursor = page.response_metadata.and_then(|next| next.next_cursor);
@@ -395,13 +422,13 @@ impl Api {
     }
 
     /// The user groups.
-    pub async fn groups(&self) -> Result<Vec<Named>, CallError> {
+    pub async fn groups(&self, team: Option<&String>) -> Result<Vec<Named>, CallError> {
         #[derive(Deserialize)]
         struct List {
             #[serde(default, deserialize_with = "loose::list")]
             usergroups: Vec<Named>,
         }
-        let list: List = self.get("usergroups.list", Vec::new()).await?;
+        let list: List = self.get("usergroups.list", vec![("team_id", team)]).await?;
         Ok(list.usergroups)
     }
 
@@ -444,13 +471,11 @@ impl Api {
     /// Shares files whose bytes have been sent.
     pub async fn complete_upload(&self, request: &SlackApiFilesCompleteUploadExternalRequest) -> Result<(), CallError> {
         let channel = request.channel_id.as_ref().map(|id| id.0.clone()).unwrap_or_default();
-        let key = format!("{}/post/{channel}", self.label);
-        tokio::select! {
-            () = self.pacer.turn(&key, posting(&self.limits)) => {}
-            () = self.stop.cancelled() => return Err(CallError::Stopped),
-        }
-        self.post::<_, Done>("files.completeUploadExternal", request)
-            .await
-            .map(drop)
+        self.turn("files.completeUploadExternal").await?;
+        let session = self.client.open_session(&self.token);
+        let post = session
+            .http_session_api
+            .http_post("files.completeUploadExternal", request, None);
+        self.paced::<Done>(&channel, post).await.map(drop)
     }
 }

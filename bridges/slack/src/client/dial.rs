@@ -72,35 +72,27 @@ impl Dialer {
         })
     }
 
-    /// Opens a socket at a `ws` or `wss` address.
+    /// Connects to the host of a `ws` or `wss` address; nothing is asked for yet.
     ///
     /// # Errors
     ///
-    /// Why there is none; without the address, which holds a secret.
-    pub async fn open(&self, url: &Url) -> Result<Socket, String> {
-        tokio::time::timeout(PATIENCE, self.connect(url))
+    /// Why it cannot; without the address, which holds a secret.
+    pub async fn connect(&self, url: &Url) -> Result<Box<dyn Wire>, String> {
+        tokio::time::timeout(PATIENCE, self.reach_over(url))
             .await
-            .map_err(|_| "the socket was not opened in time".to_owned())?
+            .map_err(|_| "the host of the socket was not reached in time".to_owned())?
     }
 
-    async fn connect(&self, url: &Url) -> Result<Socket, String> {
+    async fn reach_over(&self, url: &Url) -> Result<Box<dyn Wire>, String> {
         let host = url.host_str().ok_or("the socket's address has no host")?;
         let port = url.port_or_known_default().ok_or("the socket's address has no port")?;
         let stream = self.reach(host, port).await?;
-        let wire: Box<dyn Wire> = if url.scheme() == "wss" {
-            let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("{host:?} is not a host name"))?;
-            let stream = self.tls.connect(name, stream).await;
-            Box::new(stream.map_err(|error| format!("TLS with {host}: {error}"))?)
-        } else {
-            Box::new(stream)
-        };
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(MESSAGE))
-            .max_frame_size(Some(MESSAGE));
-        let opened = tokio_tungstenite::client_async_with_config(url.as_str(), wire, Some(config)).await;
-        opened
-            .map(|(socket, _)| socket)
-            .map_err(|error| format!("the socket was refused: {error}"))
+        if url.scheme() != "wss" {
+            return Ok(Box::new(stream));
+        }
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("{host:?} is not a host name"))?;
+        let stream = self.tls.connect(name, stream).await;
+        Ok(Box::new(stream.map_err(|error| format!("TLS with {host}: {error}"))?))
     }
 
     async fn reach(&self, host: &str, port: u16) -> Result<TcpStream, String> {
@@ -141,6 +133,23 @@ impl Dialer {
         }
         Ok(stream)
     }
+}
+
+/// Opens the socket of an address on a connection to its host.
+///
+/// # Errors
+///
+/// Why there is none; without the address, which holds a secret.
+pub async fn open(url: &Url, wire: Box<dyn Wire>) -> Result<Socket, String> {
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MESSAGE))
+        .max_frame_size(Some(MESSAGE));
+    let opening = tokio_tungstenite::client_async_with_config(url.as_str(), wire, Some(config));
+    let opened = tokio::time::timeout(PATIENCE, opening).await;
+    let opened = opened.map_err(|_| "the socket was not opened in time".to_owned())?;
+    opened
+        .map(|(socket, _)| socket)
+        .map_err(|error| format!("the socket was refused: {error}"))
 }
 
 /// The certificates in a file.

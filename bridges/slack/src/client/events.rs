@@ -18,7 +18,7 @@ use viaduct_bridge::secret::Secret;
 use viaduct_model::{Clock, Timestamp};
 
 use super::payload::Callback;
-use super::socket::{Ack, Incoming};
+use super::socket::{Ack, Arrival, Incoming};
 use crate::telemetry;
 
 /// The largest request, in bytes.
@@ -34,7 +34,7 @@ pub struct Door {
     /// The app's signing secret.
     pub secret: Secret,
     /// Where events go.
-    pub incoming: mpsc::Sender<Incoming>,
+    pub incoming: mpsc::Sender<Arrival>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -116,7 +116,7 @@ async fn take(State(door): State<Door>, headers: HeaderMap, body: Bytes) -> Resp
         way: 0,
     };
     let work = async {
-        door.incoming.send(incoming).await.ok()?;
+        door.incoming.send(Arrival::Event(incoming)).await.ok()?;
         stored.await.ok()
     };
     match tokio::time::timeout(PATIENCE, work).await {

@@ -1,9 +1,9 @@
 //! Files, streamed: down with the token and only from Slack's hosts, up to the address that Slack gave.
 
-use futures_util::StreamExt;
+use futures_util::TryStreamExt;
 use reqwest::{Response, StatusCode};
 use url::Url;
-use viaduct_bridge::{DeliveryError, Failure, Media, MediaError, MediaStream};
+use viaduct_bridge::{DeliveryError, Failure, Media, MediaError, MediaStream, bounded};
 
 use super::error::CallError;
 use super::hosts::Hosts;
@@ -76,25 +76,10 @@ fn media(response: Response, private: bool, limit: u64) -> Result<Media, MediaEr
         ));
     }
     let size = response.content_length();
-    if size.is_some_and(|size| size > limit) {
-        return Err(MediaError::TooLarge(limit));
-    }
-    let mut read = 0_u64;
-    let stream = response.bytes_stream().map(move |piece| {
-        let piece = piece.map_err(|error| MediaError::Retry(unsent(&error).to_string()))?;
-        read = read.saturating_add(piece.len() as u64);
-        if read > limit {
-            Err(MediaError::TooLarge(limit))
-        } else {
-            Ok(piece)
-        }
-    });
-    Ok(Media {
-        mime,
-        size,
-        name: None,
-        stream: Box::pin(stream),
-    })
+    let stream = response
+        .bytes_stream()
+        .map_err(|error| MediaError::Retry(unsent(&error).to_string()));
+    Media::within(limit, mime, size, stream)
 }
 
 /// Sends the bytes of a file to the address that Slack gave. Nothing is shown to anybody by that.
@@ -119,7 +104,7 @@ pub async fn send(
         .post(url)
         .header("content-type", "application/octet-stream")
         .header("content-length", size)
-        .body(reqwest::Body::wrap_stream(exactly(stream, size)))
+        .body(reqwest::Body::wrap_stream(bounded(stream, size)))
         .send()
         .await;
     let response = sent.map_err(|error| DeliveryError::retry(format!("the upload: {}", unsent(&error))))?;
@@ -128,31 +113,5 @@ pub async fn send(
         StatusCode::TOO_MANY_REQUESTS => Err(CallError::Limited(retry_after(&response)).for_delivery()),
         StatusCode::PAYLOAD_TOO_LARGE => Err(DeliveryError::new(Failure::TooLarge, "Slack finds the file too large")),
         status => Err(DeliveryError::retry(format!("the upload was answered {status}"))),
-    }
-}
-
-/// The stream, failing as soon as it is longer than announced.
-fn exactly(
-    stream: MediaStream,
-    size: u64,
-) -> impl futures_util::Stream<Item = Result<bytes::Bytes, MediaError>> + Send {
-    let mut read = 0_u64;
-    stream.map(move |piece| {
-        let piece = piece?;
-        read = read.saturating_add(piece.len() as u64);
-        if read > size {
-            Err(MediaError::TooLarge(size))
-        } else {
-            Ok(piece)
-        }
-    })
-}
-
-/// What a file that cannot be read means for its delivery.
-pub fn unreadable(error: &MediaError) -> DeliveryError {
-    match error {
-        MediaError::Retry(reason) => DeliveryError::retry(format!("the file: {reason}")),
-        MediaError::TooLarge(_) => DeliveryError::new(Failure::TooLarge, error.to_string()),
-        MediaError::Gone | MediaError::Refused(_) => DeliveryError::permanent(format!("the file: {error}")),
     }
 }

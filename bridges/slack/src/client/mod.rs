@@ -6,7 +6,7 @@
 //! | [`web`] | HTTP under `slack-morphism`'s Web API client: proxy, certificates, bounds, classes of error |
 //! | [`pace`] | how often each method may be called |
 //! | [`calls`], [`answers`] | the methods the bridge uses, and what they answer |
-//! | [`payload`], [`loose`] | what Slack sends, read loosely |
+//! | [`payload`], [`enclosed`], [`loose`] | what Slack sends, read loosely |
 //! | [`dial`], [`socket`] | Socket Mode |
 //! | [`events`] | signed HTTP events |
 //! | [`files`] | files down and up, streamed |
@@ -15,6 +15,7 @@
 pub mod answers;
 pub mod calls;
 pub mod dial;
+pub mod enclosed;
 pub mod error;
 pub mod events;
 pub mod files;

@@ -18,7 +18,7 @@ use url::Url;
 use viaduct_model::Entropy;
 
 use super::calls::Api;
-use super::dial::{Dialer, Socket};
+use super::dial::{self, Dialer, Socket};
 use super::hosts::Hosts;
 use super::payload::{Callback, Frame};
 use crate::telemetry;
@@ -45,6 +45,20 @@ pub struct Incoming {
     pub ack: Ack,
     /// The socket it came over; what comes over one is in order.
     pub way: u64,
+}
+
+/// What comes over a socket.
+#[derive(Debug)]
+pub enum Arrival {
+    /// An event.
+    Event(Incoming),
+    /// The answer to a question: all that was sent over this socket before it has come.
+    Answer {
+        /// The socket.
+        way: u64,
+        /// The question's number.
+        question: u64,
+    },
 }
 
 /// Acknowledges one event. Dropped, it acknowledges nothing, and Slack sends the event again.
@@ -84,7 +98,7 @@ impl Ack {
 pub struct Status {
     /// How many are open.
     pub open: usize,
-    /// The sockets over which something may come, by their numbers: a socket is among them from before it is dialled until
+    /// The sockets over which something may come, by their numbers: a socket is among them from before it is asked for until
     /// all that came over it was passed on.
     pub ways: BTreeSet<u64>,
     /// The number that was given last.
@@ -108,7 +122,9 @@ pub struct Sockets {
     /// Where sockets may lead.
     pub hosts: Hosts,
     /// Where events go.
-    pub incoming: mpsc::Sender<Incoming>,
+    pub incoming: mpsc::Sender<Arrival>,
+    /// The number of the last question that is put to all sockets, as a ping.
+    pub asked: watch::Receiver<u64>,
     /// How the sockets are.
     pub status: watch::Sender<Status>,
     /// Chance, for pauses.
@@ -150,7 +166,7 @@ struct Way {
 }
 
 impl Way {
-    /// Enters a socket that is about to be dialled: Slack may send over it before its hello is read here.
+    /// Enters a socket that is about to be asked for: Slack may send over it before its hello is read here.
     fn new(status: &watch::Sender<Status>, network: &str) -> Self {
         let mut number = 0;
         status.send_modify(|status| {
@@ -261,8 +277,9 @@ impl Sockets {
                 "Slack gave an address of a socket that is not its own".to_owned(),
             ));
         }
+        let wire = self.dialer.connect(&url).await.map_err(End::Lost)?;
         let mut way = Way::new(&self.status, &self.network);
-        let mut socket = self.dialer.open(&url).await.map_err(End::Lost)?;
+        let mut socket = dial::open(&url, wire).await.map_err(End::Lost)?;
         let hello = timeout(HELLO, async {
             loop {
                 match socket.next().await {
@@ -303,7 +320,10 @@ impl Sockets {
 
     /// Reads a socket until it ends. While the hub is busy nothing more is read, but acknowledgements still go out.
     async fn read(&self, mut line: Line, draining: bool) -> End {
-        let mut pending: Option<Incoming> = None;
+        let mut pending: Option<Arrival> = None;
+        let mut asked = self.asked.clone();
+        // What was asked while it was opened is for it too.
+        asked.mark_changed();
         let mut heard = Instant::now();
         let mut ping = tokio::time::interval_at(heard + PING, PING);
         loop {
@@ -316,12 +336,18 @@ impl Sockets {
                     }
                 }
                 permit = self.incoming.reserve(), if pending.is_some() => match (permit, pending.take()) {
-                    (Ok(permit), Some(incoming)) => {
-                        permit.send(incoming);
+                    (Ok(permit), Some(arrival)) => {
+                        permit.send(arrival);
                         heard = Instant::now();
                     }
                     _ => return End::Lost("the session is ending".to_owned()),
                 },
+                Ok(()) = asked.changed() => {
+                    let question = asked.borrow_and_update().to_be_bytes().to_vec();
+                    if let Err(error) = line.socket.send(WsMessage::Ping(question.into())).await {
+                        return End::Lost(error.to_string());
+                    }
+                }
                 _ = ping.tick() => {
                     if pending.is_none() && heard.elapsed() > SILENCE {
                         return End::Lost("Slack has been silent".to_owned());
@@ -334,7 +360,7 @@ impl Sockets {
                     heard = Instant::now();
                     match message {
                         Some(Ok(WsMessage::Text(text))) => match self.frame(&text, &line.back, line.way.number) {
-                            Ok(incoming) => pending = incoming,
+                            Ok(incoming) => pending = incoming.map(Arrival::Event),
                             Err(End::Refresh(_) | End::Lost(_)) if draining => {}
                             Err(End::Refused(reason)) => return End::Refused(reason),
                             Err(_) => {
@@ -342,6 +368,7 @@ impl Sockets {
                                 return End::Refresh(Box::new(line));
                             }
                         },
+                        Some(Ok(WsMessage::Pong(answer))) => pending = self.answer(&answer, line.way.number),
                         Some(Ok(WsMessage::Close(_))) | None => return End::Lost("Slack closed it".to_owned()),
                         Some(Ok(_)) => {}
                         Some(Err(error)) => return End::Lost(error.to_string()),
@@ -349,6 +376,12 @@ impl Sockets {
                 }
             }
         }
+    }
+
+    /// The answer to a question, if it is one.
+    fn answer(&self, answer: &[u8], way: u64) -> Option<Arrival> {
+        let question = u64::from_be_bytes(answer.try_into().ok()?);
+        (question <= *self.asked.borrow()).then_some(Arrival::Answer { way, question })
     }
 
     /// What a frame brings. [`End::Lost`] stands for "about to be closed".

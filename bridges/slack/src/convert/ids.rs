@@ -45,6 +45,11 @@ pub fn is_channel(id: &str) -> bool {
     id.starts_with(['C', 'G', 'D']) && is_id(id)
 }
 
+/// Whether this is the id of a workspace: `T…`.
+pub fn is_workspace(id: &str) -> bool {
+    id.starts_with('T') && is_id(id)
+}
+
 fn is_id(id: &str) -> bool {
     (2..=32).contains(&id.len())
         && id
@@ -52,11 +57,11 @@ fn is_id(id: &str) -> bool {
             .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
-/// A person as the hub names them: by their user id in the own workspace, by `TEAM/USER` in another one.
-pub fn person_id(own_team: &str, team: Option<&str>, user: &str) -> Option<PersonId> {
-    let id = match team {
-        Some(team) if !team.is_empty() && team != own_team => format!("{team}/{user}"),
-        _ => user.to_owned(),
+/// A person as the hub names them: by their user id in the own workspace, by `TEAM/USER` in one of another organisation.
+pub fn person_id(foreign: Option<&str>, user: &str) -> Option<PersonId> {
+    let id = match foreign {
+        Some(team) => format!("{team}/{user}"),
+        None => user.to_owned(),
     };
     PersonId::new(id).ok()
 }
@@ -94,8 +99,8 @@ mod tests {
 
     #[test]
     fn people_are_told_apart_by_their_workspace() {
-        assert_eq!(person_id("T1", Some("T1"), "U1").unwrap().as_str(), "U1");
-        let stranger = person_id("T1", Some("T2"), "U9").unwrap();
+        assert_eq!(person_id(None, "U1").unwrap().as_str(), "U1");
+        let stranger = person_id(Some("T2"), "U9").unwrap();
         assert_eq!(stranger.as_str(), "T2/U9");
         assert_eq!(user_of(&stranger), Some("U9"));
         assert_eq!(user_of(&PersonId::new("B1").unwrap()), None);

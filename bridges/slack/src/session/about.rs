@@ -61,6 +61,16 @@ impl Slack {
                 image: self.people.emoji(name),
             },
         };
+        if let Some(channel) = scene.channel {
+            let mut known = channel.known();
+            known.changed = true;
+            if !added {
+                known.reactions.removed(ts, name, user);
+            } else if !known.reactions.added(ts, name, user) {
+                // Told before.
+                return None;
+            }
+        }
         let (verb, content) = if added {
             ("react", Content::React { target, reaction })
         } else {
@@ -136,18 +146,23 @@ impl Slack {
             .connected_team_id
             .as_deref()
             .or(raw.previously_connected_team_id.as_deref());
+        let language = self.context.language;
         let text = if shared {
-            "This channel is now shared with another organisation / Dieser Kanal ist jetzt mit einer anderen Organisation \
-             geteilt"
+            language.pick(
+                "This channel is now shared with another organisation",
+                "Dieser Kanal ist jetzt mit einer anderen Organisation geteilt",
+            )
         } else {
-            "This channel is no longer shared with another organisation / Dieser Kanal ist nicht mehr mit einer anderen \
-             Organisation geteilt"
+            language.pick(
+                "This channel is no longer shared with another organisation",
+                "Dieser Kanal ist nicht mehr mit einer anderen Organisation geteilt",
+            )
         };
         if let Some(channel) = scene.channel {
             channel.known().shared = shared;
         }
         let text = match team {
-            Some(team) => format!("{text} ({team})"),
+            Some(team) => format!("{text} ({})", self.people.team(team).unwrap_or_else(|| team.to_owned())),
             None => text.to_owned(),
         };
         let notice = Message {

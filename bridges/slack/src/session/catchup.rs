@@ -1,21 +1,27 @@
 //! The history after an absence: messages and replies that were missed, edits and deletions as far as Slack shows them.
 //!
-//! The hub remembers how far a channel was told (the cursor); the session remembers the last messages and threads it saw. From
-//! both it finds, in the history since: messages after the cursor; messages that were edited; messages that are gone; threads
-//! that went on. Everything is told in the order of its time, and a little before the cursor is read again, because events may
-//! have overtaken each other; the hub recognises what it has.
+//! The hub remembers how far a channel was told (the cursor); the session remembers the last messages, threads and reactions it
+//! saw. From both it finds, in the history since: messages after the cursor; messages that were edited; messages that are gone;
+//! reactions that came or went; threads that went on. Everything is told in the order of its time, and a little before the
+//! cursor is read again, because events may have overtaken each other; the hub recognises what it has.
+//!
+//! The history has no replies: each thread is read by a call of its own. Those that went on are read in any case. What was done
+//! to replies in other threads shows nowhere else, so the latest few of them (`review_threads`) are read once more, and those
+//! that have fewer replies than were seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use viaduct_bridge::InboxClosed;
+use serde::de::DeserializeOwned;
+use viaduct_bridge::{InboxClosed, State};
 use viaduct_model::Event;
 
 use super::Slack;
-use super::channels::{Channel, Memory};
+use super::channels::Channel;
 use super::inbound::{Scene, View};
 use super::intake::Run;
+use super::memory::Memory;
 use crate::client::calls::Span;
 use crate::client::payload::Message;
 use crate::convert::ids::{from_micros, is_ts, micros};
@@ -66,17 +72,7 @@ impl Slack {
     /// How far the channel was told, and what was seen.
     async fn since(&self, channel: &Channel, id: &str) -> Option<(Since, Memory)> {
         let state = &self.context.state;
-        let kept = state.get(&format!("memory/{}", channel.spelling)).await.ok().flatten();
-        let kept: Memory = kept
-            .and_then(|kept| serde_json::from_slice(&kept).ok())
-            .unwrap_or_default();
-        let memory = {
-            let mut known = channel.known();
-            if known.memory.recent.is_empty() && known.memory.threads.is_empty() {
-                known.memory = kept;
-            }
-            known.memory.clone()
-        };
+        let memory = self.recall(channel).await;
         let start_key = format!("start/{}", channel.spelling);
         let start = match state.get(&start_key).await.ok().flatten() {
             Some(start) => String::from_utf8(start).ok().map(|start| micros(&start)),
@@ -105,11 +101,34 @@ impl Slack {
         {
             let mut known = channel.known();
             known.newest = known.newest.max(cursor);
+            known.reactions.begin(cursor);
         }
         let review = cursor.saturating_sub(self.section.review_hours.saturating_mul(HOUR));
         let remembered = memory.recent.front().copied().unwrap_or(cursor);
         let review = review.max(remembered.saturating_sub(1)).max(start);
         Some((Since { start, cursor, review }, memory))
+    }
+
+    /// What was seen in a channel, from before a restart too.
+    async fn recall(&self, channel: &Channel) -> Memory {
+        async fn row<T: DeserializeOwned + Default>(state: &dyn State, name: &str, channel: &Channel) -> T {
+            let kept = state.get(&format!("{name}/{}", channel.spelling)).await.ok().flatten();
+            let kept = kept.and_then(|kept| serde_json::from_slice(&kept).ok());
+            kept.unwrap_or_default()
+        }
+        let state = &*self.context.state;
+        let (memory, replies, reactions): (Memory, _, _) = (
+            row(state, "memory", channel).await,
+            row(state, "replies", channel).await,
+            row(state, "reactions", channel).await,
+        );
+        let mut known = channel.known();
+        if known.memory.recent.is_empty() && known.memory.threads.is_empty() {
+            known.memory = memory;
+            known.replies = replies;
+            known.reactions = reactions;
+        }
+        known.memory.clone()
     }
 
     /// Reads and tells; says whether there is more.
@@ -133,10 +152,11 @@ impl Slack {
         telemetry::caught_up(messages.len());
         let seen: BTreeSet<u64> = messages.keys().copied().collect();
         if complete {
-            self.tell_gone(channel, id, since, memory, &seen).await?;
+            let looked_at = |at: &&u64| **at > since.review && **at <= since.cursor;
+            let gone = memory.recent.iter().filter(looked_at).filter(|at| !seen.contains(at));
+            self.tell_gone(channel, id, gone.copied().collect()).await?;
         }
-        let roots: Vec<(String, Option<u64>)> = self.threads_to_read(&messages, since, memory);
-        for (root, after) in roots {
+        for (root, after) in self.threads_to_read(channel, &messages, since, memory) {
             let thread = Span {
                 channel: id.to_owned(),
                 thread: Some(root.clone()),
@@ -144,10 +164,17 @@ impl Slack {
                 metadata: true,
                 ..Span::default()
             };
-            if let Some((replies, _)) = self.read_all(&thread).await {
-                let replies = replies.into_iter().filter(|(_, reply)| reply.ts != root);
-                messages.extend(replies);
+            let Some((mut replies, complete)) = self.read_all(&thread).await else {
+                continue;
+            };
+            replies.remove(&micros(&root));
+            if complete {
+                let seen: Vec<u64> = channel.known().replies.of(&root).collect();
+                let looked_at = |at: &u64| after.is_none_or(|after| *at > after) && *at <= since.cursor;
+                let gone = seen.into_iter().filter(|at| looked_at(at) && !replies.contains_key(at));
+                self.tell_gone(channel, id, gone.collect()).await?;
             }
+            messages.extend(replies);
         }
         let newest_told = messages.keys().next_back().copied().unwrap_or(0);
         self.tell_history(channel, id, since, messages).await?;
@@ -182,21 +209,11 @@ impl Slack {
     }
 
     /// Messages that were seen and are no longer there.
-    async fn tell_gone(
-        &self,
-        channel: &Arc<Channel>,
-        id: &str,
-        since: Since,
-        memory: &Memory,
-        seen: &BTreeSet<u64>,
-    ) -> Result<(), InboxClosed> {
-        let gone = memory
-            .recent
-            .iter()
-            .filter(|at| **at > since.review && **at <= since.cursor && !seen.contains(at));
+    async fn tell_gone(&self, channel: &Arc<Channel>, id: &str, gone: Vec<u64>) -> Result<(), InboxClosed> {
         let events: Vec<Event> = gone
+            .into_iter()
             .filter_map(|at| {
-                let ts = from_micros(*at);
+                let ts = from_micros(at);
                 self.tell_deletion(mirrored(channel, id), &ts, None, &ts)
             })
             .collect();
@@ -206,21 +223,33 @@ impl Slack {
         self.context.inbox.push(events).await.map(drop)
     }
 
-    /// Threads that went on, and after which reply.
+    /// The threads to read, and from where on: those that went on, those that have fewer replies than were seen, and the latest
+    /// few of the others.
     fn threads_to_read(
         &self,
+        channel: &Channel,
         messages: &BTreeMap<u64, Message>,
         since: Since,
         memory: &Memory,
     ) -> Vec<(String, Option<u64>)> {
         let told = since.cursor.saturating_sub(OVERLAP).max(since.start);
+        let review = since.review.min(told);
         let mut out = Vec::new();
+        let mut others = Vec::new();
         for (at, message) in messages {
             let latest = message.latest_reply.as_deref().map_or(0, micros);
-            if latest > told {
-                out.push((message.ts.clone(), (*at <= told).then_some(told)));
+            let known = channel.known().replies.of(&message.ts).count() as u64;
+            let fewer = message.reply_count.unwrap_or(0) < known;
+            if latest > told || fewer {
+                out.push((message.ts.clone(), (*at <= told && !fewer).then_some(review)));
+            } else if latest > review {
+                others.push((latest, message.ts.clone()));
             }
         }
+        others.sort_by_key(|(latest, _)| std::cmp::Reverse(*latest));
+        let others = others.into_iter().take(self.section.review_threads);
+        out.extend(others.map(|(_, root)| (root, Some(review))));
+        // Threads below older messages, of which the history that is read says nothing.
         let recently = since
             .cursor
             .saturating_sub(self.section.thread_days.saturating_mul(24 * HOUR));
@@ -231,12 +260,8 @@ impl Slack {
             .filter(|(root, last)| *last > recently && !messages.contains_key(&micros(root)))
             .collect();
         older.sort_by_key(|(_, last)| std::cmp::Reverse(*last));
-        out.extend(
-            older
-                .into_iter()
-                .take(WATCHED)
-                .map(|(root, _)| (root.clone(), Some(told))),
-        );
+        let older = older.into_iter().take(WATCHED);
+        out.extend(older.map(|(root, _)| (root.clone(), Some(review))));
         out
     }
 
@@ -256,11 +281,7 @@ impl Slack {
             if at > told {
                 batch.extend(self.tell_asking(scene, &mut message).await);
             }
-            let reactions_missed = at > since.cursor;
-            batch.extend(
-                self.tell_after(scene, &mut message, at, since.cursor, reactions_missed)
-                    .await,
-            );
+            batch.extend(self.tell_after(scene, &mut message, at, since.cursor).await);
             if batch.len() >= BATCH {
                 self.context.inbox.push(std::mem::take(&mut batch)).await?;
             }
@@ -272,36 +293,37 @@ impl Slack {
         Ok(())
     }
 
-    /// What was done to a message: edits of those that were told, reactions to those that were not.
-    async fn tell_after(
-        &self,
-        scene: Scene<'_>,
-        message: &mut Message,
-        at: u64,
-        cursor: u64,
-        reactions: bool,
-    ) -> Vec<Event> {
+    /// What was done to a message: edits and reactions that were missed, or that it was deleted.
+    async fn tell_after(&self, scene: Scene<'_>, message: &mut Message, at: u64, cursor: u64) -> Vec<Event> {
         let mut out = Vec::new();
         let view = View(self);
         if at <= cursor && message.subtype.as_deref() == Some("tombstone") {
             out.extend(self.tell_deletion(scene, &message.ts, None, &message.ts));
-        } else if at <= cursor
+            return out;
+        }
+        if at <= cursor
             && let Some(edited) = message.edited.clone()
         {
             if let (Some(user), Some(me)) = (message.user.id(), self.me()) {
-                self.people.ask(&self.api, &me.team, user).await;
+                self.people.ask(&self.api, &me, user).await;
             }
             let mut reader = Reader::new(&view);
             out.extend(self.tell_edit(scene, message, &edited.ts, &mut reader));
         }
-        if reactions && let Some(me) = self.me() {
-            for reacted in &message.reactions {
-                for user in reacted.users.iter().filter(|user| **user != me.user) {
-                    self.people.ask(&self.api, &me.team, user).await;
-                    let mut reader = Reader::new(&view);
-                    out.extend(self.reaction(scene, user, &message.ts, &reacted.name, "0.0", true, &mut reader));
-                }
+        let (Some(channel), Some(me)) = (scene.channel, self.me()) else {
+            return out;
+        };
+        let (came, went) = channel.known().reactions.missed(at, &message.reactions);
+        // Slack does not say when somebody reacted: not before the message, nor before the absence.
+        let when = from_micros(at.max(cursor));
+        let changes = came.into_iter().map(|change| (change, true));
+        for ((name, user), added) in changes.chain(went.into_iter().map(|change| (change, false))) {
+            if user == me.user {
+                continue;
             }
+            self.people.ask(&self.api, &me, &user).await;
+            let mut reader = Reader::new(&view);
+            out.extend(self.reaction(scene, &user, &message.ts, &name, &when, added, &mut reader));
         }
         out
     }

@@ -4,24 +4,18 @@
 //! an absence, who somebody is) the gate is shut: what comes waits in order, and one task works it off. So one channel's
 //! trouble holds up no other, and a channel where all is known costs no task.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
 use viaduct_model::{ChannelId, NetworkName, Place};
 
+use super::memory::{Memory, Reactions, Replies};
 use crate::client::calls::Conversation;
 use crate::client::socket::Incoming;
 use crate::convert::ids::is_channel;
 
 /// How many events wait at a shut gate. Further ones are not acknowledged, and the history is read once more.
 const WAITING: usize = 2000;
-/// How many messages are remembered, to see which are gone after an absence.
-const RECENT: usize = 300;
-/// How many threads are watched.
-const THREADS: usize = 100;
-/// How many replies are remembered with their thread.
-const REPLIES: usize = 500;
 /// How many people of a channel are remembered.
 pub const MEMBERS: usize = 10_000;
 
@@ -50,27 +44,21 @@ pub struct Known {
     pub shared: bool,
     /// Why it cannot be used; none if it can.
     pub trouble: Option<String>,
+    /// Whether its mirror has ended: it is not used again.
+    pub ended: bool,
     /// Who is in it, as far as it was told.
     pub members: HashSet<String>,
     /// The newest message seen, in microseconds.
     pub newest: u64,
     /// Messages and threads that were seen lately.
     pub memory: Memory,
-    /// Whether that changed since it was last kept.
+    /// Replies that were seen lately.
+    pub replies: Replies,
+    /// Reactions that were told.
+    pub reactions: Reactions,
+    /// Whether anything of that changed since it was last kept.
     pub changed: bool,
-    /// Replies, oldest first, with their threads.
-    replies: VecDeque<(String, String)>,
     gate: Gate,
-}
-
-/// What is remembered of a channel beyond restarts.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Memory {
-    /// The channel's own messages, oldest first, in microseconds.
-    pub recent: VecDeque<u64>,
-    /// Threads with the newest reply seen, in microseconds.
-    pub threads: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -228,51 +216,33 @@ impl Known {
         self.newest = self.newest.max(at);
         self.changed = true;
         match thread {
-            None => {
-                let place = self.memory.recent.partition_point(|known| *known < at);
-                if self.memory.recent.get(place) != Some(&at) {
-                    self.memory.recent.insert(place, at);
-                }
-                while self.memory.recent.len() > RECENT {
-                    self.memory.recent.pop_front();
-                }
-            }
+            None => self.memory.said(at),
             Some(root) => {
-                let last = self.memory.threads.entry(root.to_owned()).or_default();
-                *last = (*last).max(at);
-                if self.memory.threads.len() > THREADS
-                    && let Some(oldest) = self
-                        .memory
-                        .threads
-                        .iter()
-                        .min_by_key(|(_, last)| **last)
-                        .map(|(root, _)| root.clone())
-                {
-                    self.memory.threads.remove(&oldest);
-                }
-                self.replies.push_back((ts.to_owned(), root.to_owned()));
-                while self.replies.len() > REPLIES {
-                    self.replies.pop_front();
-                }
+                self.memory.replied(root, at);
+                self.replies.said(root, at);
             }
         }
     }
 
     /// Forgets a message that was deleted.
     pub fn forget(&mut self, ts: &str) {
-        let at = crate::convert::ids::micros(ts);
-        self.memory.recent.retain(|known| *known != at);
-        self.memory.threads.remove(ts);
+        self.memory.forget(ts);
+        self.replies.forget(ts);
+        self.reactions.forget(ts);
         self.changed = true;
     }
 
-    /// The thread of a reply, as far as it is remembered.
-    pub fn thread_of(&self, ts: &str) -> Option<String> {
-        self.replies
-            .iter()
-            .rev()
-            .find(|(reply, _)| reply == ts)
-            .map(|(_, root)| root.clone())
+    /// What is to be kept of it, by the name of its row; nothing if nothing changed.
+    pub fn to_keep(&mut self) -> Vec<(&'static str, Vec<u8>)> {
+        if !std::mem::take(&mut self.changed) {
+            return Vec::new();
+        }
+        let rows = [
+            ("memory", serde_json::to_vec(&self.memory).ok()),
+            ("replies", serde_json::to_vec(&self.replies).ok()),
+            ("reactions", self.reactions.kept()),
+        ];
+        rows.into_iter().filter_map(|(name, row)| Some((name, row?))).collect()
     }
 }
 
@@ -321,6 +291,12 @@ impl Table {
         let mut by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
         by_id.retain(|_, known| !Arc::ptr_eq(known, channel));
         by_id.insert(id.to_owned(), Arc::clone(channel));
+    }
+
+    /// A channel is no longer listened to.
+    pub fn dismiss(&self, channel: &Arc<Channel>) {
+        let mut by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
+        by_id.retain(|_, known| !Arc::ptr_eq(known, channel));
     }
 
     /// How many can be used.
@@ -400,22 +376,6 @@ mod tests {
         }
         assert!(matches!(channel.next(), Work::History));
         assert!(matches!(channel.next(), Work::Event(_)));
-    }
-
-    #[test]
-    fn memory_is_bounded_and_ordered() {
-        let mut known = Known::default();
-        for number in (0..RECENT as u64 + 10).rev() {
-            known.note(&crate::convert::ids::from_micros(1_000_000 + number), None);
-        }
-        for number in 0..THREADS as u64 + 10 {
-            known.note("9.000000", Some(&number.to_string()));
-        }
-        assert_eq!(known.memory.recent.len(), RECENT);
-        assert!(known.memory.recent.iter().is_sorted());
-        assert_eq!(known.memory.threads.len(), THREADS);
-        let kept = serde_json::to_vec(&known.memory).unwrap();
-        assert!(kept.len() < 16 * 1024, "{}", kept.len());
     }
 
     #[test]

@@ -19,11 +19,6 @@ use crate::convert::ids::{from_micros, is_ts, is_user, micros, user_of};
 
 /// How many Matrix people may talk with one person.
 const PARTNERS: usize = 50;
-/// What a person is told who writes without it being clear to whom.
-const WHO: &str = "Please answer in the thread below a message, so that it is clear to whom; or begin with the Matrix address \
-                   of the person you want to write to, such as @anna:example.org. / Bitte im Thread unter einer Nachricht \
-                   antworten, damit klar ist, an wen; oder mit der Matrix-Adresse der Person beginnen, etwa \
-                   @anna:example.org.";
 
 /// A chat: who talks with whom. As a channel for the hub: `USER:@name:domain`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -244,7 +239,13 @@ impl Slack {
 
     async fn ask_to_whom(&self, id: &str, event: &payload::Message) {
         let Some(user) = event.user.id() else { return };
-        if let Err(error) = self.api.whisper(id, user, WHO).await {
+        let text = self.context.language.pick(
+            "Please answer in the thread below a message, so that it is clear to whom; or begin with the Matrix address of \
+             the person you want to write to, such as @anna:example.org.",
+            "Bitte im Thread unter einer Nachricht antworten, damit klar ist, an wen; oder mit der Matrix-Adresse der Person \
+             beginnen, etwa @anna:example.org.",
+        );
+        if let Err(error) = self.api.whisper(id, user, text).await {
             tracing::debug!(%error, "Somebody could not be asked to whom they write.");
         }
     }

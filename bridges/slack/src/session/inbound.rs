@@ -60,7 +60,8 @@ impl World for View<'_> {
         if !self.0.people.is_settled(user) {
             return None;
         }
-        self.0.people.stranger(&self.0.me()?.team, None, user)
+        let me = self.0.me()?;
+        self.0.people.stranger(&me, None, user)
     }
 
     fn channel(&self, id: &str) -> Option<(Place, String)> {
@@ -113,9 +114,7 @@ impl Slack {
             "channel_deleted" | "group_deleted" => self.told_of_channel(
                 scene,
                 raw,
-                Content::Closed {
-                    reason: "the channel was deleted in Slack / der Kanal wurde in Slack gelöscht".to_owned(),
-                },
+                self.closed("the channel was deleted in Slack", "der Kanal wurde in Slack gelöscht"),
             ),
             "channel_shared" | "channel_unshared" => self.tell_sharing(scene, raw),
             _ => None,
@@ -177,9 +176,10 @@ impl Slack {
             Some("channel_archive" | "group_archive") => self.told_by_somebody(
                 scene,
                 raw,
-                Content::Closed {
-                    reason: "the channel was archived in Slack / der Kanal wurde in Slack archiviert".to_owned(),
-                },
+                self.closed(
+                    "the channel was archived in Slack",
+                    "der Kanal wurde in Slack archiviert",
+                ),
                 reader,
             ),
             Some("channel_unarchive" | "group_unarchive") => {
@@ -278,7 +278,8 @@ impl Slack {
             return Some(person);
         }
         if self.people.is_settled(user) {
-            return self.people.stranger(&self.me()?.team, team, user);
+            let me = self.me()?;
+            return self.people.stranger(&me, team, user);
         }
         reader.missing.push(user.to_owned());
         None
@@ -373,7 +374,7 @@ impl Slack {
             let team = before.user_team.as_deref().or(before.team.as_deref());
             self.people
                 .get(user)
-                .or_else(|| self.people.stranger(&self.me()?.team, team, user))
+                .or_else(|| self.people.stranger(&*self.me()?, team, user))
         });
         let author = author.map(|author| self.as_themselves(scene, author));
         let sender = author.or_else(|| self.app_person())?;
@@ -383,6 +384,13 @@ impl Slack {
         };
         let at = if is_ts(at) { at } else { ts };
         Some(scene.event(event_id(ts, &["delete"])?, sender, time(at), content))
+    }
+
+    /// The channel can no longer be used, and why, in both languages.
+    pub(super) fn closed(&self, english: &str, german: &str) -> Content {
+        Content::Closed {
+            reason: self.context.language.pick(english, german).to_owned(),
+        }
     }
 
     fn told_by_somebody(

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use viaduct_bridge::InboxClosed;
@@ -18,15 +18,14 @@ use super::inbound::{Scene, View};
 use super::order::Order;
 use super::workspace::is_for_session;
 use crate::client::payload;
-use crate::client::socket::{Ack, Incoming, Status};
+use crate::client::socket::{Ack, Arrival, Incoming, Status};
 use crate::convert::ids::{event_id, is_channel, time};
 use crate::convert::message::needs_info;
 use crate::convert::mrkdwn::Reader;
 
 /// How many events are told in one go.
 const BATCH: usize = 256;
-/// How many events are held at most until earlier ones have come.
-const HELD: usize = 1024;
+
 /// One run of the session: what its tasks share.
 #[derive(Clone)]
 pub struct Run {
@@ -70,8 +69,9 @@ impl Slack {
     pub(super) async fn take(
         self: Arc<Self>,
         run: Run,
-        mut incoming: mpsc::Receiver<Incoming>,
+        mut incoming: mpsc::Receiver<Arrival>,
         sockets: watch::Receiver<Status>,
+        asked: watch::Sender<u64>,
     ) {
         // Requests come side by side: none says what else is on its way.
         let expected = match self.section.events {
@@ -83,14 +83,7 @@ impl Slack {
         loop {
             let received = match order.next() {
                 None => Some(incoming.recv_many(&mut arrived, BATCH).await),
-                // More is taken in meanwhile, so far as there is room.
-                Some(until) if order.len() < HELD => {
-                    timeout_at(until, incoming.recv_many(&mut arrived, BATCH)).await.ok()
-                }
-                Some(until) => {
-                    sleep_until(until).await;
-                    None
-                }
+                Some(until) => timeout_at(until, incoming.recv_many(&mut arrived, BATCH)).await.ok(),
             };
             if received == Some(0) {
                 return;
@@ -99,11 +92,19 @@ impl Slack {
             {
                 let status = sockets.borrow();
                 order.join(&status.ways);
-                arrived.drain(..).for_each(|event| order.take(event, now));
+                for arrival in arrived.drain(..) {
+                    match arrival {
+                        Arrival::Event(event) => order.take(event, now),
+                        Arrival::Answer { way, question } => order.answered(way, question),
+                    }
+                }
                 // A socket passes all on before it leaves: nothing of those that left is still to come.
                 if incoming.is_empty() {
                     order.leave(&status.ways);
                 }
+            }
+            if let Some(question) = order.ask(now) {
+                asked.send_replace(question);
             }
             let ready = order.ready(now);
             let mut batch = Batch::default();
@@ -312,7 +313,7 @@ impl Slack {
         missing.sort_unstable();
         missing.dedup();
         for user in missing {
-            self.people.ask(&self.api, &me.team, &user).await;
+            self.people.ask(&self.api, &me, &user).await;
         }
     }
 
@@ -355,10 +356,10 @@ impl Slack {
         let content = if joined {
             Content::Opened
         } else {
-            let reason = "the app was removed from the Slack channel / die App wurde aus dem Slack-Kanal entfernt";
-            Content::Closed {
-                reason: reason.to_owned(),
-            }
+            self.closed(
+                "the app was removed from the Slack channel",
+                "die App wurde aus dem Slack-Kanal entfernt",
+            )
         };
         let Some(sender) = self.app_person() else {
             return Vec::new();
@@ -376,40 +377,6 @@ impl Slack {
                 time(&at)
             },
             content,
-            cursor: None,
-            echo_of: None,
-            direct_to: None,
-        }]
-    }
-
-    async fn tell_pins(&self, channel: &Arc<Channel>, event: &payload::Message) -> Vec<Event> {
-        let Some(id) = channel.known().id.clone().filter(|_| self.section.pins) else {
-            return Vec::new();
-        };
-        let items = match self.api.pins(&id).await {
-            Ok(items) => items,
-            Err(error) => {
-                tracing::debug!(%error, "Slack does not tell what is pinned.");
-                return Vec::new();
-            }
-        };
-        let pinned = items
-            .iter()
-            .filter_map(|item| item.message.as_ref())
-            .filter_map(|message| viaduct_model::MessageId::new(&message.ts).ok())
-            .take(200)
-            .collect();
-        let at = event.event_ts.clone().unwrap_or_default();
-        let who = event.user.id().and_then(|user| self.people.get(user));
-        let Some((sender, id)) = who.or_else(|| self.app_person()).zip(event_id("pins", &[&at])) else {
-            return Vec::new();
-        };
-        vec![Event {
-            place: channel.place.clone(),
-            id,
-            sender,
-            at: time(&at),
-            content: Content::Pins { pinned },
             cursor: None,
             echo_of: None,
             direct_to: None,

@@ -9,27 +9,37 @@
 //! | module | does |
 //! |---|---|
 //! | `run` | one run: who we are, which channels, sockets, catch-up, until it ends |
+//! | `finding`, `acquaintance` | which channels there are; people, emoji, groups, members, pins |
 //! | [`channels`] | what is known of each channel, and the gate before it |
 //! | `intake`, `order` | events in order, told at once where all is known |
 //! | `inbound`, `about` | one event → what happened |
 //! | `workspace` | what concerns the session itself |
+//! | [`memory`], `pins` | what was told before, to see what changed during an absence |
 //! | `catchup` | the history after an absence: messages, replies, edits, deletions |
 //! | `outbound`, `reactions`, `uploads` | deliveries |
 //! | `lookup` | whether a delivery arrived |
+//! | [`Me`] | who the app is, and what is its own organisation |
+//! | `leaving` | the end of a mirror |
 //! | `direct` | chats between two people |
 //! | [`people`] | who people are, own emoji, user groups |
 //! | `probes` | what `doctor` should know |
 
 mod about;
+mod acquaintance;
 mod catchup;
 pub mod channels;
 mod direct;
+mod finding;
 mod inbound;
 mod intake;
+mod leaving;
 mod lookup;
+mod me;
+pub mod memory;
 mod order;
 mod outbound;
 pub mod people;
+mod pins;
 mod probes;
 mod reactions;
 mod run;
@@ -46,7 +56,7 @@ use lru::LruCache;
 use slack_morphism::{SlackApiTokenType, SlackClient};
 use tokio::sync::{Notify, Semaphore, oneshot};
 use viaduct_bridge::{
-    Connection, Context, DeliveryError, Failure, Media, MediaError, OpenError, Probe, Session, SessionError,
+    Connection, Context, DeliveryError, Failure, Media, MediaError, OpenError, Pacer, Probe, Session, SessionError,
 };
 use viaduct_compliance::Cleared;
 use viaduct_model::{Capabilities, ChannelId, DeliveryKey, Lookup, Outbound, PersonId, Receipt, Support};
@@ -55,10 +65,10 @@ use crate::client::calls::Api;
 use crate::client::dial::{self, Dialer};
 use crate::client::files;
 use crate::client::hosts::Hosts;
-use crate::client::pace::Pacer;
 use crate::client::web::Connector;
 use crate::config::{Replies, Secrets, Section};
 use channels::{Channel, Table};
+pub use me::Me;
 use people::People;
 
 /// The largest text of one message that is posted, in bytes; Slack wants fewer than 4,000 characters.
@@ -69,19 +79,6 @@ const OWN: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 const PARTIAL: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 /// How many histories are read side by side.
 const HISTORIES: usize = 4;
-
-/// Who the app is in its workspace.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Me {
-    /// The workspace.
-    pub team: String,
-    /// The app's user.
-    pub user: String,
-    /// The app's bot.
-    pub bot: Option<String>,
-    /// The app.
-    pub app: Option<String>,
-}
 
 /// Somebody who logged in with a token of their own.
 #[derive(Debug, Clone)]
@@ -154,13 +151,12 @@ impl Slack {
             client,
             &secrets.bot,
             SlackApiTokenType::Bot,
-            "bot",
             limits,
             Arc::new(Pacer::default()),
             context.stop.clone(),
         );
         let logins = secrets.people.iter().map(|(user, token)| {
-            let api = api.with_token(token, SlackApiTokenType::User, user);
+            let api = api.with_token(token, SlackApiTokenType::User);
             let login = Login {
                 api,
                 user: None,
@@ -325,6 +321,10 @@ impl Session for SlackSession {
         let pair = direct::Pair::of(person, on_behalf);
         pair.and_then(|pair| pair.channel())
             .ok_or_else(|| unsupported("this is no person of the workspace"))
+    }
+
+    async fn leave(&self, channel: &ChannelId) -> Result<(), DeliveryError> {
+        self.0.leave(channel).await.map_err(|error| self.0.noted(error))
     }
 
     async fn probe(&self) -> Vec<Probe> {

@@ -126,7 +126,7 @@ impl Slack {
         Voice {
             api: self.api.clone(),
             own: false,
-            name: shown_name(outbound),
+            name: outbound.author.shown(NAME),
             picture: picture.and_then(|picture| self.context.media.link(picture, "avatar")),
         }
     }
@@ -136,7 +136,7 @@ impl Slack {
         let mut body = message.body.clone();
         if message.style == MessageStyle::Action {
             body = Document {
-                blocks: body.blocks.into_iter().map(slanted).collect(),
+                blocks: body.blocks.into_iter().map(Block::slanted).collect(),
             };
         }
         let nothing = body.is_empty();
@@ -188,7 +188,7 @@ impl Slack {
         }
         if let Some(channel) = &aim.channel {
             let known = channel.known();
-            if let Some(root) = known.thread_of(ts) {
+            if let Some(root) = known.replies.thread_of(ts) {
                 return Ok(root);
             }
             // One of the channel's own messages.
@@ -453,33 +453,6 @@ fn receipt(ids: &[String]) -> Receipt {
         ids: ids.iter().filter_map(|id| MessageId::new(id).ok()).collect(),
         at: ids.first().map(|id| time(id)),
         losses: Vec::new(),
-    }
-}
-
-/// A name that Slack shows as it is.
-fn shown_name(outbound: &Outbound) -> String {
-    let clean = |text: &str| -> String {
-        let visible = |c: &char| !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        text.chars()
-            .filter(visible)
-            .take(NAME)
-            .collect::<String>()
-            .trim()
-            .to_owned()
-    };
-    let name = clean(&outbound.author.display);
-    if name.is_empty() {
-        clean(outbound.author.person.id.as_str())
-    } else {
-        name
-    }
-}
-
-/// What somebody does rather than says.
-fn slanted(block: Block) -> Block {
-    match block {
-        Block::Paragraph(content) => Block::Paragraph(vec![Inline::Emphasis(content)]),
-        other => other,
     }
 }
 

@@ -9,8 +9,8 @@ use lru::LruCache;
 use tokio::time::Instant;
 use viaduct_model::{MediaRef, NetworkName, Person, PersonId};
 
-use super::Slack;
 use super::inbound::Scene;
+use super::{Me, Slack};
 use crate::client::calls::Api;
 use crate::client::payload::Named;
 use crate::convert::ids::person_id;
@@ -21,6 +21,8 @@ const PEOPLE: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
 pub const BEFOREHAND: usize = 10_000;
 /// How many organisations are remembered.
 const TEAMS: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
+/// How many user groups are remembered.
+const GROUPS: usize = 5_000;
 /// After how long somebody whom Slack did not know is asked for again.
 const AGAIN: Duration = Duration::from_mins(10);
 /// The longest name, in characters.
@@ -96,12 +98,13 @@ impl People {
         }
     }
 
-    fn team(&self, team: &str) -> Option<String> {
+    /// An organisation's name, if it is known.
+    pub fn team(&self, team: &str) -> Option<String> {
         locked(&self.teams).get(team).cloned()
     }
 
     /// The person that Slack describes. Strangers are shown with their organisation.
-    fn describe(&self, own_team: &str, user: &Named) -> Option<Person> {
+    fn describe(&self, me: &Me, user: &Named) -> Option<Person> {
         let profile = user.profile.clone().unwrap_or_default();
         let team = user.team_id.as_deref().or(profile.team.as_deref());
         let names = [
@@ -115,15 +118,13 @@ impl People {
             .flatten()
             .find_map(clean)
             .unwrap_or_else(|| user.id.clone());
-        let foreign = team.filter(|team| *team != own_team);
-        let organisation = match foreign {
-            Some(team) => self.team(team).unwrap_or_else(|| team.to_owned()),
-            None => self.team(own_team).unwrap_or_else(|| own_team.to_owned()),
-        };
+        let foreign = me.foreign(team);
+        let team = foreign.unwrap_or(&me.team);
+        let organisation = self.team(team).unwrap_or_else(|| team.to_owned());
         let image = profile.image_512.as_deref().or(profile.image_192.as_deref());
         Some(Person {
             network: self.network.clone(),
-            id: person_id(own_team, team, &user.id)?,
+            id: person_id(foreign, &user.id)?,
             name: if foreign.is_some() || user.is_stranger {
                 format!("{name} ({organisation})")
             } else {
@@ -136,8 +137,8 @@ impl People {
     }
 
     /// Takes what Slack says of somebody. Gives the person as they were before and are now, if that is a change of name.
-    pub fn learn(&self, own_team: &str, user: &Named) -> Option<(Person, Person)> {
-        let now = self.describe(own_team, user)?;
+    pub fn learn(&self, me: &Me, user: &Named) -> Option<(Person, Person)> {
+        let now = self.describe(me, user)?;
         let before = locked(&self.known).put(user.id.clone(), Entry::Known(now.clone()));
         match before {
             Some(Entry::Known(before)) if before.name != now.name => Some((before, now)),
@@ -146,7 +147,7 @@ impl People {
     }
 
     /// Asks Slack for somebody, and for their organisation if it is another one.
-    pub async fn ask(&self, api: &Api, own_team: &str, user: &str) {
+    pub async fn ask(&self, api: &Api, me: &Me, user: &str) {
         if self.is_settled(user) {
             return;
         }
@@ -157,7 +158,7 @@ impl People {
                     let name = api.team(&team).await.unwrap_or_else(|_| team.clone());
                     self.name_team(&team, &name);
                 }
-                self.learn(own_team, &found);
+                self.learn(me, &found);
             }
             Err(error) => {
                 tracing::debug!(%error, "Slack does not say who somebody is.");
@@ -167,10 +168,10 @@ impl People {
     }
 
     /// A person of whom nothing is known but what an event says.
-    pub fn stranger(&self, own_team: &str, team: Option<&str>, user: &str) -> Option<Person> {
+    pub fn stranger(&self, me: &Me, team: Option<&str>, user: &str) -> Option<Person> {
         Some(Person {
             network: self.network.clone(),
-            id: person_id(own_team, team, user)?,
+            id: person_id(me.foreign(team), user)?,
             name: user.to_owned(),
             avatar: None,
             organisation: team.and_then(|team| self.team(team)),
@@ -206,18 +207,13 @@ impl People {
         })
     }
 
-    /// Takes the user groups.
-    pub fn set_groups(&self, groups: Vec<Named>) {
-        let handles = groups
-            .into_iter()
-            .filter_map(|group| Some((group.id, clean(&group.handle?)?)));
-        *locked(&self.groups) = handles.collect();
-    }
-
     /// Takes one user group.
     pub fn learn_group(&self, group: &Named) {
         if let Some(handle) = group.handle.as_deref().and_then(clean) {
-            locked(&self.groups).insert(group.id.clone(), handle);
+            let mut groups = locked(&self.groups);
+            if groups.len() < GROUPS || groups.contains_key(&group.id) {
+                groups.insert(group.id.clone(), handle);
+            }
         }
     }
 
@@ -258,6 +254,14 @@ impl Slack {
 mod tests {
     use super::*;
 
+    fn me() -> Me {
+        Me {
+            team: "T1".to_owned(),
+            own: ["T1".to_owned()].into(),
+            ..Me::default()
+        }
+    }
+
     #[test]
     fn strangers_are_shown_with_their_organisation() {
         let people = People::new(NetworkName::new("s").unwrap());
@@ -266,13 +270,13 @@ mod tests {
             "id": "U9", "team_id": "T2", "name": "bob", "profile": {"display_name": "", "real_name": "Bob\u{7}"},
         }))
         .unwrap();
-        assert_eq!(people.learn("T1", &user), None);
+        assert_eq!(people.learn(&me(), &user), None);
         let bob = people.get("U9").unwrap();
         assert_eq!((bob.id.as_str(), bob.name.as_str()), ("T2/U9", "Bob (Globex)"));
         assert_eq!(bob.organisation.as_deref(), Some("Globex"));
         let mut renamed = user;
         renamed.profile.as_mut().unwrap().display_name = Some("Bobby".to_owned());
-        let (before, now) = people.learn("T1", &renamed).unwrap();
+        let (before, now) = people.learn(&me(), &renamed).unwrap();
         assert_eq!(
             (before.name.as_str(), now.name.as_str()),
             ("Bob (Globex)", "Bobby (Globex)")

@@ -2,18 +2,30 @@
 
 use viaduct_bridge::Probe;
 
+use super::channels::{Channel, Spelled, spelled};
+use super::finding::Found;
 use super::{Slack, locked};
+use crate::client::calls::Identity;
 use crate::manifest::bot_scopes;
 
 impl Slack {
     pub(super) async fn probe_all(&self) -> Vec<Probe> {
         let mut probes = Vec::new();
+        let mut workspaces = Vec::new();
         match self.api.identity().await {
             Ok(identity) => {
-                probes.push(Probe::ok(
-                    "bot token",
-                    format!("Slack accepts it for the workspace {}", identity.team),
-                ));
+                let what = if identity.is_enterprise_install {
+                    "organisation"
+                } else {
+                    "workspace"
+                };
+                let found = format!("Slack accepts it for the {what} {}", identity.team);
+                probes.push(Probe::ok("bot token", found));
+                if identity.is_enterprise_install {
+                    let (probe, searched) = self.probe_workspaces(&identity).await;
+                    probes.push(probe);
+                    workspaces = searched;
+                }
             }
             Err(error) => {
                 let fix = if error.is_auth() {
@@ -36,7 +48,7 @@ impl Slack {
             ));
         }
         for channel in &self.channels.all {
-            probes.push(self.probe_channel(channel).await);
+            probes.push(self.probe_channel(channel, &workspaces).await);
         }
         for (user, login) in locked(&self.logins).iter() {
             let subject = format!("own token of {user}");
@@ -50,6 +62,24 @@ impl Slack {
             });
         }
         probes
+    }
+
+    /// To which workspaces of its organisation the app was added.
+    async fn probe_workspaces(&self, identity: &Identity) -> (Probe, Vec<String>) {
+        let subject = "workspaces";
+        let fix = "add the app to them in the organisation's administration, or correct the option workspaces";
+        match self.workspaces(identity).await {
+            Ok((granted, searched)) if !searched.is_empty() => {
+                let names = granted.iter().filter_map(|team| self.people.team(team));
+                let found = format!("the app was added to {}", names.collect::<Vec<_>>().join(", "));
+                (Probe::ok(subject, found), searched)
+            }
+            Ok(_) => (
+                Probe::error(subject, "the app was added to none of them", fix),
+                Vec::new(),
+            ),
+            Err(error) => (Probe::error(subject, error.to_string(), fix), Vec::new()),
+        }
     }
 
     fn probe_scopes(&self) -> Probe {
@@ -70,7 +100,7 @@ impl Slack {
         )
     }
 
-    async fn probe_channel(&self, channel: &super::channels::Channel) -> Probe {
+    async fn probe_channel(&self, channel: &Channel, workspaces: &[String]) -> Probe {
         let subject = format!("channel {}", channel.spelling);
         if let Ok(id) = channel.usable() {
             let known = channel.known();
@@ -86,42 +116,28 @@ impl Slack {
             return Probe::error(subject, reason, "invite the app into the channel");
         }
         // The session does not run: look for this channel only.
-        let found = match super::channels::spelled(&channel.spelling) {
-            super::channels::Spelled::Id(id) => self.api.conversation(id).await.map(Some),
-            super::channels::Spelled::Name(name) => {
-                let mut found = None;
-                let searched = self
-                    .api
-                    .conversations("public_channel,private_channel", &mut |conversation| {
-                        let hit = conversation.name == name;
-                        if hit {
-                            found = Some(conversation);
-                        }
-                        hit
-                    })
-                    .await;
-                searched.map(|()| found)
-            }
+        let found = match spelled(&channel.spelling) {
+            Spelled::Id(id) => self.api.conversation(id).await,
+            Spelled::Name(name) => match self.search(workspaces, &[name]).await.map(|mut found| found.pop()) {
+                Ok(Some(Found::One(conversation))) => Ok(*conversation),
+                Ok(found) => {
+                    let trouble = found.unwrap_or_default().trouble().unwrap_or_default();
+                    let fix = "correct the name, or invite the app if the channel is private";
+                    return Probe::error(subject, trouble, fix);
+                }
+                Err(error) => Err(error),
+            },
         };
         match found {
-            Ok(Some(found)) if found.is_archived => {
-                Probe::error(subject, "it is archived", "unarchive it, or take it out")
-            }
-            Ok(Some(found)) if found.is_member => {
-                Probe::ok(subject, format!("the app is in #{} ({})", found.name, found.id))
-            }
-            Ok(Some(found)) if !found.is_private && self.section.join => {
+            Ok(found) if found.is_archived => Probe::error(subject, "it is archived", "unarchive it, or take it out"),
+            Ok(found) if found.is_member => Probe::ok(subject, format!("the app is in #{} ({})", found.name, found.id)),
+            Ok(found) if !found.is_private && self.section.join => {
                 Probe::ok(subject, format!("the app will join #{} ({})", found.name, found.id))
             }
-            Ok(Some(_)) => Probe::error(
+            Ok(_) => Probe::error(
                 subject,
                 "the app is not in the channel",
                 "invite the app into the channel",
-            ),
-            Ok(None) => Probe::error(
-                subject,
-                "there is no such channel, or the app does not see it",
-                "correct the name, or invite the app if the channel is private",
             ),
             Err(error) => Probe::error(subject, error.to_string(), "invite the app into the channel"),
         }

@@ -38,7 +38,17 @@ impl Slack {
             } else {
                 login.api.unreact(&aim.id, ts, &name).await
             };
-            return done(result);
+            let receipt = done(result)?;
+            if let Some(channel) = &aim.channel {
+                let mut known = channel.known();
+                known.changed = true;
+                if added {
+                    known.reactions.added(ts, &name, &user);
+                } else {
+                    known.reactions.removed(ts, &name, &user);
+                }
+            }
+            return Ok(receipt);
         }
         // One after the other, so that no count is lost.
         let _turn = self.counted.lock().await;

@@ -9,15 +9,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 use viaduct_bridge::{Connection, SessionError};
-use viaduct_model::{Content, Event, Membership};
 
-use super::channels::{Channel, Spelled, spelled};
+use super::channels::Channel;
 use super::intake::Run;
-use super::people::BEFOREHAND;
 use super::{Me, Slack, locked};
 use crate::client::error::CallError;
 use crate::client::events::{Door, serve};
-use crate::client::socket::{Sockets, Status};
+use crate::client::socket::{Arrival, Sockets, Status};
 use crate::telemetry;
 
 /// How many events wait between the sockets and the intake.
@@ -28,9 +26,6 @@ const FIRST_SOCKET: Duration = Duration::from_mins(1);
 const KEEP: Duration = Duration::from_secs(20);
 /// How long the tasks of a run may take to end.
 const ENDING: Duration = Duration::from_secs(3);
-/// How many people of one channel are told of at the start.
-const TOLD: usize = 5_000;
-
 fn ended(error: &CallError, what: &str) -> SessionError {
     let reason = format!("{what}: {error}");
     if error.is_auth() || matches!(error.code(), Some("missing_scope")) {
@@ -69,20 +64,12 @@ impl Slack {
             self.context.clock.now().as_millis().saturating_mul(1000),
             Ordering::Relaxed,
         );
-        let identity = self
-            .api
-            .identity()
+        let me = self
+            .introduce()
             .await
             .map_err(|error| ended(&error, "the bot's token"))?;
-        self.people.name_team(&identity.team_id, &identity.team);
         *locked(&self.auth_lost) = None;
-        let app = self.me().and_then(|me| me.app.clone());
-        *locked(&self.me) = Some(Arc::new(Me {
-            team: identity.team_id,
-            user: identity.user_id,
-            bot: identity.bot_id,
-            app,
-        }));
+        *locked(&self.me) = Some(Arc::new(me));
         self.log_people_in().await;
         self.load_directs().await;
         for channel in self.channels.all.iter().chain([&self.direct_gate]) {
@@ -96,7 +83,8 @@ impl Slack {
         }
         let (sender, receiver) = mpsc::channel(INCOMING);
         let (status, mut sockets) = watch::channel(Status::default());
-        let mut listener = self.listen(run, sender, status).await?;
+        let (asked, questions) = watch::channel(0);
+        let mut listener = self.listen(run, sender, status, questions).await?;
         self.first_socket(&mut sockets).await?;
         if let Some(app) = sockets.borrow().app.clone()
             && let Some(me) = self.me()
@@ -106,7 +94,7 @@ impl Slack {
                 ..Me::clone(&me)
             }));
         }
-        run.spawn(Arc::clone(self).take(run.clone(), receiver, sockets.clone()));
+        run.spawn(Arc::clone(self).take(run.clone(), receiver, sockets.clone(), asked));
         // What was lost up to here is read now.
         let mut losses = sockets.borrow().losses;
         for channel in &self.channels.all {
@@ -159,8 +147,9 @@ impl Slack {
     async fn listen(
         self: &Arc<Self>,
         run: &Run,
-        incoming: mpsc::Sender<crate::client::socket::Incoming>,
+        incoming: mpsc::Sender<Arrival>,
         status: watch::Sender<Status>,
+        asked: watch::Receiver<u64>,
     ) -> Result<tokio::task::JoinHandle<Result<(), String>>, SessionError> {
         if let (Some(events), Some(secret)) = (&self.section.events, &self.secrets.signing) {
             let listener = TcpListener::bind(events.listen).await;
@@ -178,10 +167,11 @@ impl Slack {
         let token = self.secrets.app.as_ref();
         let token = token.ok_or_else(|| SessionError::Auth("there is no app token".to_owned()))?;
         let sockets = Arc::new(Sockets {
-            api: self.api.with_token(token, SlackApiTokenType::App, "app"),
+            api: self.api.with_token(token, SlackApiTokenType::App),
             dialer: self.dialer.clone(),
             hosts: self.hosts.clone(),
             incoming,
+            asked,
             status,
             entropy: Arc::clone(&self.context.entropy),
             stop: run.stop.clone(),
@@ -233,108 +223,6 @@ impl Slack {
         }
     }
 
-    /// Finds the ids of all channels: those remembered and those spelled by id are looked up, the others searched by name.
-    async fn find_channels(self: &Arc<Self>) -> Result<(), CallError> {
-        let mut wanted: Vec<Arc<Channel>> = Vec::new();
-        for channel in &self.channels.all {
-            let key = format!("id/{}", channel.spelling);
-            let remembered = self.context.state.get(&key).await.ok().flatten();
-            let remembered = remembered.and_then(|id| String::from_utf8(id).ok());
-            let id = match spelled(&channel.spelling) {
-                Spelled::Id(id) => Some(remembered.unwrap_or_else(|| id.to_owned())),
-                Spelled::Name(_) => remembered,
-            };
-            match id {
-                Some(id) => {
-                    channel.known().id = Some(id);
-                    self.look_up(channel).await;
-                    let gone = channel.known().id.is_none();
-                    if gone && matches!(spelled(&channel.spelling), Spelled::Name(_)) {
-                        wanted.push(Arc::clone(channel));
-                    }
-                }
-                None => wanted.push(Arc::clone(channel)),
-            }
-        }
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let mut found = Vec::new();
-        let mut left = wanted.len();
-        let search = &mut |conversation: crate::client::calls::Conversation| {
-            let channel = wanted
-                .iter()
-                .find(|channel| spelled(&channel.spelling) == Spelled::Name(&conversation.name));
-            if let Some(channel) = channel {
-                found.push((Arc::clone(channel), conversation));
-                left -= 1;
-            }
-            left == 0
-        };
-        let searched = self.api.conversations("public_channel,private_channel", search).await;
-        match searched {
-            // Without the permission for private channels the public ones can still be found.
-            Err(error) if error.code() == Some("missing_scope") => {
-                self.api.conversations("public_channel", search).await?;
-            }
-            other => other?,
-        }
-        for (channel, conversation) in found {
-            channel.known().id = Some(conversation.id.clone());
-            self.settle_in(&channel, &conversation).await;
-            self.keep_ids(&channel).await;
-        }
-        for channel in &wanted {
-            let mut known = channel.known();
-            if known.id.is_none() {
-                known.trouble =
-                    Some("there is no such channel, or the app does not see it: invite it if it is private".to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    /// Looks a channel up by its id.
-    pub(super) async fn look_up(self: &Arc<Self>, channel: &Arc<Channel>) {
-        let Some(id) = channel.known().id.clone() else { return };
-        match self.api.conversation(&id).await {
-            Ok(conversation) => {
-                self.settle_in(channel, &conversation).await;
-                self.keep_ids(channel).await;
-            }
-            Err(error) => {
-                let mut known = channel.known();
-                if error.code() == Some("channel_not_found") {
-                    known.id = None;
-                }
-                known.trouble = Some(format!("the channel cannot be looked up: {error}"));
-            }
-        }
-    }
-
-    /// Takes what Slack says of a channel, and joins it if need be.
-    async fn settle_in(&self, channel: &Arc<Channel>, conversation: &crate::client::calls::Conversation) {
-        let mut trouble = None;
-        if conversation.is_archived {
-            trouble = Some("the channel is archived".to_owned());
-        } else if !conversation.is_member {
-            trouble = if conversation.is_private || !self.section.join {
-                Some("the app is not in the channel; invite it".to_owned())
-            } else {
-                let joined = self.api.join(&conversation.id).await;
-                joined
-                    .err()
-                    .map(|error| format!("the app cannot join the channel: {error}"))
-            };
-        }
-        {
-            let mut known = channel.known();
-            known.learn(conversation);
-            known.trouble = trouble;
-        }
-        self.channels.identify(channel, &conversation.id);
-    }
-
     /// Remembers a channel's id.
     pub(super) async fn keep_ids(&self, channel: &Channel) {
         let id = channel.known().id.clone();
@@ -348,78 +236,16 @@ impl Slack {
     pub(super) async fn keep_memories(&self) {
         let mut changes = Vec::new();
         for channel in &self.channels.all {
-            let mut known = channel.known();
-            if std::mem::take(&mut known.changed)
-                && let Ok(value) = serde_json::to_vec(&known.memory)
-            {
-                changes.push((format!("memory/{}", channel.spelling), Some(value)));
-            }
+            let rows = channel.known().to_keep();
+            let rows = rows
+                .into_iter()
+                .map(|(name, row)| (format!("{name}/{}", channel.spelling), Some(row)));
+            changes.extend(rows);
         }
         if !changes.is_empty()
             && let Err(error) = self.context.state.put(changes).await
         {
             tracing::warn!(%error, "What was seen lately could not be remembered.");
-        }
-    }
-
-    /// Emoji, groups, people, and who is in the channels.
-    async fn get_to_know(self: Arc<Self>) {
-        self.learn_emoji().await;
-        match self.api.groups().await {
-            Ok(groups) => self.people.set_groups(groups),
-            Err(error) => tracing::debug!(%error, "Slack does not tell the user groups."),
-        }
-        let Some(me) = self.me() else { return };
-        match self.api.people(BEFOREHAND).await {
-            Ok(people) => people
-                .iter()
-                .for_each(|person| drop(self.people.learn(&me.team, person))),
-            Err(error) => tracing::debug!(%error, "Slack does not list the people."),
-        }
-        if self.section.membership {
-            for channel in &self.channels.all {
-                self.tell_members(channel).await;
-            }
-        }
-    }
-
-    async fn tell_members(&self, channel: &Channel) {
-        let (Ok(id), Some(me)) = (channel.usable(), self.me()) else {
-            return;
-        };
-        let members = match self.api.members(&id, TOLD).await {
-            Ok(members) => members,
-            Err(error) => {
-                tracing::debug!(%error, "Slack does not tell who is in a channel.");
-                return;
-            }
-        };
-        let now = self.context.clock.now();
-        let at = format!("{}.{:03}", now.as_millis() / 1000, now.as_millis() % 1000);
-        let mut events: Vec<Event> = Vec::new();
-        for user in members.iter().filter(|user| **user != me.user) {
-            self.people.ask(&self.api, &me.team, user).await;
-            channel.known().members.insert(user.clone());
-            let scene = super::inbound::Scene {
-                place: &channel.place,
-                id: &id,
-                direct_to: None,
-                channel: Some(channel),
-            };
-            let person = self.people.get(user).filter(|person| !person.bot);
-            let event = person.and_then(|person| self.membership(scene, person, Membership::Join, &at));
-            events.extend(event.filter(|event| matches!(event.content, Content::Membership { .. })));
-        }
-        if let Ok(ticket) = self.context.inbox.push(events).await {
-            ticket.await.ok();
-        }
-    }
-
-    /// The workspace's own emoji.
-    pub(super) async fn learn_emoji(&self) {
-        match self.api.emoji().await {
-            Ok(emoji) => self.people.set_emoji(emoji),
-            Err(error) => tracing::debug!(%error, "Slack does not tell the workspace's emoji."),
         }
     }
 }

@@ -30,7 +30,7 @@ impl Slack {
         file: &Attachment,
     ) -> Result<String, DeliveryError> {
         let media = self.context.media.open(&file.media).await;
-        let media = media.map_err(|error| files::unreadable(&error))?;
+        let media = media?;
         let size = media.size.or(file.size);
         let size = size.ok_or_else(|| DeliveryError::permanent("the size of the file is not known"))?;
         if size > self.section.file_limit {

@@ -120,7 +120,7 @@ impl Slack {
                 Spelled::Id(own) => own == id,
                 Spelled::Name(name) => name == conversation.name,
             };
-            is_meant && channel.usable().is_err()
+            is_meant && channel.usable().is_err() && !channel.known().ended
         });
         let Some(channel) = found.cloned() else {
             return incoming.ack.send();
@@ -151,7 +151,7 @@ impl Slack {
         let (Some(me), Some(user)) = (self.me(), event.user.whole()) else {
             return Vec::new();
         };
-        let Some((before, now)) = self.people.learn(&me.team, user) else {
+        let Some((before, now)) = self.people.learn(&me, user) else {
             return Vec::new();
         };
         if !self.section.membership {
