@@ -5,12 +5,13 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`launch`] | starts Synapse, IRC, XMPP and virus-scan servers, the Slack stand-in as a program and the hub itself: own directory, free loopback ports, bounded ready checks, stopped when dropped |
-//! | [`people`] | a Matrix person (matrix-sdk), an IRC person (raw lines), an XMPP person (slixmpp) and a Slack person (the stand-in's own door) who speak, listen and expect |
+//! | [`launch`] | starts Synapse, IRC, XMPP and virus-scan servers, the stand-ins for Slack and Teams as programs and the hub itself: own directory, free loopback ports, bounded ready checks, stopped when dropped |
+//! | [`people`] | a Matrix person (matrix-sdk), an IRC person (raw lines), an XMPP person (slixmpp), a Slack and a Teams person (the stand-ins' own doors) who speak, listen and expect |
 //! | [`world`] | a homeserver, an IRC and an XMPP server and a hub joined by mirrors, ready to talk |
 //! | [`stub`] | a homeserver that answers at once, late, wrongly or not at all, and remembers all it was sent |
 //! | [`stub_world`] | a hub between the stub homeserver and a load server, with numbered messages |
-//! | [`load`] | an IRC and an XMPP server and a Slack that can speak faster than any real one, and count what they hear |
+//! | [`kills`] | a hub that ends at any step of an event's way |
+//! | [`load`] | an IRC and an XMPP server, a Slack and a Teams that can speak faster than any real one, and count what they hear |
 //! | [`slack`] | a Slack of one's own: Web API, Socket Mode, signed events, faults on demand |
 //! | [`teams`] | a Microsoft of one's own: login, connector, Graph, encrypted notifications, faults on demand |
 //! | [`wait`] | waiting for a condition with a bound |
@@ -30,6 +31,7 @@
 // matrix-sdk's futures nest deeper than the compiler looks by default.
 #![recursion_limit = "256"]
 
+pub mod kills;
 pub mod launch;
 pub mod load;
 pub mod people;

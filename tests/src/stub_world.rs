@@ -1,11 +1,13 @@
 //! A hub between a stub homeserver and a load server: for what real servers are too slow or too well-behaved for.
 
+use std::ops::Range;
 use std::time::Duration;
 
+use anyhow::ensure;
 use serde_json::{Map, Value, json};
 
 use crate::launch::{Hub, HubSpec, project_root};
-use crate::load::{LoadIrcd, LoadServer, LoadSlack, LoadXmpp, Tally, tally};
+use crate::load::{LoadIrcd, LoadServer, LoadSlack, LoadTeams, LoadXmpp, Tally, tally};
 use crate::stub::{Pusher, StubHomeserver};
 use crate::wait::wait_until;
 
@@ -13,6 +15,14 @@ use crate::wait::wait_until;
 pub const NETWORK: &str = "load";
 /// How long the hub may take until it is in all channels.
 const CONNECTED: Duration = Duration::from_secs(30);
+/// How long a transaction may wait for its acknowledgement, over restarts of the hub.
+pub const ACKNOWLEDGED: Duration = Duration::from_mins(1);
+/// How long a backlog may take: the hub tries again after growing pauses.
+pub const BACKLOG: Duration = Duration::from_mins(2);
+/// How many people speak in each channel.
+const SPEAKERS: usize = 3;
+/// How many events are in one transaction at most.
+const TRANSACTION: usize = 100;
 
 /// How a [`StubWorld`] is arranged.
 #[derive(Debug, Clone)]
@@ -27,6 +37,8 @@ pub struct StubSpec {
     pub log_level: Option<String>,
     /// Whether the policies that come with the configuration filter both ways and a ledger is kept.
     pub governed: bool,
+    /// Further keys of the network's section.
+    pub section: Map<String, Value>,
 }
 
 impl Default for StubSpec {
@@ -37,6 +49,7 @@ impl Default for StubSpec {
             store: None,
             log_level: None,
             governed: false,
+            section: Map::new(),
         }
     }
 }
@@ -61,19 +74,15 @@ fn everything() -> anyhow::Result<Value> {
 /// Makes the keys of a ledger, and has the hub keep one beside its configuration.
 fn keep_ledger(hub: &Hub) -> anyhow::Result<()> {
     const ORIGIN: &str = "localhost/viaduct";
-    let path = hub.configuration();
-    let at = |name: &str| path.with_file_name(name);
+    let at = |name: &str| hub.configuration().with_file_name(name);
     let keys = at("keys");
     let made = hub.command(&["audit", "key", &keys.to_string_lossy(), "--origin", ORIGIN])?;
-    anyhow::ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let mut configuration: Map<String, Value> = serde_json::from_slice(&std::fs::read(&path)?)?;
+    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let audit = json!({
         "folder": at("ledger"), "keys": at("ledger-keys"), "origin": ORIGIN,
         "key_file": keys.join("ledger_key"), "seal_key_file": keys.join("seal_key"),
     });
-    configuration.insert("audit".to_owned(), audit);
-    std::fs::write(&path, serde_json::to_vec(&configuration)?)?;
-    Ok(())
+    hub.configure(|configuration| drop(configuration.insert("audit".to_owned(), audit)))
 }
 
 /// A [`LoadWorld`] with an IRC server.
@@ -82,6 +91,8 @@ pub type StubWorld = LoadWorld<LoadIrcd>;
 pub type XmppStubWorld = LoadWorld<LoadXmpp>;
 /// A [`LoadWorld`] with a Slack workspace.
 pub type SlackStubWorld = LoadWorld<LoadSlack>;
+/// A [`LoadWorld`] with a Teams tenant.
+pub type TeamsStubWorld = LoadWorld<LoadTeams>;
 
 /// A hub with a stub homeserver and a load server.
 #[derive(Debug)]
@@ -124,12 +135,13 @@ impl<N: LoadServer> LoadWorld<N> {
         if let Some(level) = arrangement.log_level {
             spec.log_level = level;
         }
-        let mut section = server.section(arrangement.puppets);
+        let (mut section, mut more) = (server.section(arrangement.puppets), arrangement.section);
         if arrangement.governed {
             spec.policies.insert("everything".to_owned(), everything()?);
-            if let Some(section) = section.as_object_mut() {
-                section.insert("policy".to_owned(), json!({ "in": "everything", "out": "everything" }));
-            }
+            more.insert("policy".to_owned(), json!({ "in": "everything", "out": "everything" }));
+        }
+        if let Some(section) = section.as_object_mut() {
+            section.append(&mut more);
         }
         spec = spec.network(NETWORK, section);
         for mirror in 0..arrangement.mirrors {
@@ -176,6 +188,87 @@ impl<N: LoadServer> LoadWorld<N> {
     /// When it does not notice.
     pub async fn disconnected(&self) -> anyhow::Result<()> {
         wait_until("the hub off the server", CONNECTED, || self.server.connections() == 0).await
+    }
+
+    /// Says the messages of a range in a mirror's channel.
+    pub async fn speak(&self, mirror: usize, numbers: Range<usize>) {
+        for number in numbers {
+            let nick = nick(mirror, number % SPEAKERS);
+            self.server.speak(&N::channel(mirror), &nick, &text(number)).await;
+        }
+    }
+
+    /// Hands over the messages of a range from a mirror's room.
+    ///
+    /// # Errors
+    ///
+    /// When the hub does not acknowledge them.
+    pub async fn push(&mut self, mirror: usize, numbers: Range<usize>) -> anyhow::Result<()> {
+        let events: Vec<String> = numbers.map(|number| matrix_message(mirror, number)).collect();
+        for events in events.chunks(TRANSACTION) {
+            self.pusher.push(events, ACKNOWLEDGED).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a message is in a mirror's room.
+    ///
+    /// # Errors
+    ///
+    /// When it does not come.
+    pub async fn in_room(&self, mirror: usize, wanted: usize) -> anyhow::Result<()> {
+        let there = || self.arrivals_in_room(mirror).contains(&wanted);
+        wait_until(format!("message {wanted} on Matrix"), BACKLOG, there).await
+    }
+
+    /// Waits until a message is in a mirror's channel.
+    ///
+    /// # Errors
+    ///
+    /// When it does not come.
+    pub async fn in_channel(&self, mirror: usize, wanted: usize) -> anyhow::Result<()> {
+        let there = || self.arrivals_in_channel(mirror).contains(&wanted);
+        wait_until(format!("message {wanted} on {}", N::KIND), BACKLOG, there).await
+    }
+
+    /// Everything said on the network, `sent` messages in each mirror, is on Matrix once and in order.
+    ///
+    /// # Errors
+    ///
+    /// What is not as it should be; `what` says when.
+    pub fn check_rooms(&self, sent: usize, what: &str) -> anyhow::Result<()> {
+        let harm = self.tally_rooms(|_| sent);
+        ensure!(harm.is_clean(), "{what}: {harm:?} {:?}", self.arrivals_in_room(0));
+        let violations = self.stub.counts().violations;
+        ensure!(violations == 0, "{what}: a transaction id was used for something else");
+        self.check_manners(what)
+    }
+
+    /// Everything from Matrix, `sent` messages in each mirror, is on the network once and in order, and no sender was told of
+    /// a failure.
+    ///
+    /// # Errors
+    ///
+    /// What is not as it should be; `what` says when.
+    pub fn check_channels(&self, sent: usize, what: &str) -> anyhow::Result<()> {
+        let harm = self.tally_channels(|_| sent);
+        ensure!(harm.is_clean(), "{what}: {harm:?} {:?}", self.arrivals_in_channel(0));
+        for mirror in 0..self.mirrors {
+            let told = self.told_failures(mirror);
+            ensure!(told.is_empty(), "{what}: told without need: {told:?}");
+        }
+        self.check_manners(what)
+    }
+
+    /// Nothing was asked of the network that it does not offer.
+    ///
+    /// # Errors
+    ///
+    /// What was; `what` says when.
+    pub fn check_manners(&self, what: &str) -> anyhow::Result<()> {
+        let violations = self.server.violations();
+        ensure!(violations.is_empty(), "{what}: {violations:?}");
+        Ok(())
     }
 
     /// What became of the messages that were to reach the rooms; `sent` says how many each mirror had.

@@ -1,8 +1,19 @@
-//! Nothing crosses that a policy refuses, and its sender is told.
+//! Nothing crosses that a policy refuses, and its sender is told; what cannot be scanned waits; and security monitoring gets
+//! every entry of the ledger.
 
-use serde_json::json;
-use viaduct_tests::launch::available;
+use std::process::Command;
+
+use anyhow::ensure;
+use serde_json::{Value, json};
+use viaduct_tests::launch::{Clamd, Hub, available, free_port};
+use viaduct_tests::wait::wait_until;
 use viaduct_tests::world::{World, made_room};
+
+use compliance::monitor::Monitor;
+
+mod compliance {
+    pub mod monitor;
+}
 
 const CHANNEL: &str = "#project";
 const ROOM: &str = "#project:localhost";
@@ -59,5 +70,144 @@ async fn what_a_policy_refuses_does_not_cross_and_its_sender_is_told() -> anyhow
     igor.say(CHANNEL, "good evening").await?;
     ann.hears(&room, "good evening").await?;
     assert_eq!(ann.count_of(&room, |seen| seen.body().contains("bait")), 0);
+    Ok(())
+}
+
+/// The section of a ledger in a folder, with fresh keys.
+fn ledger(folder: &std::path::Path) -> anyhow::Result<Value> {
+    let keys = folder.join("keys");
+    let mut command = Command::new(Hub::binary()?);
+    let made = command
+        .args(["audit", "key"])
+        .arg(&keys)
+        .args(["--origin", "localhost/viaduct"])
+        .output()?;
+    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    Ok(json!({
+        "folder": folder.join("ledger"), "keys": folder.join("ledger-keys"), "origin": "localhost/viaduct",
+        "key_file": keys.join("ledger_key"), "seal_key_file": keys.join("seal_key"),
+    }))
+}
+
+/// The numbers of all entries of the ledger, by the command line.
+fn numbers(hub: &Hub) -> anyhow::Result<Vec<u64>> {
+    let output = hub.command(&["audit", "find", "--json", "--limit", "100000"])?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8(output.stdout)?;
+    let entries = told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    Ok(entries.filter_map(|entry| entry.get("seq")?.as_u64()).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn security_monitoring_gets_every_entry_once_over_tls_also_of_what_it_missed() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    if available(Hub::binary())?.is_none() {
+        return Ok(());
+    }
+    let mut audit = ledger(folder.path())?;
+    let monitor = Monitor::start(folder.path())?;
+    let siem = json!([{
+        "name": "siem", "form": "cef",
+        "to": { "kind": "tls", "host": "localhost", "port": monitor.port, "ca_file": monitor.ca },
+    }]);
+    if let Some(audit) = audit.as_object_mut() {
+        audit.insert("exporters".to_owned(), siem);
+    }
+    let mirrored = |audit: Value| {
+        World::start_with(move |spec| {
+            spec.with("audit", audit)
+                .mirror("project", &made_room("project"), &[("irc", CHANNEL)])
+        })
+    };
+    let Some(mut world) = available(mirrored(audit).await)? else {
+        return Ok(());
+    };
+    let ann = world.matrix_person("ann").await?;
+    let room = ann.join(ROOM).await?;
+    let igor = world.irc_person("igor", CHANNEL).await?;
+    ann.say(&room, "the unrepeatable plan").await?;
+    igor.hears(CHANNEL, "the unrepeatable plan").await?;
+    igor.say(CHANNEL, "good evening").await?;
+    ann.hears(&room, "good evening").await?;
+    world.hub.stop();
+    let there = numbers(&world.hub)?;
+    ensure!(there.len() >= 5, "{there:?}");
+    // What it did not get before the hub stopped comes with the next start.
+    world.hub.start().await?;
+    let told = || monitor.numbers().len() >= there.len();
+    wait_until("the monitoring has all entries", viaduct_tests::people::HEARD, told).await?;
+    let got: Vec<u64> = monitor.numbers().into_iter().take(there.len()).collect();
+    assert_eq!(got, there, "each once and in order");
+    let messages = monitor.messages();
+    ensure!(
+        messages
+            .iter()
+            .any(|message| message.contains("CEF:0|") && message.contains("delivered")),
+        "{messages:?}"
+    );
+    ensure!(
+        !messages.iter().any(|message| message.contains("unrepeatable")),
+        "no content leaves"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_scanned_is_held_and_what_is_infected_refused() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    if available(Hub::binary())?.is_none() {
+        return Ok(());
+    }
+    let Some(clamd) = available(Clamd::start().await)? else {
+        return Ok(());
+    };
+    let audit = ledger(folder.path())?;
+    let nobody = format!("127.0.0.1:{}", free_port()?);
+    for scanner in [clamd.address().to_string(), nobody.clone()] {
+        let rules = json!([
+            { "name": "infected", "attachments": { "scan": ["infected"] }, "action": "refuse", "reason": "malware" },
+            { "name": "unscanned", "attachments": { "scan": ["unavailable", "missing"] }, "action": "hold", "reason": "not scanned" },
+        ]);
+        let (audit, address) = (audit.clone(), scanner.clone());
+        let started = World::start_with(move |mut spec| {
+            spec.policies.insert("files".to_owned(), json!({ "rules": rules }));
+            if let Some(section) = spec.networks.get_mut("irc").and_then(Value::as_object_mut) {
+                section.insert("policy".to_owned(), json!({ "out": "files" }));
+            }
+            spec.with("audit", audit)
+                .with("files", json!({ "scanner": { "address": address } }))
+                .mirror("project", &made_room("project"), &[("irc", CHANNEL)])
+        });
+        let Some(world) = available(started.await)? else {
+            return Ok(());
+        };
+        let ann = world.matrix_person("ann").await?;
+        let room = ann.join(ROOM).await?;
+        let igor = world.irc_person("igor", CHANNEL).await?;
+        let scanned = scanner != nobody;
+        let clean = ann.send_file(&room, "clean.txt", b"a clean list\n").await?;
+        let infected = ann
+            .send_file(&room, "infected.txt", format!("a list {}\n", Clamd::MARKER).as_bytes())
+            .await?;
+        let told = if scanned {
+            vec![(infected, "malware")]
+        } else {
+            vec![(clean, "not scanned"), (infected, "not scanned")]
+        };
+        for (event, why) in told {
+            let about = |seen: &viaduct_tests::people::Seen| {
+                seen.text("/content/m.relates_to/m.in_reply_to/event_id") == event && seen.body().contains(why)
+            };
+            ann.expect("a notice about it", &room, about).await?;
+        }
+        ann.say(&room, "and now to the agenda").await?;
+        igor.hears(CHANNEL, "and now to the agenda").await?;
+        let seen = |name: &str| igor.count_of(|line| line.text().contains(name));
+        assert_eq!(
+            (seen("clean.txt") > 0, seen("infected.txt")),
+            (scanned, 0),
+            "with {scanner}"
+        );
+    }
     Ok(())
 }

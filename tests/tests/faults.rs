@@ -3,27 +3,13 @@
 use std::process::Command;
 use std::time::Duration;
 
+use viaduct_tests::kills::{STEPS, steps_to_matrix};
 use viaduct_tests::launch::{Process, available, is_root};
 use viaduct_tests::load::{LoadIrcd, LoadServer as _};
 use viaduct_tests::people::HEARD;
 use viaduct_tests::stub::Fault;
-use viaduct_tests::stub_world::{StubSpec, StubWorld, channel, matrix_message, nick, text};
+use viaduct_tests::stub_world::{BACKLOG, StubSpec, StubWorld, matrix_message};
 use viaduct_tests::wait::wait_until;
-
-/// The steps of an event's way at which the hub can be made to end.
-const STEPS: [&str; 7] = [
-    "accept-before",
-    "accept-after",
-    "begin-after",
-    "deliver-before",
-    "deliver-after",
-    "settle-before",
-    "settle-after",
-];
-/// How long a transaction may wait for its acknowledgement, over restarts of the hub.
-const ACKNOWLEDGED: Duration = Duration::from_mins(1);
-/// How long a backlog may take.
-const BACKLOG: Duration = Duration::from_mins(2);
 
 /// How long a side is away: a minute where `VIADUCT_LONG=1`, else long enough for several attempts.
 fn away() -> Duration {
@@ -36,25 +22,6 @@ fn away() -> Duration {
 
 async fn start(arrangement: StubSpec) -> anyhow::Result<Option<StubWorld>> {
     available(StubWorld::start(arrangement).await)
-}
-
-/// Speaks the messages of a range in a mirror's channel.
-async fn speak(world: &StubWorld, mirror: usize, numbers: std::ops::Range<usize>) {
-    for number in numbers {
-        world
-            .server
-            .speak(&channel(mirror), &nick(mirror, number % 3), &text(number))
-            .await;
-    }
-}
-
-/// Hands over the messages of a range from a mirror's room.
-async fn push(world: &mut StubWorld, mirror: usize, numbers: std::ops::Range<usize>) -> anyhow::Result<()> {
-    let events: Vec<String> = numbers.map(|number| matrix_message(mirror, number)).collect();
-    for events in events.chunks(100) {
-        world.pusher.push(events, ACKNOWLEDGED).await?;
-    }
-    Ok(())
 }
 
 async fn all_in_rooms(world: &StubWorld, sent: usize) -> anyhow::Result<()> {
@@ -71,57 +38,31 @@ async fn all_in_channels(world: &StubWorld, sent: usize) -> anyhow::Result<()> {
     .await
 }
 
-/// Starts a hub that will end when it comes to `step` with the next message. Starting may pass the step by itself, as it
-/// settles what was left; then it is to end one passing later.
-async fn launch_to_crash(world: &mut StubWorld, step: &str) -> anyhow::Result<()> {
-    for passing in 1..=5 {
-        world
-            .hub
-            .launch(&[("VIADUCT_CRASH_AT", &format!("{step}:{passing}"))])?;
-        let StubWorld { hub, server, .. } = &mut *world;
-        let started = || !hub.process().is_some_and(Process::is_running) || server.members(&channel(0)) > 0;
-        wait_until("the hub connected or gone", HEARD, started).await?;
-        if world.hub.ready().await.is_ok() {
-            return Ok(());
-        }
-    }
-    anyhow::bail!("the hub passes {step} again and again by itself")
-}
-
-/// Whether the hub ends soon. Some steps come only with the next message, so it is not waited for long.
-async fn ends_soon(world: &mut StubWorld) -> bool {
-    let ended = || !world.hub.process().is_some_and(Process::is_running);
-    wait_until("the end", Duration::from_secs(3), ended).await.is_ok()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_step_a_message_to_matrix_arrives_once() -> anyhow::Result<()> {
-    // A transaction id may be sent again, so nothing is noted before sending begins.
-    for step in STEPS.into_iter().filter(|step| *step != "begin-after") {
+    for step in steps_to_matrix() {
         let Some(mut world) = start(StubSpec::default()).await? else {
             return Ok(());
         };
         // The ghost exists, so that the message is the only event on its way.
-        speak(&world, 0, 0..3).await;
+        world.speak(0, 0..3).await;
         all_in_rooms(&world, 3).await?;
         assert!(world.hub.stop());
         world.disconnected().await?;
 
-        launch_to_crash(&mut world, step).await?;
+        world.launch_to_crash(step).await?;
         let mut said = 3;
         loop {
-            speak(&world, 0, said..said + 1).await;
+            world.speak(0, said..said + 1).await;
             said += 1;
-            if ends_soon(&mut world).await {
+            if world.ends_soon().await {
                 break;
             }
             assert!(said < 6, "the hub did not end at {step}");
             all_in_rooms(&world, said).await?;
         }
-        world.disconnected().await?;
-        world.hub.start().await?;
-        world.connected().await?;
-        speak(&world, 0, said..said + 1).await;
+        world.start_again().await?;
+        world.speak(0, said..said + 1).await;
         wait_until("the message after", HEARD, || world.arrivals_in_room(0).contains(&said)).await?;
 
         let arrivals = world.arrivals_in_room(0);
@@ -145,12 +86,12 @@ async fn killed_at_any_step_a_message_to_irc_arrives_once_or_its_sender_is_told(
         let Some(mut world) = start(StubSpec::default()).await? else {
             return Ok(());
         };
-        push(&mut world, 0, 0..3).await?;
+        world.push(0, 0..3).await?;
         all_in_channels(&world, 3).await?;
         assert!(world.hub.stop());
         world.disconnected().await?;
 
-        launch_to_crash(&mut world, step).await?;
+        world.launch_to_crash(step).await?;
         let (mut said, mut unacknowledged) = (3, Vec::new());
         loop {
             let body = format!(r#"{{"events":[{}]}}"#, matrix_message(0, said));
@@ -159,7 +100,7 @@ async fn killed_at_any_step_a_message_to_irc_arrives_once_or_its_sender_is_told(
                 unacknowledged.push((id, body));
             }
             said += 1;
-            if ends_soon(&mut world).await {
+            if world.ends_soon().await {
                 break;
             }
             assert!(said < 6, "the hub did not end at {step}");
@@ -170,7 +111,7 @@ async fn killed_at_any_step_a_message_to_irc_arrives_once_or_its_sender_is_told(
         for (id, body) in unacknowledged {
             assert_eq!(world.pusher.attempt(id, body).await?, 200, "{step}");
         }
-        push(&mut world, 0, said..said + 1).await?;
+        world.push(0, said..said + 1).await?;
         wait_until("the message after", HEARD, || {
             world.arrivals_in_channel(0).contains(&said)
         })
@@ -207,16 +148,16 @@ async fn a_homeserver_that_hangs_gets_everything_later_in_order() -> anyhow::Res
         return Ok(());
     };
     for mirror in 0..3 {
-        speak(&world, mirror, 0..100).await;
+        world.speak(mirror, 0..100).await;
     }
     world.stub.pause();
     for mirror in 0..3 {
-        speak(&world, mirror, 100..400).await;
+        world.speak(mirror, 100..400).await;
     }
     tokio::time::sleep(away()).await;
     world.stub.resume();
     for mirror in 0..3 {
-        speak(&world, mirror, 400..500).await;
+        world.speak(mirror, 400..500).await;
     }
     all_in_rooms(&world, 500).await?;
     assert!(world.tally_rooms(|_| 500).is_clean());
@@ -239,7 +180,7 @@ async fn a_homeserver_that_fails_in_every_way_gets_everything_once_in_order() ->
     };
     for (part, fault) in faults.into_iter().enumerate() {
         world.stub.fail_every(fault, 7);
-        speak(&world, 0, part * 50..(part + 1) * 50).await;
+        world.speak(0, part * 50..(part + 1) * 50).await;
         all_in_rooms(&world, (part + 1) * 50).await?;
     }
     assert!(world.tally_rooms(|_| 200).is_clean(), "{:?}", world.arrivals_in_room(0));
@@ -258,17 +199,17 @@ async fn an_irc_server_that_is_away_gets_everything_when_it_is_back() -> anyhow:
     let Some(mut world) = start(StubSpec::default()).await? else {
         return Ok(());
     };
-    push(&mut world, 0, 0..20).await?;
+    world.push(0, 0..20).await?;
     all_in_channels(&world, 20).await?;
     let address = world.server.address();
     // Gone with every connection, and back at the same place with nobody there.
     let heard_before = world.arrivals_in_channel(0);
     drop(std::mem::replace(&mut world.server, LoadIrcd::start().await?));
-    push(&mut world, 0, 20..120).await?;
+    world.push(0, 20..120).await?;
     tokio::time::sleep(away()).await;
     world.server = LoadIrcd::start_at(address).await?;
     wait_until("the backlog", BACKLOG, || world.arrivals_in_channel(0).contains(&119)).await?;
-    push(&mut world, 0, 120..130).await?;
+    world.push(0, 120..130).await?;
     wait_until("what came after", BACKLOG, || {
         world.arrivals_in_channel(0).contains(&129)
     })
@@ -284,10 +225,10 @@ async fn connections_cut_under_load_lose_and_double_nothing_silently() -> anyhow
     let Some(mut world) = start(StubSpec::default()).await? else {
         return Ok(());
     };
-    push(&mut world, 0, 0..5).await?;
+    world.push(0, 0..5).await?;
     all_in_channels(&world, 5).await?;
     for round in 1..=3 {
-        push(&mut world, 0, 5 + (round - 1) * 100..5 + round * 100).await?;
+        world.push(0, 5 + (round - 1) * 100..5 + round * 100).await?;
         world.server.cut_all();
     }
     let settled = || {
@@ -315,11 +256,11 @@ async fn a_flood_in_one_mirror_delays_no_other() -> anyhow::Result<()> {
     let Some(world) = start(arrangement).await? else {
         return Ok(());
     };
-    speak(&world, 1, 0..1).await;
+    world.speak(1, 0..1).await;
     wait_until("the first word", HEARD, || world.arrivals_in_room(1).contains(&0)).await?;
     world.stub.set_send_delay(Duration::from_millis(2));
-    speak(&world, 0, 0..5_000).await;
-    speak(&world, 1, 1..2).await;
+    world.speak(0, 0..5_000).await;
+    world.speak(1, 1..2).await;
     wait_until("the word amid the flood", HEARD, || {
         world.arrivals_in_room(1).contains(&1)
     })
@@ -379,7 +320,7 @@ async fn a_full_disk_acknowledges_nothing_and_loses_nothing() -> anyhow::Result<
     else {
         return Ok(());
     };
-    push(&mut world, 0, 0..10).await?;
+    world.push(0, 0..10).await?;
     all_in_channels(&world, 10).await?;
     let filler = disk.0.path().join("filler");
     // Writes until nothing more fits.
@@ -408,7 +349,7 @@ async fn a_full_disk_acknowledges_nothing_and_loses_nothing() -> anyhow::Result<
         world.hub.start().await?;
     }
     // The homeserver repeats what was not acknowledged.
-    push(&mut world, 0, acknowledged..acknowledged + 100).await?;
+    world.push(0, acknowledged..acknowledged + 100).await?;
     let sent = acknowledged + 100;
     let told = || world.tally_channels(|_| sent).lost <= world.told_failures(0).len() as u64;
     wait_until("everything there or told", BACKLOG, told).await?;

@@ -9,140 +9,28 @@ use std::time::Duration;
 use anyhow::ensure;
 use serde_json::json;
 use tokio::time::Instant;
-use viaduct_tests::launch::{Hub, HubSpec, Process, available, slack_section};
-use viaduct_tests::load::LoadServer;
+use viaduct_tests::kills::{STEPS, on_the_way_from_matrix, on_the_way_to_matrix, steps_to_matrix};
+use viaduct_tests::launch::{Hub, HubSpec, available, slack_section};
+use viaduct_tests::load::LoadSlack;
 use viaduct_tests::people::HEARD;
 use viaduct_tests::slack::{Fault, Kind, Limits, SlackStandIn, Which};
 use viaduct_tests::stub::{Pusher, StubHomeserver};
 use viaduct_tests::stub_world::{
-    SlackStubWorld, StubSpec, arrivals_in_room, channel, matrix_message, nick, number, room, text,
+    ACKNOWLEDGED, BACKLOG, SlackStubWorld, StubSpec, arrivals_in_room, matrix_message, number, room, text,
 };
 use viaduct_tests::wait::wait_until;
-
-/// The steps of an event's way at which the hub can be made to end.
-const STEPS: [&str; 7] = [
-    "accept-before",
-    "accept-after",
-    "begin-after",
-    "deliver-before",
-    "deliver-after",
-    "settle-before",
-    "settle-after",
-];
-/// How long a transaction may wait for its acknowledgement, over restarts of the hub.
-const ACKNOWLEDGED: Duration = Duration::from_mins(1);
-/// How long a backlog may take: the hub tries again after growing pauses.
-const BACKLOG: Duration = Duration::from_mins(2);
 
 /// None where a server is missing.
 async fn start() -> anyhow::Result<Option<SlackStubWorld>> {
     available(SlackStubWorld::start(StubSpec::default()).await)
 }
 
-/// Says the messages of a range in Slack.
-async fn speak(world: &SlackStubWorld, numbers: std::ops::Range<usize>) {
-    for number in numbers {
-        world.server.speak(&channel(0), &nick(0, 0), &text(number)).await;
-    }
-}
-
-/// Hands over the messages of a range from the Matrix room.
-async fn push(world: &mut SlackStubWorld, numbers: std::ops::Range<usize>) -> anyhow::Result<()> {
-    let events: Vec<String> = numbers.map(|number| matrix_message(0, number)).collect();
-    world.pusher.push(&events, ACKNOWLEDGED).await
-}
-
-async fn in_room(world: &SlackStubWorld, wanted: usize) -> anyhow::Result<()> {
-    let there = || world.arrivals_in_room(0).contains(&wanted);
-    wait_until(format!("message {wanted} on Matrix"), BACKLOG, there).await
-}
-
-async fn in_channel(world: &SlackStubWorld, wanted: usize) -> anyhow::Result<()> {
-    let there = || world.arrivals_in_channel(0).contains(&wanted);
-    wait_until(format!("message {wanted} in Slack"), BACKLOG, there).await
-}
-
-/// Everything said in Slack is on Matrix once and in order.
-fn check_room(world: &SlackStubWorld, sent: usize, what: &str) -> anyhow::Result<()> {
-    let harm = world.tally_rooms(|_| sent);
-    ensure!(harm.is_clean(), "{what}: {harm:?} {:?}", world.arrivals_in_room(0));
-    let violations = world.stub.counts().violations;
-    ensure!(violations == 0, "{what}: a transaction id was used for something else");
-    check_manners(world, what)
-}
-
-/// Everything from Matrix is in Slack once and in order, and no sender was told of a failure.
-fn check_channel(world: &SlackStubWorld, sent: usize, what: &str) -> anyhow::Result<()> {
-    let harm = world.tally_channels(|_| sent);
-    ensure!(harm.is_clean(), "{what}: {harm:?} {:?}", world.arrivals_in_channel(0));
-    let told = world.told_failures(0);
-    ensure!(told.is_empty(), "{what}: told without need: {told:?}");
-    check_manners(world, what)
-}
-
-fn check_manners(world: &SlackStubWorld, what: &str) -> anyhow::Result<()> {
-    let violations = world.server.slack.violations();
-    ensure!(violations.is_empty(), "{what}: {violations:?}");
-    Ok(())
-}
-
-/// Starts a hub that will end when it comes to `step` with the next message. Starting may pass the step by itself, as it
-/// settles what was left; then it is to end one passing later.
-async fn launch_to_crash(world: &mut SlackStubWorld, step: &str) -> anyhow::Result<()> {
-    for passing in 1..=5 {
-        world
-            .hub
-            .launch(&[("VIADUCT_CRASH_AT", &format!("{step}:{passing}"))])?;
-        let SlackStubWorld { hub, server, .. } = &mut *world;
-        let started = || !hub.process().is_some_and(Process::is_running) || server.members(&channel(0)) > 0;
-        wait_until("the hub connected or gone", HEARD, started).await?;
-        if world.hub.ready().await.is_ok() {
-            return Ok(());
-        }
-    }
-    anyhow::bail!("the hub passes {step} again and again by itself")
-}
-
-/// Whether the hub ends soon. Some steps come only with the next message, so it is not waited for long.
-async fn ends_soon(world: &mut SlackStubWorld) -> bool {
-    let ended = || !world.hub.process().is_some_and(Process::is_running);
-    wait_until("the end", Duration::from_secs(3), ended).await.is_ok()
-}
-
-async fn start_again(world: &mut SlackStubWorld) -> anyhow::Result<()> {
-    world.disconnected().await?;
-    world.hub.start().await?;
-    world.connected().await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_step_a_message_to_matrix_arrives_once() -> anyhow::Result<()> {
-    // A transaction id may be sent again, so nothing is noted before sending begins.
-    for step in STEPS.into_iter().filter(|step| *step != "begin-after") {
-        let Some(mut world) = start().await? else {
-            return Ok(());
-        };
-        // The ghost exists, so that the message is the only event on its way.
-        speak(&world, 0..3).await;
-        in_room(&world, 2).await?;
-        assert!(world.hub.stop());
-        world.disconnected().await?;
-
-        launch_to_crash(&mut world, step).await?;
-        let mut said = 3;
-        loop {
-            speak(&world, said..said + 1).await;
-            said += 1;
-            if ends_soon(&mut world).await {
-                break;
-            }
-            assert!(said < 6, "the hub did not end at {step}");
+    for step in steps_to_matrix() {
+        if available(on_the_way_to_matrix::<LoadSlack>(step).await)?.is_none() {
+            break;
         }
-        start_again(&mut world).await?;
-        speak(&world, said..said + 1).await;
-        in_room(&world, said).await?;
-        // Nothing is lost even before the hub had it on its disk: it was not acknowledged, and the history has it.
-        check_room(&world, said + 1, step)?;
     }
     Ok(())
 }
@@ -150,36 +38,9 @@ async fn killed_at_any_step_a_message_to_matrix_arrives_once() -> anyhow::Result
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_step_a_message_to_slack_arrives_once() -> anyhow::Result<()> {
     for step in STEPS {
-        let Some(mut world) = start().await? else {
-            return Ok(());
-        };
-        push(&mut world, 0..3).await?;
-        in_channel(&world, 2).await?;
-        assert!(world.hub.stop());
-        world.disconnected().await?;
-
-        launch_to_crash(&mut world, step).await?;
-        let (mut said, mut unacknowledged) = (3, Vec::new());
-        loop {
-            let body = format!(r#"{{"events":[{}]}}"#, matrix_message(0, said));
-            let id = format!("{step}{said}");
-            if !matches!(world.pusher.attempt(&id, body.clone()).await, Ok(200)) {
-                unacknowledged.push((id, body));
-            }
-            said += 1;
-            if ends_soon(&mut world).await {
-                break;
-            }
-            assert!(said < 6, "the hub did not end at {step}");
+        if available(on_the_way_from_matrix::<LoadSlack>(step).await)?.is_none() {
+            break;
         }
-        start_again(&mut world).await?;
-        // As a homeserver does, with the same transaction id.
-        for (id, body) in unacknowledged {
-            assert_eq!(world.pusher.attempt(id, body).await?, 200, "{step}");
-        }
-        push(&mut world, said..said + 1).await?;
-        in_channel(&world, said).await?;
-        check_channel(&world, said + 1, step)?;
     }
     Ok(())
 }
@@ -192,12 +53,12 @@ async fn posts_whose_answer_is_lost_are_looked_up_and_not_repeated() -> anyhow::
     };
     // Each of these is posted, and the hub never hears of it.
     world.server.slack.fail_every("chat.postMessage", Fault::CutAnswer, 4);
-    push(&mut world, 0..SENT).await?;
-    in_channel(&world, SENT - 1).await?;
+    world.push(0, 0..SENT).await?;
+    world.in_channel(0, SENT - 1).await?;
     world.server.slack.heal();
-    push(&mut world, SENT..SENT + 1).await?;
-    in_channel(&world, SENT).await?;
-    check_channel(&world, SENT + 1, "answers lost")
+    world.push(0, SENT..SENT + 1).await?;
+    world.in_channel(0, SENT).await?;
+    world.check_channels(SENT + 1, "answers lost")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,9 +71,9 @@ async fn refusals_of_all_kinds_hold_up_and_lose_nothing() -> anyhow::Result<()> 
     slack.fail_next("chat.postMessage", Fault::Limited { retry_after: 1 }, 2);
     slack.fail_next("chat.postMessage", Fault::Status(503), 2);
     slack.fail_next("chat.postMessage", Fault::Error("internal_error".to_owned()), 2);
-    push(&mut world, 0..SENT).await?;
-    in_channel(&world, SENT - 1).await?;
-    check_channel(&world, SENT, "refusals")
+    world.push(0, 0..SENT).await?;
+    world.in_channel(0, SENT - 1).await?;
+    world.check_channels(SENT, "refusals")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,17 +82,17 @@ async fn a_slack_that_is_away_gets_and_gives_everything_later_in_order() -> anyh
     let Some(mut world) = start().await? else {
         return Ok(());
     };
-    speak(&world, 0..PART).await;
-    push(&mut world, 0..PART).await?;
-    in_room(&world, PART - 1).await?;
-    in_channel(&world, PART - 1).await?;
+    world.speak(0, 0..PART).await;
+    world.push(0, 0..PART).await?;
+    world.in_room(0, PART - 1).await?;
+    world.in_channel(0, PART - 1).await?;
 
     // Nothing is answered, no socket opens, and what happens meanwhile is told to nobody.
     world.server.slack.fail_every("", Fault::Status(503), 1);
     world.server.slack.break_sockets(Which::All);
     world.disconnected().await?;
-    speak(&world, PART..2 * PART).await;
-    push(&mut world, PART..2 * PART).await?;
+    world.speak(0, PART..2 * PART).await;
+    world.push(0, PART..2 * PART).await?;
     let lost = world.server.slack.delivered().lost;
     ensure!(
         lost >= PART as u64,
@@ -239,15 +100,15 @@ async fn a_slack_that_is_away_gets_and_gives_everything_later_in_order() -> anyh
     );
 
     world.server.slack.heal();
-    in_room(&world, 2 * PART - 1).await?;
-    in_channel(&world, 2 * PART - 1).await?;
+    world.in_room(0, 2 * PART - 1).await?;
+    world.in_channel(0, 2 * PART - 1).await?;
     world.connected().await?;
-    speak(&world, 2 * PART..2 * PART + 1).await;
-    push(&mut world, 2 * PART..2 * PART + 1).await?;
-    in_room(&world, 2 * PART).await?;
-    in_channel(&world, 2 * PART).await?;
-    check_room(&world, 2 * PART + 1, "Slack away")?;
-    check_channel(&world, 2 * PART + 1, "Slack away")
+    world.speak(0, 2 * PART..2 * PART + 1).await;
+    world.push(0, 2 * PART..2 * PART + 1).await?;
+    world.in_room(0, 2 * PART).await?;
+    world.in_channel(0, 2 * PART).await?;
+    world.check_rooms(2 * PART + 1, "Slack away")?;
+    world.check_channels(2 * PART + 1, "Slack away")
 }
 
 /// Lets something happen to the sockets in the middle of a stream of events; all of them are on Matrix, once. In order only
@@ -260,9 +121,9 @@ async fn through(
     trouble: impl Fn(&SlackStandIn),
 ) -> anyhow::Result<usize> {
     const HALF: usize = 50;
-    speak(world, said..said + HALF).await;
+    world.speak(0, said..said + HALF).await;
     trouble(&world.server.slack);
-    speak(world, said + HALF..said + 2 * HALF).await;
+    world.speak(0, said + HALF..said + 2 * HALF).await;
     let mut end = said + 2 * HALF;
     let all = |end: usize| async move {
         wait_until(format!("{end} messages on Matrix"), BACKLOG, || {
@@ -277,11 +138,11 @@ async fn through(
         "{what}: {harm:?} {:?}",
         world.arrivals_in_room(0)
     );
-    check_manners(world, what)?;
+    world.check_manners(what)?;
     // Whatever is opened in exchange has brought something before the next trouble begins.
     world.server.slack.connected(2, BACKLOG).await?;
     for _ in 0..4 {
-        speak(world, end..end + 1).await;
+        world.speak(0, end..end + 1).await;
         end += 1;
         all(end).await?;
     }

@@ -23,6 +23,7 @@ mod teams_stand_in {
     mod graph;
     mod login;
     mod official;
+    mod persons;
     mod trouble;
 }
 

@@ -1,7 +1,7 @@
 //! People on real XMPP servers and people on a real homeserver talk to each other through the hub; where a room is mirrored
 //! with an IRC channel too, all three.
 
-use viaduct_tests::launch::{Ejabberd, Prosody, XmppServer, available};
+use viaduct_tests::launch::{Ejabberd, Prosody, XmppServer, available, xmpp_section};
 use viaduct_tests::people::{HEARD, MatrixPerson, Seen, XmppMessage, XmppPerson};
 use viaduct_tests::wait::wait_for;
 use viaduct_tests::world::{World, made_room};
@@ -341,6 +341,55 @@ async fn private_messages_go_both_ways_whoever_begins() -> anyhow::Result<()> {
     );
     talk.xena.chat(asked.bare(), "you may").await?;
     ben.hears(&chat, "you may").await?;
+    Ok(())
+}
+
+/// Where people have no addresses of their own, the hub speaks for them, and finds out whom an answer is for.
+#[tokio::test(flavor = "multi_thread")]
+async fn private_messages_find_their_people_without_puppets() -> anyhow::Result<()> {
+    let Some(server) = available(Prosody::start().await)? else {
+        return Ok(());
+    };
+    let mut section = xmpp_section(server.components());
+    section["puppets"] = false.into();
+    let started = World::start_with_xmpp(XmppServer::Prosody(server), |spec| {
+        spec.network("xmpp", section)
+            .mirror("project", &made_room("project"), &[("xmpp", &muc())])
+    });
+    let Some(world) = available(started.await)? else {
+        return Ok(());
+    };
+    let hub = format!("viaduct@{}", XmppServer::COMPONENT);
+    let ann = world.matrix_person("ann").await?;
+    let room = ann.join(ROOM).await?;
+    let xena = world.xmpp_person("xena", &muc()).await?;
+    // The room does not show her address: only who begins herself can be written to.
+    xena.say(&muc(), "here I am").await?;
+    ann.hears(&room, "here I am").await?;
+    xena.chat(&hub, "@ann:localhost between you and me").await?;
+    let private = ann.accept_any_invitation().await?;
+    ann.hears(&private, "between you and me").await?;
+    ann.say(&private, "I will not tell").await?;
+    let answer = xena.hears(&hub, "I will not tell").await?;
+    assert_eq!(answer.kind, "chat");
+    assert!(answer.text().starts_with("ann: "), "{}", answer.text());
+    xena.chat(&hub, "thank you").await?;
+    ann.hears(&private, "thank you").await?;
+
+    let ben = world.matrix_person("ben").await?;
+    xena.chat(&hub, "@ben:localhost: good morning").await?;
+    let chat = ben.accept_any_invitation().await?;
+    ben.hears(&chat, "good morning").await?;
+    ann.say(&private, "are you there?").await?;
+    xena.hears(&hub, "are you there?").await?;
+    // Now it may be for either of them.
+    xena.chat(&hub, "a secret").await?;
+    xena.hears(&hub, "not delivered").await?;
+    xena.chat(&hub, "ann: a surprise").await?;
+    ann.hears(&private, "a surprise").await?;
+    for (person, place) in [(&ann, &private), (&ben, &chat), (&ann, &room)] {
+        assert_eq!(person.count_of(place, |seen| seen.body().contains("a secret")), 0);
+    }
     Ok(())
 }
 

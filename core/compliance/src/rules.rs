@@ -26,7 +26,7 @@ pub(crate) struct Matched<'a> {
     pub(crate) rule: &'a Rule,
     pub(crate) count: u32,
     pub(crate) sorts: Vec<&'static str>,
-    /// The characters that were found.
+    /// The characters that are to be masked.
     pub(crate) spans: Vec<Span>,
     /// The files that answer the description.
     pub(crate) files: Vec<usize>,
@@ -152,7 +152,9 @@ fn match_texts(facts: &Facts<'_>, rule: &Rule, ready: &Ready, matched: &mut Matc
             for hit in facts.hits.get(*matcher).into_iter().flatten().filter(wanted) {
                 some = true;
                 matched.count += 1;
-                matched.spans.extend(hit.spans.iter().copied());
+                if rule.action == RuleAction::Mask {
+                    matched.spans.extend(hit.spans.iter().copied());
+                }
             }
             if let (true, Some(sort)) = (some, facts.compiled.scanner.sort(*matcher)) {
                 matched.sorts.push(sort.as_str());

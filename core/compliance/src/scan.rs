@@ -4,6 +4,7 @@
 //! begin; what costs more (a detector, a pattern) runs only where the automaton, or the number of digits, gives a reason.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::{Regex, RegexBuilder};
@@ -240,8 +241,9 @@ impl Scanner {
             for (view, is_folded) in part.views.iter().zip([true, false]) {
                 let reading = self.read(&view.text, is_folded);
                 self.find_all(view, &reading, is_folded, &mut |matcher, start, end| {
+                    let twice = !matches!(self.matchers.get(matcher), Some(Matcher::Detector(_)));
                     if let Some(own) = hits.get_mut(matcher) {
-                        take(own, number, part, view, start, end);
+                        take(own, number, part, view, start..end, twice);
                     }
                 });
             }
@@ -368,24 +370,21 @@ impl Term {
     }
 }
 
-/// Notes a finding, unless it is noted already: the same place may be found in both views, and by two spellings of a term.
-fn take(own: &mut Vec<Hit>, number: usize, part: &Part, view: &View, start: usize, end: usize) {
-    if part.seam && !view.crosses_seam(start, end) {
+/// Notes a finding, unless it is noted already: what may be found `twice` (own patterns are looked for in both views, and terms
+/// in several spellings) is compared with what was found before.
+fn take(own: &mut Vec<Hit>, number: usize, part: &Part, view: &View, place: Range<usize>, twice: bool) {
+    if part.seam && !view.crosses_seam(place.start, place.end) {
         return;
     }
-    let spans = view.spans(start, end);
-    let mut here = own.iter().rev().take_while(|hit| hit.part == number);
+    let first = own.partition_point(|hit| hit.part < number);
+    let here = own.get(first..).unwrap_or_default();
+    let spans = view.spans(place.start, place.end);
     let again = |hit: &Hit| {
         hit.spans
             .iter()
             .any(|one| spans.iter().any(|other| overlap(one, other)))
     };
-    let (mut count, mut known) = (0, false);
-    for hit in &mut here {
-        count += 1;
-        known |= again(hit);
-    }
-    if !known && count < HIT_BOUND {
+    if here.len() < HIT_BOUND && !(twice && here.iter().any(again)) {
         own.push(Hit {
             kind: part.kind,
             spans,

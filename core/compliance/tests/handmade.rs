@@ -1,5 +1,5 @@
-//! How well the detectors judge messages written by hand, German and English, of which half only look like something; see
-//! `handmade/messages.tsv`. Run with `--nocapture` to see the table.
+//! How well the detectors judge messages written by hand, German and English, of which more than half only look like something; see
+//! `handmade/`. Run with `--nocapture` to see the table.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,6 +10,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use common::said;
 use viaduct_compliance::{Decision, Detector, Filter, Mode, Policy, Rule};
@@ -47,12 +48,16 @@ fn reporting() -> Filter {
 
 #[test]
 fn messages_written_by_hand_are_judged_rightly() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/handmade/messages.tsv");
-    let text = std::fs::read_to_string(path).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/handmade");
+    let text = ["messages.tsv", "everyday.tsv"].map(|name| std::fs::read_to_string(folder.join(name)).unwrap());
     let filter = reporting();
     let mut scores: BTreeMap<&str, Score> = BTreeMap::new();
     let (mut harmful, mut harmless) = (0, 0);
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
+    for line in text
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter(|line| !line.starts_with('#'))
+    {
         let (expected, message) = line.split_once('\t').unwrap();
         let expected: Vec<&str> = expected.split(',').filter(|name| *name != "-").collect();
         if expected.is_empty() {
@@ -88,7 +93,7 @@ fn messages_written_by_hand_are_judged_rightly() {
             score.right, score.missed, score.wrong
         );
     }
-    assert!(harmful >= 80 && harmless >= 50, "{harmful} and {harmless}");
+    assert!(harmful >= 120 && harmless >= 150, "{harmful} and {harmless}");
     for (name, score) in &scores {
         assert!(score.right >= 6, "{name} has too few messages to judge by");
         assert!(score.precision() >= 0.98 && score.recall() >= 0.95, "{name}");

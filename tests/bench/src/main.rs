@@ -1,8 +1,9 @@
 //! Throughput, latency, memory and losses of the whole hub.
 //!
 //! The hub runs as it would anywhere: the real program, its store on disk, nothing switched off. Around it are a stub
-//! homeserver and a load server of IRC, XMPP or Slack (from `viaduct-tests`), both in this process on one thread, so that they take as little
-//! of the machine as they can. Every measure starts from an empty store, is taken several times, and is told as the median
+//! homeserver and a load server of IRC, XMPP, Slack or Teams (from `viaduct-tests`), both in this process on one thread, so
+//! that they take as little of the machine as they can. Slack's and Microsoft's limits, by which no hub could be measured,
+//! are lifted on both sides: in the stand-in, and by `limits` in the hub's configuration. Every measure starts from an empty store, is taken several times, and is told as the median
 //! in one row of a Markdown table.
 //!
 //! ```text
@@ -10,7 +11,7 @@
 //! target/release/viaduct-bench all
 //! target/release/viaduct-bench irc-in --runs 5 --messages 60000
 //! target/release/viaduct-bench xmpp-in
-//! target/release/viaduct-bench slack-in
+//! target/release/viaduct-bench slack-in slack-out teams-in
 //! ```
 //!
 //! # A new measure
@@ -26,7 +27,7 @@ mod rig;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use viaduct_tests::load::{LoadIrcd, LoadSlack, LoadXmpp};
+use viaduct_tests::load::{LoadIrcd, LoadSlack, LoadTeams, LoadXmpp};
 
 use measure::throughput::{inbound, outbound};
 use report::{Figures, Report};
@@ -49,6 +50,11 @@ enum Measure {
     XmppOut,
     /// Slack events to Matrix as fast as they are acknowledged; the homeserver answers at once.
     SlackIn,
+    /// Matrix to Slack at full speed, without Slack's limits: each message is one call, and counts once Slack has it.
+    SlackOut,
+    /// Teams activities to Matrix, in each channel one after the other as fast as they are acknowledged; the homeserver
+    /// answers at once. More mirrors are more activities at once.
+    TeamsIn,
     /// Added delay at 50 messages a second, both ways.
     Latency,
     /// New ghosts, each with a first message.
@@ -61,13 +67,15 @@ enum Measure {
     Kill,
 }
 
-const EACH: [Measure; 11] = [
+const EACH: [Measure; 13] = [
     Measure::IrcIn,
     Measure::IrcInSlow,
     Measure::IrcOut,
     Measure::XmppIn,
     Measure::XmppOut,
     Measure::SlackIn,
+    Measure::SlackOut,
+    Measure::TeamsIn,
     Measure::Latency,
     Measure::Ghosts,
     Measure::Memory,
@@ -144,6 +152,8 @@ async fn take(measure: Measure, load: Load) -> anyhow::Result<Figures> {
         Measure::XmppIn => inbound::<LoadXmpp>(load, Duration::ZERO).await,
         Measure::XmppOut => outbound::<LoadXmpp>(load).await,
         Measure::SlackIn => inbound::<LoadSlack>(load, Duration::ZERO).await,
+        Measure::SlackOut => outbound::<LoadSlack>(load).await,
+        Measure::TeamsIn => inbound::<LoadTeams>(load, Duration::ZERO).await,
         Measure::Latency => measure::latency::latency(load).await,
         Measure::Ghosts => measure::ghosts::speed(load).await,
         Measure::Memory => measure::ghosts::memory(load).await,

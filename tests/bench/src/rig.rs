@@ -61,6 +61,7 @@ impl<N: LoadServer> LoadRig<N> {
             store: None,
             log_level: Some(log_level),
             governed: load.governed,
+            ..StubSpec::default()
         };
         Ok(Self {
             world: LoadWorld::start(arrangement).await?,

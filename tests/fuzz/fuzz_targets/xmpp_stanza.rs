@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use viaduct_model::NetworkName;
+use viaduct_model::{Language, NetworkName};
 use viaduct_xmpp::convert::incoming::{Reader, Said, Says};
 use viaduct_xmpp::convert::outgoing::{self, Manner, Mentions};
 use xmpp_parsers::jid::BareJid;
@@ -31,6 +31,7 @@ fuzz_target!(|data: &[u8]| {
     let reader = Reader {
         network: &network,
         allows_host: &|host| host == "files.example",
+        language: Language::English,
     };
     match reader.read(&stanza, &room).map(|reading| reading.says) {
         Some(Says::Message(said) | Says::Edit(_, said)) => check(&said, &network, &room),

@@ -1,13 +1,13 @@
-//! The demonstration behind `deploy/demo`: a homeserver, an IRC server, an XMPP server, a stand-in for Slack and the hub on
-//! loopback, and a conversation in one mirror of all four that one can watch and then join.
+//! The demonstration behind `deploy/demo`: a homeserver, an IRC server, an XMPP server, stand-ins for Slack and Teams and the
+//! hub on loopback, and a conversation in one mirror of all five that one can watch and then join.
 #![expect(clippy::print_stdout, reason = "the demonstration is what it prints")]
 #![recursion_limit = "256"]
 
 use std::net::TcpListener;
 
 use anyhow::{Context as _, ensure};
-use viaduct_tests::launch::{HubSpec, Prosody, SlackProgram, XmppServer, assert_loopback_only};
-use viaduct_tests::people::{IrcPerson, MatrixPerson, SlackPerson, XmppPerson};
+use viaduct_tests::launch::{HubSpec, Prosody, SlackProgram, TeamsProgram, XmppServer, assert_loopback_only};
+use viaduct_tests::people::{IrcPerson, MatrixPerson, SlackPerson, TeamsPerson, XmppPerson};
 use viaduct_tests::world::{PASSWORD, Ports, World, made_room};
 
 const CHANNEL: &str = "#viaduct";
@@ -22,9 +22,10 @@ enum Side {
     Irc,
     Xmpp,
     Slack,
+    Teams,
 }
 
-const SIDES: [Side; 4] = [Side::Matrix, Side::Irc, Side::Xmpp, Side::Slack];
+const SIDES: [Side; 5] = [Side::Matrix, Side::Irc, Side::Xmpp, Side::Slack, Side::Teams];
 
 impl Side {
     fn name(self) -> &'static str {
@@ -33,16 +34,17 @@ impl Side {
             Self::Irc => "IRC",
             Self::Xmpp => "XMPP",
             Self::Slack => "Slack",
+            Self::Teams => "Teams",
         }
     }
 }
 
 /// Who says what, in turn. The people of each side are in [`Stage`].
-const CONVERSATION: [(Side, usize, &str); 13] = [
+const CONVERSATION: [(Side, usize, &str); 16] = [
     (
         Side::Matrix,
         0,
-        "Good morning from Matrix! Is anybody on IRC, on XMPP or in Slack?",
+        "Good morning from Matrix! Is anybody on IRC, on XMPP, in Slack or in Teams?",
     ),
     (Side::Irc, 0, "Good morning. I am on plain old IRC, and I read you."),
     (Side::Xmpp, 0, "And I am on XMPP: I read you both."),
@@ -51,15 +53,22 @@ const CONVERSATION: [(Side, usize, &str); 13] = [
         0,
         "Hello from Slack, where you all have names of your own.",
     ),
+    (
+        Side::Teams,
+        0,
+        "And from Teams, where your names stand in front of what you say.",
+    ),
     (Side::Matrix, 1, "I am a second person on Matrix."),
     (Side::Irc, 1, "I see everybody, each under a nick of their own."),
     (Side::Xmpp, 0, "So do I; the room is the same for all of us."),
     (Side::Matrix, 0, "Grüße, 你好, 🌉 — letters and signs cross as well."),
     (Side::Irc, 0, "They do: ✓ ä ö ü ß"),
     (Side::Slack, 0, "Here too: ✓ ä ö ü ß & <nothing is taken for markup>"),
+    (Side::Teams, 0, "And here: ✓ ä ö ü ß & <b>this is not bold</b>"),
     (Side::Matrix, 1, "Two lines\nin one message."),
     (Side::Xmpp, 0, "That is all from XMPP."),
     (Side::Slack, 0, "And that is all from Slack."),
+    (Side::Teams, 0, "And from Teams."),
 ];
 
 /// Everybody and everything on stage.
@@ -68,21 +77,27 @@ struct Stage {
     chatters: [IrcPerson; 2],
     xmpp: XmppPerson,
     slacker: SlackPerson,
+    teamster: TeamsPerson,
     room: String,
     muc: String,
     /// What Slack calls its channel.
     slack_channel: String,
+    /// What Teams calls its channel.
+    teams_channel: String,
     // Last: the servers go after the people.
     world: World,
     slack: SlackProgram,
+    teams: TeamsProgram,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let once = std::env::args().any(|argument| argument == "--once");
-    println!("Starting a homeserver, an IRC server, an XMPP server, a stand-in for Slack and the hub between them …");
+    println!(
+        "Starting a homeserver, an IRC server, an XMPP server, stand-ins for Slack and Teams and the hub between them …"
+    );
     let stage = Stage::set().await?;
-    println!("All five are up, on loopback only.\n");
+    println!("All six are up, on loopback only.\n");
     for (side, speaker, text) in CONVERSATION {
         stage
             .carry(side, speaker, text)
@@ -90,7 +105,7 @@ async fn main() -> anyhow::Result<()> {
             .with_context(|| format!("what was said on {} did not arrive: {text}", side.name()))?;
     }
     stage.check_once().await?;
-    println!("\nEvery line arrived on all three other sides, once.");
+    println!("\nEvery line arrived on all four other sides, once.");
     if once {
         return Ok(());
     }
@@ -119,18 +134,25 @@ impl Stage {
         let slack = SlackProgram::start(free(4300)).await?;
         let slacker = SlackPerson::new(slack.url(), "sue").await?;
         let slack_channel = slacker.make_channel("viaduct", &[slack.bot_user()]).await?;
+        let teams = TeamsProgram::start(free(4400)).await?;
+        let teamster = TeamsPerson::new(teams.url(), "Tom Teichmann").await?;
+        let teams_channel = teamster.make_channel("viaduct").await?;
+        let members = [
+            ("irc", CHANNEL),
+            ("xmpp", muc.as_str()),
+            ("slack", "#viaduct"),
+            ("teams", "Acme/viaduct"),
+        ];
         let complete = |spec: HubSpec| {
             spec.slack("slack", slack.api_url(), slack.bot_token(), slack.app_token())
-                .mirror(
-                    "viaduct",
-                    &made_room("viaduct"),
-                    &[("irc", CHANNEL), ("xmpp", muc.as_str()), ("slack", "#viaduct")],
-                )
+                .teams("teams", teams.about(), teams.endpoint())
+                .mirror("viaduct", &made_room("viaduct"), &members)
         };
         let mut world = World::start_at(ports, Some(XmppServer::Prosody(prosody)), complete).await?;
         world.assert_loopback_only()?;
-        assert_loopback_only(&[slack.process()])?;
+        assert_loopback_only(&[slack.process(), teams.process()])?;
         slack.connected().await?;
+        teams.connected().await?;
         let people = [world.matrix_person("ann").await?, world.matrix_person("ben").await?];
         world.synapse.register(VISITOR, PASSWORD).await?;
         let [first, second] = &people;
@@ -149,11 +171,14 @@ impl Stage {
             chatters,
             xmpp,
             slacker,
+            teamster,
             room,
             muc,
             slack_channel,
+            teams_channel,
             world,
             slack,
+            teams,
         })
     }
 
@@ -168,6 +193,7 @@ impl Stage {
             Side::Irc => self.chatters.get(speaker).context(missing)?.say(CHANNEL, text).await?,
             Side::Xmpp => drop(self.xmpp.say(&self.muc, text).await?),
             Side::Slack => drop(self.slacker.say(&self.slack_channel, text).await?),
+            Side::Teams => drop(self.teamster.say(&self.teams_channel, text).await?),
         }
         for other in SIDES.into_iter().filter(|other| *other != side) {
             let way = format!("{} → {}", side.name(), other.name());
@@ -203,6 +229,10 @@ impl Stage {
                 let heard = self.slacker.hears(&self.slack_channel, text).await?;
                 Ok(vec![(heard.name().to_owned(), heard.text().replace('\n', " ⏎ "))])
             }
+            Side::Teams => {
+                let heard = self.teamster.hears(&self.teams_channel, text).await?;
+                Ok(vec![(heard.name(), heard.text().replace('\n', " ⏎ "))])
+            }
         }
     }
 
@@ -224,6 +254,9 @@ impl Stage {
             let times = self.slacker.count_of(&self.slack_channel, |said| said.text() == text);
             let times = times.await?;
             ensure!(times == 1, "in Slack {times} times: {text}");
+            let times = self.teamster.count_of(&self.teams_channel, |said| said.text() == text);
+            let times = times.await?;
+            ensure!(times == 1, "in Teams {times} times: {text}");
         }
         Ok(())
     }
@@ -234,6 +267,7 @@ impl Stage {
         let (homeserver, irc) = (self.world.synapse.url(), self.world.irc.address());
         let (admin, muc) = (self.world.hub.admin_url(), &self.muc);
         let (slack, channel, slacker) = (self.slack.url(), &self.slack_channel, self.slacker.id());
+        let (teams, teams_channel, teamster) = (self.teams.url(), &self.teams_channel, self.teamster.id());
         println!(
             "\nJoin it:\n\
              \n  with Element   homeserver {homeserver}   user {VISITOR}   password \"{PASSWORD}\"   room {ROOM}\
@@ -244,7 +278,10 @@ impl Stage {
              \n  in Slack       there is no client for the stand-in; to say something as {slacker}:\
              \n                 curl -d '{{\"do\":\"say\",\"channel\":\"{channel}\",\"user\":\"{slacker}\",\"text\":\"hello\"}}' {slack}/control\
              \n                 and to read:\
-             \n                 curl -d '{{\"do\":\"history\",\"channel\":\"{channel}\"}}' {slack}/control\n\
+             \n                 curl -d '{{\"do\":\"history\",\"channel\":\"{channel}\"}}' {slack}/control\
+             \n  in Teams       likewise:\
+             \n                 curl -d '{{\"do\":\"say\",\"channel\":\"{teams_channel}\",\"user\":\"{teamster}\",\"text\":\"hello\"}}' {teams}/control\
+             \n                 curl -d '{{\"do\":\"history\",\"channel\":\"{teams_channel}\"}}' {teams}/control\n\
              \nThe hub's state is at {admin}/api/v1/status, its figures at {admin}/metrics.\
              \nCtrl-C ends everything and leaves nothing behind.",
             XmppServer::DOMAIN,

@@ -5,19 +5,12 @@
 #![expect(clippy::print_stdout, reason = "the addresses are what it prints")]
 
 use anyhow::{Context as _, bail};
-use serde_json::json;
 use viaduct_tests::teams::TeamsStandIn;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let teams = TeamsStandIn::start_at(port()?).await?;
-    println!(
-        "{}",
-        json!({
-            "url": teams.url(), "login": teams.login_url(), "openid": teams.openid_url(), "graph": teams.graph_url(),
-            "connector": teams.service_url(), "app": teams.app(), "team": teams.team(),
-        })
-    );
+    println!("{}", teams.about());
     tokio::signal::ctrl_c().await?;
     Ok(())
 }

@@ -13,19 +13,25 @@ mod place;
 mod process;
 mod prosody;
 mod slack;
+mod spec;
+mod stand_in;
 mod synapse;
+mod teams;
 mod xmpp;
 
 pub use clamd::Clamd;
 pub use ejabberd::Ejabberd;
-pub use hub::{Hub, HubSpec, irc_section, slack_section, xmpp_section};
+pub use hub::Hub;
 pub use inspircd::Inspircd;
 pub use ngircd::Ngircd;
 pub use place::{Place, free_port};
 pub use process::{Process, assert_loopback_only};
 pub use prosody::Prosody;
 pub use slack::SlackProgram;
+pub use spec::{HubSpec, irc_section, slack_section, teams_endpoint, teams_section, xmpp_section};
+pub(crate) use stand_in::Door;
 pub use synapse::{Synapse, SynapseSpec};
+pub use teams::TeamsProgram;
 pub use xmpp::XmppServer;
 
 use std::env;

@@ -1,21 +1,24 @@
 //! Servers that can speak faster than any real one, and count what they hear.
 //!
-//! [`LoadXmpp`] is one for XMPP, [`LoadSlack`] one for Slack. [`LoadIrcd`] admits any number of connections, keeps channels, passes messages on between them and answers pings: what
-//! the hub's reader and puppets need. Beyond that it speaks by itself, as nicks that have no connection
-//! ([`LoadIrcd::speak`]), and remembers per channel what the hub's connections said ([`LoadIrcd::heard`]). A connection's
-//! output is bounded; a speaker waits while the hub reads slowly.
+//! [`LoadXmpp`] is one for XMPP, [`LoadSlack`] one for Slack, [`LoadTeams`] one for Teams. [`LoadIrcd`] admits any number of
+//! connections, keeps channels, passes messages on between them and answers pings: what the hub's reader and puppets need.
+//! Beyond that it speaks by itself, as nicks that have no connection ([`LoadIrcd::speak`]), and remembers per channel what the
+//! hub's connections said ([`LoadIrcd::heard`]). A connection's output is bounded; a speaker waits while the hub reads slowly.
 //!
-//! What both can do is [`LoadServer`]. For another network, write another one: everything that is measured or broken between
+//! What all can do is [`LoadServer`]. For another network, write another one: everything that is measured or broken between
 //! a stub homeserver and a load server then works with it.
 
 mod connection;
+mod known;
 mod output;
 mod slack;
 mod tally;
+mod teams;
 mod xmpp;
 
 pub use slack::LoadSlack;
 pub use tally::{Tally, tally};
+pub use teams::LoadTeams;
 pub use xmpp::LoadXmpp;
 
 use std::collections::HashMap;
@@ -30,7 +33,11 @@ use tokio::time::Instant;
 use serde_json::Value;
 
 use crate::launch::irc_section;
+use crate::stub_world::{nick, text};
 use output::Output;
+
+/// Nicks that speak in each channel under load.
+pub const SPEAKERS: usize = 5;
 
 /// A server of a network, as the load sees it.
 pub trait LoadServer: Sized + std::fmt::Debug + Send + Sync {
@@ -62,6 +69,28 @@ pub trait LoadServer: Sized + std::fmt::Debug + Send + Sync {
     /// Says something in a channel as somebody who is not the hub's; waits while the hub reads slowly. Says whether anybody
     /// was there.
     fn speak(&self, channel: &str, nick: &str, text: &str) -> impl Future<Output = bool> + Send;
+
+    /// Says `messages` [numbered messages](text), spread over the channels of so many mirrors in turn, as fast as the hub
+    /// takes them.
+    ///
+    /// # Errors
+    ///
+    /// When the hub does not take one.
+    fn pour(&self, mirrors: usize, messages: usize) -> impl Future<Output = anyhow::Result<()>> + Send {
+        async move {
+            for message in 0..messages {
+                let (mirror, number) = (message % mirrors, message / mirrors);
+                let nick = nick(mirror, number % SPEAKERS);
+                self.speak(&Self::channel(mirror), &nick, &text(number)).await;
+            }
+            Ok(())
+        }
+    }
+
+    /// What the hub asked for that the network does not offer.
+    fn violations(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// What the hub said in a channel, in order.
     fn heard(&self, channel: &str) -> Vec<Heard>;

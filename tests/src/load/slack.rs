@@ -1,12 +1,11 @@
 //! A Slack that speaks as fast as the hub listens: the [stand-in](crate::slack) without limits, as a load server.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+use super::known::Known;
 use super::{Heard, LoadServer};
 use crate::launch::slack_section;
 use crate::slack::{Kind, Limits, SlackStandIn};
@@ -18,43 +17,23 @@ const LOOK: Duration = Duration::from_millis(1);
 /// How long a speaker waits at most: what the hub does not acknowledge then comes again by itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-#[derive(Debug, Default)]
-struct Known {
-    /// Ids of channels by the name that a mirror has.
-    channels: HashMap<String, String>,
-    /// Ids of people by nick.
-    people: HashMap<String, String>,
-    /// How many messages of each channel's history are forgotten.
-    forgotten: HashMap<String, usize>,
-}
-
 /// A Slack workspace under load, working until dropped.
 #[derive(Debug)]
 pub struct LoadSlack {
     /// The workspace, for faults and whatever else people do there.
     pub slack: SlackStandIn,
-    known: Arc<Mutex<Known>>,
+    known: Known,
 }
 
 impl LoadSlack {
     /// What Slack calls a mirror's channel; empty if it was not made.
     pub fn id(&self, channel: &str) -> String {
-        self.known().channels.get(channel).cloned().unwrap_or_default()
+        self.known.channel(channel)
     }
 
     /// What Slack calls somebody, who is there from now on.
     pub fn person(&self, nick: &str) -> String {
-        let mut known = self.known();
-        if let Some(person) = known.people.get(nick) {
-            return person.clone();
-        }
-        let person = self.slack.add_user(nick);
-        known.people.insert(nick.to_owned(), person.clone());
-        person
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.person(nick, || self.slack.add_user(nick))
     }
 
     /// Events that somebody was told of and has not acknowledged.
@@ -72,7 +51,7 @@ impl LoadServer for LoadSlack {
         slack.set_limits(Limits::none());
         Ok(Self {
             slack,
-            known: Arc::default(),
+            known: Known::default(),
         })
     }
 
@@ -81,7 +60,7 @@ impl LoadServer for LoadSlack {
         for mirror in 0..mirrors {
             let channel = self.slack.add_channel(&format!("channel{mirror}"), Kind::Private);
             self.slack.join(&channel, &app);
-            self.known().channels.insert(Self::channel(mirror), channel);
+            self.known.add_channel(Self::channel(mirror), channel);
         }
     }
 
@@ -114,7 +93,7 @@ impl LoadServer for LoadSlack {
     }
 
     fn heard(&self, channel: &str) -> Vec<Heard> {
-        let forgotten = self.known().forgotten.get(channel).copied().unwrap_or_default();
+        let forgotten = self.known.forgotten(channel);
         let history = self.slack.history(&self.id(channel));
         let text = |message: &Value, field: &str| {
             let text = message.get(field).and_then(Value::as_str);
@@ -122,8 +101,8 @@ impl LoadServer for LoadSlack {
         };
         let of_hub = history
             .iter()
-            .skip(forgotten)
-            .filter(|message| message.get("bot_id").is_some());
+            .filter(|message| message.get("bot_id").is_some())
+            .skip(forgotten);
         of_hub
             .map(|message| Heard {
                 nick: text(message, "username"),
@@ -134,15 +113,19 @@ impl LoadServer for LoadSlack {
     }
 
     fn heard_in_all(&self) -> u64 {
-        let channels: Vec<String> = self.known().channels.keys().cloned().collect();
-        channels.iter().map(|channel| self.heard(channel).len() as u64).sum()
+        let heard = |(name, id): &(String, String)| self.slack.posted(id) - self.known.forgotten(name);
+        self.known.channels().iter().map(heard).sum::<usize>() as u64
     }
 
     fn forget_heard(&self) {
-        let channels: Vec<(String, String)> = self.known().channels.clone().into_iter().collect();
-        for (channel, id) in channels {
-            let heard = self.slack.history(&id).len();
-            self.known().forgotten.insert(channel, heard);
+        for (name, id) in self.known.channels() {
+            let heard = self.slack.posted(&id);
+            self.known.forget(name, heard);
         }
+    }
+
+    fn violations(&self) -> Vec<String> {
+        let shown = |violation: &crate::slack::Violation| format!("{}: {}", violation.method, violation.what);
+        self.slack.violations().iter().map(shown).collect()
     }
 }

@@ -17,45 +17,9 @@ use matrix_sdk::{Client, RoomState};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::HEARD;
+use super::{HEARD, Seen};
 use crate::launch::install_tls;
 use crate::wait::wait_for;
-
-/// One event of a room's timeline.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Seen {
-    /// The room.
-    pub room: String,
-    /// The event as the homeserver sent it.
-    pub event: Value,
-}
-
-impl Seen {
-    /// A value within the event by JSON pointer, as text; empty if it is not there.
-    pub fn text(&self, pointer: &str) -> &str {
-        self.event.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-    }
-
-    /// Its id.
-    pub fn id(&self) -> &str {
-        self.text("/event_id")
-    }
-
-    /// Its sender.
-    pub fn sender(&self) -> &str {
-        self.text("/sender")
-    }
-
-    /// Its type.
-    pub fn kind(&self) -> &str {
-        self.text("/type")
-    }
-
-    /// The text of a message.
-    pub fn body(&self) -> &str {
-        self.text("/content/body")
-    }
-}
 
 /// Somebody on Matrix. Remembers every event of every room.
 #[derive(Debug)]
@@ -273,17 +237,35 @@ impl MatrixPerson {
         Ok(())
     }
 
-    /// Sends a file.
+    /// Sends a file of text.
     ///
     /// # Errors
     ///
     /// When the homeserver refuses.
     pub async fn send_file(&self, room: &str, name: &str, bytes: &[u8]) -> anyhow::Result<String> {
-        let mime = "text/plain".parse()?;
-        let uploaded = self.client.media().upload(&mime, bytes.to_vec(), None).await?;
+        self.send_media(room, ("m.file", "text/plain"), name, bytes).await
+    }
+
+    /// Sends a picture (PNG).
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn send_picture(&self, room: &str, name: &str, bytes: &[u8]) -> anyhow::Result<String> {
+        self.send_media(room, ("m.image", "image/png"), name, bytes).await
+    }
+
+    async fn send_media(
+        &self,
+        room: &str,
+        (kind, mime): (&str, &str),
+        name: &str,
+        bytes: &[u8],
+    ) -> anyhow::Result<String> {
+        let uploaded = self.client.media().upload(&mime.parse()?, bytes.to_vec(), None).await?;
         let content = json!({
-            "msgtype": "m.file", "body": name, "filename": name, "url": uploaded.content_uri,
-            "info": { "mimetype": "text/plain", "size": bytes.len() },
+            "msgtype": kind, "body": name, "filename": name, "url": uploaded.content_uri,
+            "info": { "mimetype": mime, "size": bytes.len() },
         });
         self.send(room, "m.room.message", content).await
     }

@@ -3,13 +3,19 @@
 mod irc;
 #[cfg(feature = "people")]
 mod matrix;
+#[cfg(feature = "people")]
+mod seen;
 mod slack;
+mod teams;
 mod xmpp;
 
 pub use irc::{IrcLine, IrcPerson};
 #[cfg(feature = "people")]
-pub use matrix::{MatrixPerson, Seen};
+pub use matrix::MatrixPerson;
+#[cfg(feature = "people")]
+pub use seen::Seen;
 pub use slack::{SlackMessage, SlackPerson};
+pub use teams::{TeamsMessage, TeamsPerson};
 pub use xmpp::{XmppMessage, XmppPerson};
 
 use std::time::Duration;

@@ -1,12 +1,10 @@
 //! A person in the workspace of a [Slack stand-in](crate::slack), who acts through its control interface: it makes no
 //! difference whether the stand-in is in this process or a program of its own.
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use serde_json::{Value, json};
 
-use super::HEARD;
-use crate::launch::http_client;
-use crate::wait::wait_for;
+use crate::launch::Door;
 
 /// A message as the history of a channel has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +12,12 @@ pub struct SlackMessage(
     /// As Slack shows it.
     pub Value,
 );
+
+impl From<Value> for SlackMessage {
+    fn from(message: Value) -> Self {
+        Self(message)
+    }
+}
 
 impl SlackMessage {
     fn field(&self, pointer: &str) -> &str {
@@ -78,8 +82,7 @@ impl SlackMessage {
 /// Somebody in the workspace.
 #[derive(Debug, Clone)]
 pub struct SlackPerson {
-    http: reqwest::Client,
-    control: String,
+    door: Door,
     id: String,
 }
 
@@ -90,14 +93,21 @@ impl SlackPerson {
     ///
     /// When the stand-in does not answer.
     pub async fn new(url: &str, name: &str) -> anyhow::Result<Self> {
-        let mut person = Self {
-            http: http_client()?,
-            control: format!("{url}/control"),
-            id: String::new(),
-        };
-        let made = person.act(json!({ "do": "add_user", "name": name })).await?;
-        person.id = text(&made, "user")?;
-        Ok(person)
+        let door = Door::of(url)?;
+        let id = door.ask(json!({ "do": "add_user", "name": name }), "user").await?;
+        Ok(Self { door, id })
+    }
+
+    /// Somebody who is there, by what Slack calls them.
+    ///
+    /// # Errors
+    ///
+    /// When no client can be made.
+    pub fn existing(url: &str, id: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            door: Door::of(url)?,
+            id: id.to_owned(),
+        })
     }
 
     /// What Slack calls them.
@@ -111,11 +121,11 @@ impl SlackPerson {
     ///
     /// When the stand-in does not answer.
     pub async fn make_channel(&self, name: &str, invite: &[&str]) -> anyhow::Result<String> {
-        let made = self.act(json!({ "do": "add_channel", "name": name })).await?;
-        let channel = text(&made, "channel")?;
+        let make = json!({ "do": "add_channel", "name": name });
+        let channel = self.door.ask(make, "channel").await?;
         for user in invite.iter().chain([&self.id.as_str()]) {
-            self.act(json!({ "do": "join", "channel": channel, "user": user }))
-                .await?;
+            let join = json!({ "do": "join", "channel": channel, "user": user });
+            self.door.act(join).await?;
         }
         Ok(channel)
     }
@@ -126,9 +136,8 @@ impl SlackPerson {
     ///
     /// When the stand-in does not answer.
     pub async fn join(&self, channel: &str) -> anyhow::Result<()> {
-        self.act(json!({ "do": "join", "channel": channel, "user": self.id }))
-            .await?;
-        Ok(())
+        let join = json!({ "do": "join", "channel": channel, "user": self.id });
+        self.door.act(join).await.map(drop)
     }
 
     /// Leaves a channel.
@@ -137,9 +146,8 @@ impl SlackPerson {
     ///
     /// When the stand-in does not answer.
     pub async fn leave(&self, channel: &str) -> anyhow::Result<()> {
-        self.act(json!({ "do": "leave", "channel": channel, "user": self.id, "actor": self.id }))
-            .await?;
-        Ok(())
+        let leave = json!({ "do": "leave", "channel": channel, "user": self.id, "actor": self.id });
+        self.door.act(leave).await.map(drop)
     }
 
     /// The conversation between them and the app.
@@ -148,7 +156,9 @@ impl SlackPerson {
     ///
     /// When the stand-in does not answer.
     pub async fn direct(&self) -> anyhow::Result<String> {
-        text(&self.act(json!({ "do": "direct", "user": self.id })).await?, "channel")
+        self.door
+            .ask(json!({ "do": "direct", "user": self.id }), "channel")
+            .await
     }
 
     /// Says something, and gives what Slack calls it.
@@ -166,10 +176,9 @@ impl SlackPerson {
     ///
     /// When the stand-in does not answer.
     pub async fn say_with(&self, channel: &str, words: &str, more: &Value) -> anyhow::Result<String> {
-        let said = self
-            .act(json!({ "do": "say", "channel": channel, "user": self.id, "text": escape(words), "more": more }))
-            .await?;
-        text(&said, "ts")
+        let text = escape(words);
+        let say = json!({ "do": "say", "channel": channel, "user": self.id, "text": text, "more": more });
+        self.door.ask(say, "ts").await
     }
 
     /// Answers in a thread, and to the channel as well if it is a broadcast; gives what Slack calls it.
@@ -178,13 +187,11 @@ impl SlackPerson {
     ///
     /// When the stand-in does not answer.
     pub async fn reply(&self, channel: &str, thread: &str, words: &str, broadcast: bool) -> anyhow::Result<String> {
-        let said = self
-            .act(json!({
-                "do": "say", "channel": channel, "user": self.id, "text": escape(words), "thread": thread,
-                "broadcast": broadcast,
-            }))
-            .await?;
-        text(&said, "ts")
+        let say = json!({
+            "do": "say", "channel": channel, "user": self.id, "text": escape(words), "thread": thread,
+            "broadcast": broadcast,
+        });
+        self.door.ask(say, "ts").await
     }
 
     /// Gives a message another wording.
@@ -224,10 +231,8 @@ impl SlackPerson {
     ///
     /// When the stand-in does not answer.
     pub async fn share(&self, channel: &str, name: &str, content: &str) -> anyhow::Result<String> {
-        let shared = self
-            .act(json!({ "do": "upload", "channel": channel, "user": self.id, "name": name, "content": content }))
-            .await?;
-        text(&shared, "ts")
+        let upload = json!({ "do": "upload", "channel": channel, "user": self.id, "name": name, "content": content });
+        self.door.ask(upload, "ts").await
     }
 
     /// All messages of a channel, oldest first; answers in threads too.
@@ -236,12 +241,7 @@ impl SlackPerson {
     ///
     /// When the stand-in does not answer.
     pub async fn history(&self, channel: &str) -> anyhow::Result<Vec<SlackMessage>> {
-        let mut history = self.act(json!({ "do": "history", "channel": channel })).await?;
-        let messages = history.get_mut("messages").map(Value::take).unwrap_or_default();
-        let Value::Array(messages) = messages else {
-            anyhow::bail!("this is no history: {messages}")
-        };
-        Ok(messages.into_iter().map(SlackMessage).collect())
+        self.door.history(channel).await
     }
 
     /// How many messages like this a channel has.
@@ -264,19 +264,7 @@ impl SlackPerson {
         channel: &str,
         like: impl Fn(&SlackMessage) -> bool,
     ) -> anyhow::Result<SlackMessage> {
-        let like = &like;
-        let found = wait_for(what, HEARD, || async move {
-            self.history(channel).await.ok()?.into_iter().find(like)
-        });
-        match found.await {
-            Ok(message) => Ok(message),
-            Err(error) => {
-                let history = self.history(channel).await?;
-                let last = history.iter().rev().take(15).rev();
-                let last: Vec<String> = last.map(|said| said.0.to_string()).collect();
-                Err(error.context(format!("{channel} has only:\n  {}", last.join("\n  "))))
-            }
-        }
+        self.door.expect(what, channel, like).await
     }
 
     /// Waits until the app says this in a channel.
@@ -291,29 +279,13 @@ impl SlackPerson {
 
     async fn change(&self, command: Value) -> anyhow::Result<()> {
         let shown = command.to_string();
-        let done = self.act(command).await?;
+        let done = self.door.act(command).await?;
         ensure!(
             done.get("changed") == Some(&Value::Bool(true)),
             "nothing came of {shown}"
         );
         Ok(())
     }
-
-    async fn act(&self, command: Value) -> anyhow::Result<Value> {
-        let shown = command.to_string();
-        let response = self.http.post(&self.control).json(&command).send().await?;
-        let status = response.status();
-        let answer = response.text().await?;
-        ensure!(status.is_success(), "{shown}: {status} {answer}");
-        serde_json::from_str(&answer).with_context(|| format!("{shown}: {answer}"))
-    }
-}
-
-fn text(answer: &Value, key: &str) -> anyhow::Result<String> {
-    let value = answer.get(key).and_then(Value::as_str);
-    Ok(value
-        .with_context(|| format!("there is no {key} in {answer}"))?
-        .to_owned())
 }
 
 /// As a client of Slack's sends what somebody typed.

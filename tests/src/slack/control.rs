@@ -353,6 +353,17 @@ impl Control {
         self.state().whole_history(channel)
     }
 
+    /// How many messages apps wrote into a channel.
+    pub fn posted(&self, channel: &str) -> usize {
+        let state = self.state();
+        let messages = state.channels.get(channel).map(|channel| channel.messages.values());
+        messages
+            .into_iter()
+            .flatten()
+            .filter(|message| message.app.is_some())
+            .count()
+    }
+
     /// One message as the bot reads it.
     pub fn message(&self, channel: &str, ts: Ts) -> Option<Value> {
         self.history(channel)

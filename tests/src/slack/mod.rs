@@ -48,6 +48,7 @@
 //! | `state`, `view` | what is known, and how it looks on the wire |
 //! | `speech`, `channels`, `world`, `emit` | what happens, and who is told |
 //! | `delivery` | sockets, signed requests, acknowledgements, retries |
+//! | [`line`](Line) | a wire between the app and the stand-in, that lags on demand |
 //! | `ids`, `text` | identifiers and timestamps, Slack's marks in text |
 //!
 //! # Kept honest
@@ -65,6 +66,7 @@ mod emit;
 mod faults;
 mod ids;
 mod limits;
+mod line;
 mod methods;
 mod server;
 mod speech;
@@ -80,6 +82,7 @@ pub use delivery::{DeliveryCounts, Patience, Which};
 pub use faults::Fault;
 pub use ids::{NotATimestamp, Ts};
 pub use limits::{Limits, Tier};
+pub use line::Line;
 pub use state::{Call, Kind, Violation};
 pub use trouble::Flood;
 

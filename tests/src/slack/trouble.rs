@@ -106,6 +106,12 @@ impl Control {
         self.with_delivery(|delivery| delivery.freeze_sockets(which));
     }
 
+    /// From now on the stand-in gives out addresses below this one, such as `https://localhost:4400`, where something
+    /// stands that passes all on to [`Control::url`].
+    pub fn behind(&self, base: &str) {
+        base.trim_end_matches('/').clone_into(&mut self.state().base);
+    }
+
     /// All addresses of files given out so far answer no more.
     pub fn expire_addresses(&self) {
         self.state().files.values_mut().for_each(|file| file.expired = true);

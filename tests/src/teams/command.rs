@@ -59,6 +59,10 @@ pub enum Command {
     },
     /// Whether Microsoft's limits hold.
     Limit { enforce: bool },
+    /// The chat of a person and the app: its id.
+    Direct { user: String },
+    /// Somebody lets the app act in their name: a refresh token.
+    Login { user: String },
     /// What was not as Microsoft publishes it.
     Violations,
 }
@@ -122,6 +126,8 @@ pub(super) async fn obey(control: &Control, command: Command) -> anyhow::Result<
             control.set_limits(Limits { enforce, ..limits });
             Ok(json!({ "ok": true }))
         }
+        Command::Direct { user } => Ok(json!({ "channel": control.direct(&user) })),
+        Command::Login { user } => Ok(json!({ "refresh_token": control.login_of(&user) })),
         Command::Violations => {
             control.settled(Duration::from_secs(5)).await?;
             Ok(json!({ "violations": control.violations() }))

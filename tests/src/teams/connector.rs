@@ -7,6 +7,11 @@ use super::contract::Contract;
 use super::html;
 use super::state::{Author, Channel, Message, State, Token};
 
+/// The type of an adaptive card.
+const CARD: &str = "application/vnd.microsoft.card.adaptive";
+/// The largest card, in bytes of JSON.
+const LARGEST_CARD: usize = 28 * 1024;
+
 impl State {
     /// Answers a call of the connector. The first part of the path is the tenant, the second the version.
     pub(super) fn connector(&mut self, asked: &Asked) -> Answer {
@@ -119,6 +124,16 @@ impl State {
                 self.violate(operation, format!("the text does not hold the mention {mark:?}"));
             }
         }
+        for attachment in activity["attachments"].as_array().into_iter().flatten() {
+            if attachment["contentType"] == CARD {
+                for what in html::strange_card(&attachment["content"]) {
+                    self.violate(operation, what);
+                }
+                if attachment["content"].to_string().len() > LARGEST_CARD {
+                    return Err(Reply::error(413, "RequestEntityTooLarge", "The card is too large."));
+                }
+            }
+        }
         match activity["textFormat"].as_str() {
             Some("xml") => {
                 for element in html::strange_elements(text) {
@@ -161,16 +176,22 @@ impl State {
         let user = self.user_by_mri(member).map(|user| user.id.clone());
         let user =
             user.ok_or_else(|| Reply::error(400, "BadArgument", "Neither a channel nor a known person is named."))?;
-        let found = self.channels.values().find(|chat| {
-            chat.kind == super::state::Kind::Personal && chat.members.contains(&user) && chat.installed.contains(app)
-        });
-        let found = found.map(|chat| chat.id.clone());
         let registered = self.app_by_id(app).map(|one| one.app.clone());
-        let id = match (found, registered) {
-            (Some(id), _) => id,
-            (None, Some(app)) => self.add_chat(&app, "", super::state::Kind::Personal, &[&user]),
-            (None, None) => return Err(Reply::not_found("app")),
-        };
+        let registered = registered.ok_or_else(|| Reply::not_found("app"))?;
+        let named = asked.body["tenantId"].as_str();
+        if named.or(asked.body["channelData"]["tenant"]["id"].as_str()) != Some(registered.tenant.as_str()) {
+            return Err(Reply::error(
+                400,
+                "BadArgument",
+                "The tenant is not named, or is another one.",
+            ));
+        }
+        let refused = || Reply::error(403, "Forbidden", "The person does not have the app.");
+        if self.without_app.contains(&user) {
+            return Err(refused());
+        }
+        let id = self.personal_chat(&registered, &user);
+        self.present(&id, app).map_err(|_| refused())?;
         if asked.body["activity"].is_object() {
             let message = self.written_by(app, &id, None, &asked.body["activity"])?;
             return Ok(Reply::json(

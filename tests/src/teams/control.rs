@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -145,6 +145,14 @@ impl Control {
         format!("{}/graph/", self.base)
     }
 
+    /// All addresses, the app and the first team, as the program prints them.
+    pub fn about(&self) -> Value {
+        json!({
+            "url": self.url(), "login": self.login_url(), "openid": self.openid_url(), "graph": self.graph_url(),
+            "connector": self.service_url(), "app": self.app, "team": self.team,
+        })
+    }
+
     /// The app that is registered from the start.
     pub fn app(&self) -> &App {
         &self.app
@@ -270,9 +278,9 @@ impl Control {
         self.state().add_chat(&self.app, name, Kind::Group, users)
     }
 
-    /// The chat of a person and the app.
+    /// The chat of a person and the app, with which the person has the app.
     pub fn direct(&self, user: &str) -> String {
-        self.state().add_chat(&self.app, "", Kind::Personal, &[user])
+        self.state().personal_chat(&self.app, user)
     }
 
     /// Installs the app in a team or chat.

@@ -209,7 +209,7 @@ impl State {
         let message = channel.messages.get(&id)?;
         let scope = match self.team_of(channel) {
             Some(team) => format!("teams('{}')/channels('{}')", team.group, channel.id),
-            None => format!("chats('{}')", channel.id),
+            None => format!("chats('{}')", Self::graph_chat(channel)),
         };
         let resource = match message.root {
             Some(root) => format!("{scope}/messages('{root}')/replies('{id}')"),

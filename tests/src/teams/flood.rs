@@ -45,6 +45,23 @@ impl Control {
     ///
     /// When the bot has no endpoint at a plain HTTP address, or stops answering.
     pub async fn flood(&self, channels: &[&str], user: &str, prefix: &str, count: u64) -> anyhow::Result<Flood> {
+        let prefix = prefix.to_owned();
+        self.flood_with(channels, user, count, move |number| format!("{prefix} {number}"))
+            .await
+    }
+
+    /// The same with the texts that `text` makes of their numbers; they need no escape in HTML or JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`Control::flood`].
+    pub async fn flood_with(
+        &self,
+        channels: &[&str],
+        user: &str,
+        count: u64,
+        text: impl Fn(u64) -> String + Send + Sync + 'static,
+    ) -> anyhow::Result<Flood> {
         let (endpoint, bearer, first) = {
             let mut state = self.state();
             let index = state
@@ -60,15 +77,15 @@ impl Control {
             (endpoint.context("the bot has no endpoint")?, bearer, first)
         };
         let endpoint = url::Url::parse(&endpoint)?;
-        let number = Arc::new(AtomicU64::new(0));
+        let (number, text) = (Arc::new(AtomicU64::new(0)), Arc::new(text));
         let begun = Instant::now();
         let mut lanes = tokio::task::JoinSet::new();
         for (lane, channel) in channels.iter().enumerate() {
             let sample = self.sample(channel, user)?;
             let (endpoint, bearer, number) = (endpoint.clone(), bearer.clone(), Arc::clone(&number));
-            let prefix = prefix.to_owned();
+            let text = Arc::clone(&text);
             let share = (lane as u64, channels.len() as u64, count);
-            lanes.spawn(async move { pour(&endpoint, &bearer, &sample, &prefix, first, share, &number).await });
+            lanes.spawn(async move { pour(&endpoint, &bearer, &sample, &*text, first, share, &number).await });
         }
         let mut refused = 0;
         while let Some(lane) = lanes.join_next().await {
@@ -108,7 +125,7 @@ async fn pour(
     endpoint: &url::Url,
     bearer: &str,
     sample: &str,
-    prefix: &str,
+    text: &(impl Fn(u64) -> String + Sync),
     first: u64,
     (lane, lanes, count): (u64, u64, u64),
     answered: &AtomicU64,
@@ -129,7 +146,7 @@ async fn pour(
         let body = sample
             .replace("MESSAGE-ID", &id.to_string())
             .replace("MESSAGE-TIME", &super::ids::written(id))
-            .replace("MESSAGE-TEXT", &format!("{prefix} {number}"));
+            .replace("MESSAGE-TEXT", &text(number));
         let request = format!("{head}{}\r\n\r\n{body}", body.len());
         stream.get_mut().write_all(request.as_bytes()).await?;
         let status = timeout(PATIENCE, status(&mut stream))

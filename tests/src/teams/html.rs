@@ -1,5 +1,7 @@
 //! Small changes of texts between what people write, what bots write and how it is kept.
 
+use serde_json::Value;
+
 use super::state::Mention;
 
 /// Text that means nothing but itself.
@@ -13,7 +15,7 @@ pub(super) fn picture(address: &str) -> String {
 }
 
 /// What remains of HTML without its marks; people who are addressed stay marked as `<at>Name</at>`.
-pub(super) fn plain(html: &str) -> String {
+pub fn plain(html: &str) -> String {
     let mut out = String::new();
     let mut rest = html;
     while let Some((before, after)) = rest.split_once('<') {
@@ -34,6 +36,7 @@ pub(super) fn plain(html: &str) -> String {
     out.trim()
         .replace("&lt;", "<")
         .replace("&gt;", ">")
+        .replace("&quot;", "\"")
         .replace("&nbsp;", " ")
         .replace("&amp;", "&")
 }
@@ -111,6 +114,51 @@ pub(super) fn strange_elements(text: &str) -> Vec<String> {
         .map(name)
         .filter(|name| !ELEMENTS.contains(&name.as_str()))
         .collect()
+}
+
+/// The elements of a card that Teams shows.
+const CARD_ELEMENTS: &[&str] = &[
+    "Action.OpenUrl",
+    "AdaptiveCard",
+    "Column",
+    "ColumnSet",
+    "Container",
+    "Image",
+    "RichTextBlock",
+    "TextBlock",
+    "TextRun",
+    "mention",
+];
+
+/// What of an adaptive card Teams does not show.
+pub(super) fn strange_card(card: &Value) -> Vec<String> {
+    let mut out = Vec::new();
+    if card["type"] != "AdaptiveCard" || !card["version"].is_string() || !card["body"].is_array() {
+        out.push("the card has no type, version or body".to_owned());
+    }
+    walk_card(card, &mut out);
+    out
+}
+
+fn walk_card(value: &Value, out: &mut Vec<String>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| walk_card(value, out)),
+        Value::Object(fields) => {
+            if let Some(kind) = fields.get("type").and_then(Value::as_str)
+                && !CARD_ELEMENTS.contains(&kind)
+            {
+                out.push(format!("the card holds {kind}, which Teams does not show"));
+            }
+            if fields.get("type").is_some_and(|kind| kind == "Image") {
+                let address = fields.get("url").and_then(Value::as_str).unwrap_or_default();
+                if !address.starts_with("https://") && !address.starts_with("http://127.0.0.1") {
+                    out.push(format!("a picture of the card has no address: {address:?}"));
+                }
+            }
+            fields.values().for_each(|value| walk_card(value, out));
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ impl State {
             }
         }
         let user = self.person_of(index, field("grant_type"), field("code"), field("refresh_token"))?;
-        let scope = field("scope");
+        let scope = field("scope").to_owned();
         let for_graph = !scope.contains("botframework.");
         if user.is_none() && !scope.ends_with("/.default") {
             let what = "AADSTS1002012: the scope of an app's token ends with /.default";
@@ -103,12 +103,13 @@ impl State {
             tenant,
             for_graph,
             user: user.clone(),
+            scope: scope.clone(),
             until: now_seconds() + LIFE,
         };
         self.tokens.insert(text.clone(), token);
         let mut answer =
             json!({ "token_type": "Bearer", "expires_in": LIFE, "ext_expires_in": LIFE, "access_token": text });
-        if let Some(user) = user {
+        if let Some(user) = user.filter(|_| scope.split(' ').any(|one| one == "offline_access")) {
             let refresh = self.ids.secret("refresh");
             self.codes.insert(refresh.clone(), (index, user));
             answer["refresh_token"] = json!(refresh);

@@ -36,6 +36,10 @@
 //! * A message is named by its time in milliseconds; the first message of a reply chain has the conversation
 //!   `CHANNEL;messageid=ITSELF`. All times differ. Where more than a thousand things happen in a second, they run ahead
 //!   of the clock.
+//! * The chat of a person and a bot has one name at the connector (`a:…`) and another in Graph
+//!   (`19:PERSON_APP@unq.gbl.spaces`), where it can be read only with a permission for the whole tenant.
+//! * A person who lets the app act in their name ([`Control::login_of`]) writes, changes and reacts through Graph within
+//!   what they allowed. A refresh token is good once; with every token comes another.
 //! * A bot is told of people's messages, not of its own nor of other bots'; without consent only where it is addressed;
 //!   of reactions only to its own messages. Subscribers are told of everything.
 //! * What is about one channel is sent in order, one after another, again until it is taken ([`Patience`]).
@@ -55,7 +59,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`control`], `trouble`, `flood` | what people do, what may go wrong, and how much of it, for tests |
+//! | [`control`], `persons`, `trouble`, `flood` | what people do, what may go wrong, and how much of it, for tests |
 //! | [`command`] | the same over HTTP, for the demonstration |
 //! | `server`, `call` | the HTTP side: which address is what; a request and its answer |
 //! | `login`, `keys`, `sealed` | tokens, signatures, encrypted notifications |
@@ -87,6 +91,7 @@ mod ids;
 mod keys;
 mod limits;
 mod login;
+mod persons;
 mod sealed;
 mod server;
 mod speech;
@@ -101,6 +106,7 @@ pub use control::{App, Control, TeamsStandIn};
 pub use delivery::{Counts, Feed, Patience};
 pub use faults::Fault;
 pub use flood::Flood;
+pub use html::plain;
 pub use limits::{Limits, Window};
 pub use speech::Draft;
 pub use state::{Call, Kind, Violation};

@@ -92,7 +92,7 @@ impl State {
     pub(super) fn message_path(&self, channel: &Channel, message: &Message) -> String {
         let scope = match self.team_of(channel) {
             Some(team) => format!("teams/{}/channels/{}", team.group, channel.id),
-            None => format!("chats/{}", channel.id),
+            None => format!("chats/{}", Self::graph_chat(channel)),
         };
         let message = match message.root {
             Some(root) => format!("messages/{root}/replies/{}", message.id),

@@ -107,6 +107,8 @@ pub(super) struct Channel {
     pub(super) members: BTreeSet<String>,
     /// The apps in a chat, by app id.
     pub(super) installed: BTreeSet<String>,
+    /// The app whose bot a person's chat is with.
+    pub(super) first_app: Option<String>,
     pub(super) messages: BTreeMap<u64, Message>,
     pub(super) deleted: bool,
 }
@@ -168,6 +170,8 @@ pub(super) struct Token {
     pub(super) for_graph: bool,
     /// The person in whose name it acts.
     pub(super) user: Option<String>,
+    /// What that person let the app do, as it was asked for.
+    pub(super) scope: String,
     /// Seconds since 1970.
     pub(super) until: u64,
 }
@@ -250,6 +254,8 @@ pub(super) struct State {
     pub(super) tokens: HashMap<String, Token>,
     /// Consent of a person, waiting to be exchanged for tokens.
     pub(super) codes: HashMap<String, (usize, String)>,
+    /// People who may not have the app for themselves.
+    pub(super) without_app: BTreeSet<String>,
     pub(super) subscriptions: BTreeMap<String, Subscription>,
     pub(super) files: BTreeMap<String, File>,
     pub(super) uploads: HashMap<String, Upload>,
@@ -309,6 +315,20 @@ impl State {
             _ => &channel.members,
         };
         base.iter().filter_map(|id| self.users.get(id)).collect()
+    }
+
+    /// The chat that is named so in Graph. The connector has another name for that of a person and a bot.
+    pub(super) fn chat_in_graph(&self, id: &str) -> Option<&Channel> {
+        let mut chats = self.channels.values().filter(|channel| channel.kind.is_chat());
+        chats.find(|chat| Self::graph_chat(chat).eq_ignore_ascii_case(id))
+    }
+
+    /// A chat's name in Graph.
+    pub(super) fn graph_chat(chat: &Channel) -> String {
+        match (chat.kind, chat.members.first(), chat.first_app.as_ref()) {
+            (Kind::Personal, Some(user), Some(app)) => format!("19:{user}_{app}@unq.gbl.spaces"),
+            _ => chat.id.clone(),
+        }
     }
 
     pub(super) fn user_by_mri(&self, mri: &str) -> Option<&User> {

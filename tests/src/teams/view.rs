@@ -207,7 +207,7 @@ impl State {
             "etag": message.modified.to_string(), "messageType": "message", "createdDateTime": written(message.id),
             "lastModifiedDateTime": written(message.modified), "lastEditedDateTime": message.edited.map(written),
             "deletedDateTime": message.deleted.map(written), "subject": message.subject, "summary": null,
-            "chatId": team.is_none().then_some(&channel.id), "importance": "normal", "locale": "en-us",
+            "chatId": team.is_none().then(|| Self::graph_chat(channel)), "importance": "normal", "locale": "en-us",
             "webUrl": format!("https://teams.microsoft.com/l/message/{}/{}", channel.id, message.id),
             "from": self.identity(&message.from), "policyViolation": null, "eventDetail": null, "onBehalfOf": null,
             "body": { "contentType": "html", "content": if gone { "" } else { &content } },

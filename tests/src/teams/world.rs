@@ -89,6 +89,7 @@ impl State {
             tenant: tenant.to_owned(),
             members: BTreeSet::new(),
             installed: BTreeSet::new(),
+            first_app: None,
             messages: BTreeMap::new(),
             deleted: false,
         };
@@ -105,17 +106,31 @@ impl State {
 
     /// A chat of these people and the app.
     pub(super) fn add_chat(&mut self, app: &App, name: &str, kind: Kind, users: &[&str]) -> String {
-        let id = self.ids.thread(if kind == Kind::Group {
-            "thread.v2"
+        let id = if kind == Kind::Group {
+            self.ids.thread("thread.v2")
         } else {
-            "unq.gbl.spaces"
-        });
+            format!("a:1{}", self.ids.hex())
+        };
         self.put_channel(id.clone(), &app.tenant, "", name, kind);
         if let Some(chat) = self.channels.get_mut(&id) {
             chat.members = users.iter().map(|user| (*user).to_owned()).collect();
+            chat.first_app = (kind == Kind::Personal).then(|| app.app_id.clone());
         }
         self.install(app, &id);
         id
+    }
+
+    /// The chat of one person and an app, made where there is none.
+    pub(super) fn personal_chat(&mut self, app: &App, user: &str) -> String {
+        let found = self.channels.values().find(|chat| {
+            chat.kind == Kind::Personal
+                && chat.members.contains(user)
+                && chat.first_app.as_deref() == Some(app.app_id.as_str())
+        });
+        match found.map(|chat| chat.id.clone()) {
+            Some(id) => id,
+            None => self.add_chat(app, "", Kind::Personal, &[user]),
+        }
     }
 
     /// Installs an app in a team or chat; its bot is told where it takes activities.

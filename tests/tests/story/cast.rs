@@ -78,6 +78,13 @@ impl Cast {
         self.igor.count_of(|line| line.nick() == HUB && leaves(line, channel))
     }
 
+    /// Whether Igor saw the one who stands for Ann leave a channel of his.
+    pub fn ann_left(&self, channel: &str) -> bool {
+        self.igor
+            .count_of(|line| line.nick().starts_with("ann") && leaves(line, channel))
+            > 0
+    }
+
     /// Whether the hub is in a channel of Igor's, by what he saw last.
     pub fn hub_is_in(&self, channel: &str) -> bool {
         let lines = self.igor.lines();

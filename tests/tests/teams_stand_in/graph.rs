@@ -187,7 +187,7 @@ async fn a_person_writes_as_themselves_and_an_app_does_not() -> anyhow::Result<(
         ("client_secret", &teams.app().secret),
         (
             "scope",
-            "https://graph.microsoft.com/ChannelMessage.Send offline_access",
+            "https://graph.microsoft.com/ChannelMessage.Send https://graph.microsoft.com/ChannelMessage.ReadWrite offline_access",
         ),
     ];
     let tokens: Value = app.client.post(&url).form(&form).send().await?.json().await?;

@@ -6,36 +6,36 @@ use super::checks::luhn;
 use super::tokens::are_even;
 use super::{Cue, Tokens, iban};
 
+/// So few digits hardly any card has, and every article in a shop.
+const SHORT: usize = 13;
+
 /// At most so many are looked for in one text.
 const BOUND: usize = 300;
 
 /// Everything that looks like a card: 13 to 19 digits in even groups, a right check digit and the range of an issuer. Near a
-/// word for another sort of number it counts only if a word for a card is nearer.
+/// word for another sort of number it counts only if a word for a card is nearer, and [`SHORT`] ones only near such a word.
 pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
-    if tokens.fewer_digits_than(13) {
+    if tokens.fewer_digits_than(SHORT) {
         return found;
     }
+    let short = if tokens.cues.has(Cue::Card) { 0 } else { 1 << SHORT };
     for (first, atom) in tokens.atoms.iter().enumerate() {
-        let covered = found.last().is_some_and(|place| atom.start < place.end);
-        // No issuer's numbers begin otherwise.
-        let begins = tokens
-            .front(first)
-            .is_some_and(|[digit]: &[u8; 1]| matches!(digit, b'2'..=b'6'));
-        if !begins || tokens.digits_from(first) < 13 || covered || tokens.glued_before(atom.start) {
+        let covered = found.last().is_some_and(|place| atom.start() < place.end);
+        let longest = tokens.digits_from(first).min(19);
+        if longest < SHORT || covered || tokens.glued_before(atom.start()) {
             continue;
         }
-        let longest = tokens.digits_from(first).min(19);
-        let issued = tokens.front(first).copied().map_or(0, issued_lengths);
-        let lengths = (13..=longest).rev().filter(|length| issued & (1 << length) != 0);
-        let candidate = lengths
+        let issued = tokens.front(first).copied().map_or(0, issued_lengths) & !short;
+        let is_card = |digits: &[u8], place: &Range<usize>| {
+            luhn(digits) && is_grouped(tokens.groups(first, place)) && is_meant(tokens, place, digits.len())
+        };
+        let candidate = lengths(issued, longest)
             .filter_map(|length| tokens.gather(first, length))
-            .find_map(|(digits, place)| (luhn(digits) && is_grouped(&tokens.groups(first, &place))).then_some(place));
-        if let Some(place) = candidate.filter(|place| is_meant(tokens, place)) {
-            found.push(place);
-            if found.len() > BOUND {
-                break;
-            }
+            .find_map(|(digits, place)| is_card(digits, &place).then_some(place));
+        found.extend(candidate.filter(|place| !is_count(tokens, place)));
+        if found.len() > BOUND {
+            break;
         }
     }
     if !found.is_empty() {
@@ -51,27 +51,55 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
 }
 
 /// Whether the groups are even, or those of a card with 15 or 14 digits.
-fn is_grouped(groups: &[usize]) -> bool {
-    matches!(groups, [4, 6, 4 | 5]) || are_even(groups)
+fn is_grouped(groups: impl Iterator<Item = usize> + Clone) -> bool {
+    groups.clone().eq([4, 6, 5]) || groups.clone().eq([4, 6, 4]) || are_even(groups)
 }
 
-fn is_meant(tokens: &Tokens<'_>, place: &Range<usize>) -> bool {
+/// Whether the groups only count on: rooms, accounts, serial numbers in a row.
+fn is_count(tokens: &Tokens<'_>, place: &Range<usize>) -> bool {
+    let text = tokens.text.get(place.clone()).unwrap_or_default();
+    let groups = text.split(|character: char| !character.is_ascii_digit());
+    let numbers: Vec<i64> = groups.filter_map(|group| group.parse().ok()).collect();
+    let mut steps = numbers.windows(2).map(|pair| match pair {
+        [one, next] => next - one,
+        _ => 0,
+    });
+    // Single digits may do so by chance.
+    let first = steps.next().filter(|step| *step != 0);
+    numbers.len() > 2
+        && numbers.iter().all(|number| *number >= 100)
+        && first.is_some_and(|first| steps.all(|step| step == first))
+}
+
+fn is_meant(tokens: &Tokens<'_>, place: &Range<usize>, length: usize) -> bool {
+    let card = tokens.cues.before(Cue::Card, place.start, 40);
     match tokens.cues.before(Cue::OtherNumber, place.start, 40) {
-        None => true,
-        Some(other) => tokens
-            .cues
-            .before(Cue::Card, place.start, 40)
-            .is_some_and(|card| card < other),
+        None => length > SHORT || card.is_some(),
+        Some(other) => card.is_some_and(|card| card < other),
     }
+}
+
+/// The lengths of which there is a bit, from the longest that is possible downwards.
+fn lengths(mut bits: u32, longest: usize) -> impl Iterator<Item = usize> {
+    bits &= (2 << longest) - 1;
+    std::iter::from_fn(move || {
+        let length = bits.checked_ilog2()?;
+        bits ^= 1 << length;
+        Some(length as usize)
+    })
 }
 
 /// How many digits the cards have of the issuers whose numbers begin with these: a bit for each length.
 fn issued_lengths(front: [u8; 6]) -> u32 {
-    let prefix = |length: usize| {
-        let digits = front.iter().take(length);
-        digits.fold(0, |number, digit| number * 10 + u32::from(digit.wrapping_sub(b'0')))
-    };
-    let (two, three, four, six) = (prefix(2), prefix(3), prefix(4), prefix(6));
+    // No issuer's numbers begin otherwise.
+    if !matches!(front.first(), Some(b'2'..=b'6')) {
+        return 0;
+    }
+    let [one, two, three, four, five, six] = front.map(|digit| u32::from(digit.wrapping_sub(b'0')));
+    let two = one * 10 + two;
+    let three = two * 10 + three;
+    let four = three * 10 + four;
+    let six = (four * 10 + five) * 10 + six;
     let long = 1 << 17 | 1 << 18 | 1 << 19;
     let maestro = matches!(four, 5018 | 5020 | 5038 | 5893 | 6304 | 6759 | 6761 | 6762 | 6763);
     let sixteen = (51..=55).contains(&two)
@@ -124,12 +152,13 @@ mod tests {
             "+49 170 1234567",
             "2024-01-31 12:30:59.123456",
             "x_4111111111111111",
+            "4026991023749",
+            "4412 4413 4414 4415",
         ] {
             assert_eq!(found(Detector::Card, other), Vec::<String>::new(), "{other}");
         }
-        assert_eq!(
-            found(Detector::Card, "Bestellung 12, Kreditkarte 4111111111111111").len(),
-            1
-        );
+        for text in ["Bestellung 12, Kreditkarte 4111111111111111", "visa 4026991023749"] {
+            assert_eq!(found(Detector::Card, text).len(), 1, "{text}");
+        }
     }
 }

@@ -104,7 +104,7 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
         return found;
     }
     for (first, atom) in tokens.atoms.iter().enumerate() {
-        let covered = found.last().is_some_and(|place| atom.start < place.end);
+        let covered = found.last().is_some_and(|place| atom.start() < place.end);
         let Some(length) = length(tokens, first).filter(|_| !covered) else {
             continue;
         };

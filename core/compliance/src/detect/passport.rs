@@ -17,11 +17,20 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
         let Some((characters, place)) = tokens.gather(first, atom.length()) else {
             continue;
         };
-        if is_valid(characters) && tokens.cues.before(Cue::Passport, place.start, 60).is_some() {
+        if let Some(distance) = tokens.cues.before(Cue::Passport, place.start, 60)
+            && is_valid(characters)
+            && !is_telephone(tokens, &place, distance)
+        {
             found.push(place);
         }
     }
     found
+}
+
+/// Whether a word for a telephone stands nearer before a number, or right behind it.
+fn is_telephone(tokens: &Tokens<'_>, place: &Range<usize>, distance: usize) -> bool {
+    let before = tokens.cues.before(Cue::Telephone, place.start, distance);
+    before.is_some() || tokens.cues.after(Cue::Telephone, place.end, 1).is_some()
 }
 
 fn is_valid(characters: &[u8]) -> bool {
@@ -54,5 +63,7 @@ mod tests {
         assert_eq!(found(Detector::Passport, "passport 12AB34567"), ["12AB34567"]);
         assert!(found(Detector::Passport, "Teil C01X00T47").is_empty());
         assert!(found(Detector::Passport, "the passport office opens in 2026").is_empty());
+        assert!(found(Detector::Passport, "passport office, phone 912803456").is_empty());
+        assert!(found(Detector::Passport, "wegen Reisepass bitte 912803456 anrufen").is_empty());
     }
 }

@@ -12,8 +12,10 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
         return found;
     }
     for (first, atom) in tokens.atoms.iter().enumerate() {
-        let covered = found.last().is_some_and(|place| atom.start < place.end);
-        if atom.digits == 0 || covered || tokens.glued_before(atom.start) {
+        let covered = found.last().is_some_and(|place| atom.start() < place.end);
+        // The ninth character is a letter.
+        let may_be = atom.has_digits() && tokens.digits_from(first) <= 8;
+        if !may_be || covered || tokens.glued_before(atom.start()) {
             continue;
         }
         if let Some((characters, place)) = tokens.gather(first, 12)

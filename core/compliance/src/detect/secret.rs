@@ -129,6 +129,11 @@ fn password(text: &str, end: usize) -> Option<Range<usize>> {
     let value = captures.get(2)?;
     // What ends a sentence is not part of it; people do end passwords with an exclamation mark.
     let word = value.as_str().trim_end_matches(['.', ',', ';', '?', '<', '>']);
+    // In an address, the next setting begins behind it.
+    let word = match word.split_once('&') {
+        Some((word, next)) if next.contains('=') => word,
+        _ => word,
+    };
     let start = end + value.start();
     is_irregular(word).then(|| start..start + word.len())
 }
@@ -214,6 +219,7 @@ mod tests {
             ("Passwort für den Server: Xk9$wq2LmP", "Xk9$wq2LmP"),
             ("pw: Blau3r-Elefant77", "Blau3r-Elefant77"),
             ("https://bob:Tr0ub4dor@example.org/x", "://bob:Tr0ub4dor@example.org"),
+            ("/login?token=9f8e7d6c5b4a3928&next=home", "9f8e7d6c5b4a3928"),
         ] {
             assert_eq!(found(Detector::Secret, text), [value], "{text}");
         }
@@ -234,6 +240,7 @@ mod tests {
             "token_type: bearer2",
             "PASSWORD=${DB_PASSWORD_1}",
             "if (token != null && token.length > 0)",
+            "/items?token=next&limit=100",
             "the secret is out, see https://example.org/secret",
         ] {
             assert_eq!(found(Detector::Secret, text), Vec::<String>::new(), "{text}");

@@ -14,13 +14,13 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
         return found;
     }
     for (first, atom) in tokens.atoms.iter().enumerate() {
-        let covered = found.last().is_some_and(|place| atom.start < place.end);
-        if tokens.digits_from(first) < 11 || covered || tokens.glued_before(atom.start) {
+        let covered = found.last().is_some_and(|place| atom.start() < place.end);
+        if tokens.digits_from(first) < 11 || covered || tokens.glued_before(atom.start()) {
             continue;
         }
         if let Some((digits, place)) = tokens.gather(first, 11)
             && is_valid(digits)
-            && is_grouped(&tokens.groups(first, &place))
+            && is_grouped(tokens.groups(first, &place))
             && !is_telephone(tokens.text, place.start)
         {
             found.push(place);
@@ -30,8 +30,8 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
 }
 
 /// Whether the groups are even, or those in which the tax office writes the number.
-fn is_grouped(groups: &[usize]) -> bool {
-    groups == [2, 3, 3, 3] || are_even(groups)
+fn is_grouped(groups: impl Iterator<Item = usize> + Clone) -> bool {
+    groups.clone().eq([2, 3, 3, 3]) || are_even(groups)
 }
 
 fn is_telephone(text: &str, start: usize) -> bool {
@@ -48,6 +48,10 @@ fn is_valid(digits: &[u8]) -> bool {
         }
         thrice |= twice & bit;
         twice |= once & bit;
+        // A second digit is repeated.
+        if twice & twice.wrapping_sub(1) != 0 {
+            return false;
+        }
         once |= bit;
     }
     digits.first() != Some(&b'0') && twice.is_power_of_two() && mod_11_10(digits)

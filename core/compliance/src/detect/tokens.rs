@@ -18,6 +18,8 @@ pub(crate) enum Cue {
     IdentityCard,
     /// A passport.
     Passport,
+    /// A telephone.
+    Telephone,
     /// Value added tax.
     Vat,
     /// A known beginning of an access key; the number is the place in the table of secrets.
@@ -85,7 +87,9 @@ pub(crate) const CUE_WORDS: &[(Cue, &[&str])] = &[
     (
         Cue::IdentityCard,
         &[
-            "*ausweis",
+            // Not those of students, visitors and cars.
+            "ausweis",
+            "*personalausweis",
             "perso ",
             "perso-",
             "perso:",
@@ -99,7 +103,23 @@ pub(crate) const CUE_WORDS: &[(Cue, &[&str])] = &[
     ),
     (
         Cue::Passport,
-        &["*reisepass", "pass-n", "passnummer", "pass nr", "pass no", "passport"],
+        &[
+            "*reisepass",
+            "pass-nr",
+            "pass-no",
+            "passnummer",
+            "pass nr",
+            "pass no ",
+            "pass no.",
+            "pass no:",
+            "passport",
+        ],
+    ),
+    (
+        Cue::Telephone,
+        &[
+            "tel", "*telefon", "*phone", "*hotline", "fax", "mobil", "handy", "*anruf", "call ", "dial",
+        ],
     ),
     (
         Cue::Vat,
@@ -179,33 +199,53 @@ impl Cues {
         self.0.get(&cue)?.before(start).filter(|distance| *distance <= bound)
     }
 
+    /// How many bytes lie between a stretch and the nearest word of a cue after it; none if more than `bound` do.
+    pub(crate) fn after(&self, cue: Cue, end: usize, bound: usize) -> Option<usize> {
+        self.0.get(&cue)?.after(end).filter(|distance| *distance <= bound)
+    }
+
     /// Whether a word of a cue stands up to 80 bytes before a stretch or up to 30 after it.
     pub(crate) fn near(&self, cue: Cue, place: &Range<usize>) -> bool {
-        let after = self.0.get(&cue).and_then(|places| places.after(place.end));
-        self.before(cue, place.start, 80).is_some() || after.is_some_and(|distance| distance <= 30)
+        self.before(cue, place.start, 80).is_some() || self.after(cue, place.end, 30).is_some()
     }
 }
 
-/// A run of ASCII letters and digits.
+/// A run of ASCII letters and digits. Kept small, because a text may have thousands: texts of an event have a bound far below
+/// 4 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Atom {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+    start: u32,
+    end: u32,
     /// How many of its characters are digits.
-    pub(crate) digits: usize,
-    /// Whether no more than a separator stands between it and the atom after it.
-    pub(crate) joined: bool,
+    digits: u32,
     /// Where it begins in [`Tokens::compact`].
-    at: usize,
+    at: u32,
+    /// Whether no more than a separator stands between it and the atom after it.
+    joined: bool,
 }
 
 impl Atom {
-    pub(crate) fn length(&self) -> usize {
-        self.end - self.start
+    /// Where it begins in the text.
+    pub(crate) fn start(&self) -> usize {
+        self.start as usize
     }
 
-    pub(crate) fn is_number(&self) -> bool {
-        self.digits == self.length()
+    fn end(&self) -> usize {
+        self.end as usize
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn length(&self) -> usize {
+        self.end() - self.start()
+    }
+
+    /// Whether any of its characters is a digit.
+    pub(crate) fn has_digits(&self) -> bool {
+        self.digits > 0
+    }
+
+    fn is_number(&self) -> bool {
+        self.digits == self.end - self.start
     }
 }
 
@@ -218,7 +258,7 @@ pub(crate) struct Tokens<'a> {
     /// The characters of all atoms without what separates them, in capitals.
     compact: Vec<u8>,
     /// For each place in `compact`, the end in the text of the atom that ends there; 0 where none does.
-    ends: Vec<usize>,
+    ends: Vec<u32>,
     /// For each atom, what it begins.
     reach: Vec<Reach>,
     digits: usize,
@@ -228,15 +268,15 @@ pub(crate) struct Tokens<'a> {
 #[derive(Debug, Clone, Copy, Default)]
 struct Reach {
     /// Characters until the first gap.
-    characters: usize,
+    characters: u32,
     /// Digits until the first gap or letter.
-    digits: usize,
+    digits: u32,
 }
 
 fn reach(atoms: &[Atom]) -> Vec<Reach> {
-    let mut all = Vec::with_capacity(atoms.len());
+    let mut all = vec![Reach::default(); atoms.len()];
     let mut next = Reach::default();
-    for atom in atoms.iter().rev() {
+    for (atom, reach) in atoms.iter().zip(&mut all).rev() {
         let follows = if atom.joined { next } else { Reach::default() };
         let digits = if atom.is_number() {
             atom.digits + follows.digits
@@ -244,13 +284,17 @@ fn reach(atoms: &[Atom]) -> Vec<Reach> {
             0
         };
         next = Reach {
-            characters: atom.length() + follows.characters,
+            characters: atom.end - atom.start + follows.characters,
             digits,
         };
-        all.push(next);
+        *reach = next;
     }
-    all.reverse();
     all
+}
+
+/// A place in a text as it is kept here.
+fn narrow(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
 }
 
 impl<'a> Tokens<'a> {
@@ -266,7 +310,11 @@ impl<'a> Tokens<'a> {
             digits: 0,
         };
         let bytes = text.as_bytes();
-        if bytes.iter().filter(|byte| byte.is_ascii_digit()).count() >= 2 {
+        let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
+        if digits >= 2 {
+            tokens.atoms.reserve(digits);
+            tokens.compact.reserve(2 * digits);
+            tokens.ends.reserve(2 * digits);
             tokens.cut(bytes);
             tokens.reach = reach(&tokens.atoms);
         }
@@ -292,19 +340,21 @@ impl<'a> Tokens<'a> {
             }
             self.digits += count;
             if let Some(last) = self.atoms.last_mut() {
-                last.joined = is_separator(bytes.get(last.end..start).unwrap_or_default());
+                last.joined = is_separator(bytes.get(last.end()..start).unwrap_or_default());
             }
             self.atoms.push(Atom {
-                start,
-                end: at,
-                digits: count,
+                start: narrow(start),
+                end: narrow(at),
+                digits: narrow(count),
+                at: narrow(self.compact.len()),
                 joined: false,
-                at: self.compact.len(),
             });
             let characters = bytes.get(start..at).unwrap_or_default();
             self.compact.extend(characters.iter().map(u8::to_ascii_uppercase));
-            self.ends.resize(self.compact.len(), 0);
-            self.ends.push(at);
+            self.ends.resize(self.compact.len() + 1, 0);
+            if let Some(end) = self.ends.last_mut() {
+                *end = narrow(at);
+            }
         }
     }
 
@@ -316,40 +366,43 @@ impl<'a> Tokens<'a> {
     /// The first of the characters that a number that begins with this atom can have, in capitals and without what separates
     /// them; none if it cannot have so many.
     pub(crate) fn front<const N: usize>(&self, first: usize) -> Option<&[u8; N]> {
-        self.reach.get(first).filter(|reach| reach.characters >= N)?;
-        self.compact.get(self.atoms.get(first)?.at..)?.first_chunk()
+        self.reach.get(first).filter(|reach| reach.characters as usize >= N)?;
+        self.compact.get(self.atoms.get(first)?.at as usize..)?.first_chunk()
     }
 
     /// The characters of as many joined atoms from the one at `first` on as make `length` characters, and the stretch they
     /// have; none if the atoms do not end there.
     pub(crate) fn gather(&self, first: usize, length: usize) -> Option<(&[u8], Range<usize>)> {
-        self.reach.get(first).filter(|reach| reach.characters >= length)?;
+        self.reach
+            .get(first)
+            .filter(|reach| reach.characters as usize >= length)?;
         let atom = self.atoms.get(first)?;
-        let end = atom.at + length;
+        let start = atom.at as usize;
+        let end = start + length;
         let place = self.ends.get(end).filter(|place| **place > 0)?;
-        Some((self.compact.get(atom.at..end)?, atom.start..*place))
+        Some((self.compact.get(start..end)?, atom.start()..*place as usize))
     }
 
     /// How many digits a number that begins with this atom can have.
     pub(crate) fn digits_from(&self, first: usize) -> usize {
-        self.reach.get(first).map_or(0, |reach| reach.digits)
+        self.reach.get(first).map_or(0, |reach| reach.digits as usize)
     }
 
     /// Whether a number may begin with this atom although it need not have a digit itself: one of the two after it has.
     pub(crate) fn leads(&self, first: usize) -> bool {
         let mut following = self.atoms.iter().skip(first).take(3);
         let Some(atom) = following.next() else { return false };
-        atom.digits > 0 || (atom.length() <= 3 && atom.joined && following.any(|atom| atom.digits > 0))
+        atom.has_digits() || (atom.length() <= 3 && atom.joined && following.any(Atom::has_digits))
     }
 
     /// The sizes of the groups in which the number is written that begins with this atom and has this stretch.
-    pub(crate) fn groups(&self, first: usize, place: &Range<usize>) -> Vec<usize> {
+    pub(crate) fn groups(&self, first: usize, place: &Range<usize>) -> impl Iterator<Item = usize> + Clone {
+        let end = place.end;
         self.atoms
             .iter()
             .skip(first)
-            .take_while(|atom| atom.end <= place.end)
+            .take_while(move |atom| atom.end() <= end)
             .map(Atom::length)
-            .collect()
     }
 
     /// Whether the number that begins at the atom `first` is only the rest of a longer one written without a gap.
@@ -360,11 +413,16 @@ impl<'a> Tokens<'a> {
 }
 
 /// Whether groups have one size, of which the last may fall short.
-pub(crate) fn are_even(groups: &[usize]) -> bool {
-    match groups {
-        [size, rest @ .., last] => rest.iter().all(|other| other == size) && last <= size,
-        _ => true,
+pub(crate) fn are_even(mut groups: impl Iterator<Item = usize>) -> bool {
+    let Some(size) = groups.next() else { return true };
+    let mut last = size;
+    for group in groups {
+        if last != size {
+            return false;
+        }
+        last = group;
     }
+    last <= size
 }
 
 /// What may stand between the groups of one number.

@@ -42,8 +42,8 @@ pub(super) fn find(tokens: &Tokens<'_>) -> Vec<Range<usize>> {
             && tokens
                 .front(first)
                 .is_some_and(|head: &[u8; 2]| head.iter().all(u8::is_ascii_uppercase));
-        let covered = found.last().is_some_and(|place| atom.start < place.end);
-        if !begins || covered || !tokens.leads(first) || tokens.glued_before(atom.start) {
+        let covered = found.last().is_some_and(|place| atom.start() < place.end);
+        if !begins || covered || !tokens.leads(first) || tokens.glued_before(atom.start()) {
             continue;
         }
         let candidate = (10..=14).rev().find_map(|length| {

@@ -43,7 +43,7 @@ pub(super) fn fold_char(character: char, out: &mut String) {
         out.push(character);
         return;
     }
-    match known(character).as_ref().and_then(Known::look) {
+    match known(character).and_then(Known::look) {
         Some(look) => out.push_str(look),
         None => work_out(character, out),
     }

@@ -1,5 +1,5 @@
-//! What is known of ordinary characters, looked up instead of worked out: the characters of the basic plane, worked out in
-//! blocks of 256 when one of them first occurs.
+//! What is known of characters, looked up instead of worked out: those of the first two planes (all scripts in use, and emoji),
+//! worked out in blocks of 256 when one of them first occurs.
 
 use std::sync::OnceLock;
 
@@ -16,8 +16,11 @@ const LOOK: usize = 9;
 pub(super) struct Known {
     /// Whether it belongs to the character before it: a mark, or something invisible.
     pub(super) joins: bool,
-    /// Whether it stands for nothing else (though it may have parts, such as accents), and only its look has to be put.
-    pub(super) ordinary: bool,
+    /// Whether it is the same in every view.
+    pub(super) verbatim: bool,
+    /// What the plain view shows for it; none if it belongs to another, if that is not one character, or if its look is too
+    /// long to be kept here.
+    pub(super) plain: Option<char>,
     /// Whether its look is short enough to be kept here.
     short: bool,
     length: u8,
@@ -44,31 +47,25 @@ impl Known {
             place.copy_from_slice(look.as_bytes());
             known.length = length;
             known.short = true;
-            known.ordinary = !joins && plain_char(character) == character && is_composed(character);
+            known.plain = composed(character).filter(|_| !joins);
+            known.verbatim = known.plain == Some(character) && look.chars().eq([character]);
         }
         known
     }
 }
 
-/// Whether a character is as the plain view shows it.
-fn is_composed(character: char) -> bool {
-    let mut composed = std::iter::once(character).nfkc();
-    composed.next() == Some(character) && composed.next().is_none()
-}
-
-/// Whether a character stands for nothing but itself.
-pub(super) fn is_indivisible(character: char) -> bool {
-    let mut same = true;
-    decompose_compatible(character, |part| same &= part == character);
-    same
+/// The one character that the plain view shows for a character; none if it shows several.
+fn composed(character: char) -> Option<char> {
+    let mut composed = std::iter::once(plain_char(character)).nfkc();
+    composed.next().filter(|_| composed.next().is_none())
 }
 
 type Block = Box<[Known]>;
 
-static BLOCKS: [OnceLock<Block>; 256] = [const { OnceLock::new() }; 256];
+static BLOCKS: [OnceLock<Block>; 512] = [const { OnceLock::new() }; 512];
 
-/// What is known of a character of the basic plane.
-pub(super) fn known(character: char) -> Option<Known> {
+/// What is known of a character of the first two planes.
+pub(super) fn known(character: char) -> Option<&'static Known> {
     let code = u32::from(character);
     let block = BLOCKS.get(usize::try_from(code >> 8).ok()?)?;
     let block = block.get_or_init(|| {
@@ -78,7 +75,7 @@ pub(super) fn known(character: char) -> Option<Known> {
             .map(|character| character.map(Known::of).unwrap_or_default())
             .collect()
     });
-    block.get(usize::try_from(code & 0xff).ok()?).copied()
+    block.get(usize::try_from(code & 0xff).ok()?)
 }
 
 /// Whether a character belongs to the one before it.
@@ -95,7 +92,7 @@ mod tests {
 
     #[test]
     fn looking_up_and_working_out_are_one() {
-        for character in (0..0x1_1000).filter_map(char::from_u32) {
+        for character in (0..0x2_1000).filter_map(char::from_u32) {
             assert_eq!(
                 joins(character),
                 is_combining_mark(character) || is_invisible(character)
@@ -106,13 +103,17 @@ mod tests {
                 let mut worked_out = String::new();
                 decompose_compatible(character, |part| work_out(part, &mut worked_out));
                 assert_eq!(look, worked_out);
-                assert!(!known.ordinary || (!known.joins && is_composed(character)));
+                assert!(known.plain.is_none_or(|_| !known.joins));
+                assert!(!known.verbatim || look.chars().eq(known.plain));
             }
         }
         assert_eq!(known('а').unwrap().look(), Some("a"), "Cyrillic");
         assert_eq!(known('ж').unwrap().look(), Some("ж"));
-        assert!(known('ж').unwrap().ordinary);
+        assert!(known('ж').unwrap().verbatim);
         assert_eq!(known('ü').unwrap().look(), Some("u"));
-        assert!(!known('①').unwrap().ordinary, "the plain view shows 1");
+        assert_eq!(known('а').unwrap().plain, Some('а'), "the plain view keeps it");
+        assert_eq!(known('①').unwrap().plain, Some('1'));
+        assert_eq!(known('\u{1d7d9}').unwrap().plain, Some('1'));
+        assert_eq!(known('ﬃ').unwrap().plain, None, "three letters");
     }
 }

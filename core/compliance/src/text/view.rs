@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::fold::{fold, fold_char, is_invisible, plain_char};
 use super::parts::Step;
-use super::table::{is_indivisible, joins, known};
+use super::table::{joins, known};
 
 /// A text as it is looked at.
 #[derive(Debug, Default, Clone)]
@@ -119,14 +119,15 @@ impl View {
 #[derive(Debug, Default)]
 pub(crate) struct Views {
     folded: View,
-    plain: View,
-    differ: bool,
+    /// Only once it differs from the folded view.
+    plain: Option<View>,
 }
 
 impl Views {
     /// Whether nothing visible was taken yet.
     pub(super) fn is_empty(&self) -> bool {
-        self.folded.text.trim().is_empty() && self.plain.text.trim().is_empty()
+        let plain = self.plain.as_ref().unwrap_or(&self.folded);
+        self.folded.text.trim().is_empty() && plain.text.trim().is_empty()
     }
 
     /// Takes the text of a leaf.
@@ -142,8 +143,9 @@ impl Views {
 
     /// Takes a character that stands in no leaf.
     pub(super) fn gap(&mut self, gap: char) {
-        self.folded.push(None, 0, "", |out| out.push(gap));
-        self.plain.push(None, 0, "", |out| out.push(gap));
+        for view in self.both() {
+            view.push(None, 0, "", |out| out.push(gap));
+        }
     }
 
     /// Takes a step of a text that cannot be changed.
@@ -157,7 +159,7 @@ impl Views {
 
     /// Drops gaps at the end, so that what follows is joined without one.
     pub(super) fn trim_gaps(&mut self) {
-        for view in [&mut self.folded, &mut self.plain] {
+        for view in self.both() {
             while view
                 .runs
                 .last()
@@ -171,101 +173,97 @@ impl Views {
 
     /// The views: the folded one, and the plain one where it differs.
     pub(super) fn finish(self) -> Vec<View> {
-        if self.differ {
-            vec![self.folded, self.plain]
-        } else {
-            vec![self.folded]
-        }
+        std::iter::once(self.folded).chain(self.plain).collect()
+    }
+
+    /// The views that there are so far, for what is the same in both.
+    fn both(&mut self) -> impl Iterator<Item = &mut View> {
+        std::iter::once(&mut self.folded).chain(&mut self.plain)
+    }
+
+    /// The folded and the plain view, for what is not the same in both.
+    fn apart(&mut self) -> (&mut View, &mut View) {
+        let Self { folded, plain } = self;
+        let plain = plain.get_or_insert_with(|| folded.clone());
+        (folded, plain)
     }
 
     fn take_text(&mut self, leaf: Option<usize>, text: &str) {
         self.folded.text.reserve(text.len());
-        self.plain.text.reserve(text.len());
         let mut at = 0;
         let mut rest = text;
         while !rest.is_empty() {
-            let plain = verbatim_length(rest);
-            let (head, tail) = rest.split_at(plain);
-            self.folded.push_verbatim(leaf, at, head);
-            self.plain.push_verbatim(leaf, at, head);
-            at += plain;
-            rest = tail;
-            let mut some = plain > 0;
-            while let Some(length) = self.ordinary(leaf, at, rest) {
-                at += length;
-                rest = rest.split_at(length).1;
-                some = true;
-            }
-            // What is ordinary is taken before anything else is looked at in detail.
-            if !some {
-                let cluster = cluster_length(rest);
-                let (head, tail) = rest.split_at(cluster);
-                self.cluster(leaf, at, head);
-                at += cluster;
-                rest = tail;
-            }
+            let same = verbatim_length(rest);
+            let length = if same > 0 {
+                let (head, _) = rest.split_at(same);
+                self.both().for_each(|view| view.push_verbatim(leaf, at, head));
+                same
+            } else {
+                self.single(leaf, at, rest)
+                    .unwrap_or_else(|| self.cluster(leaf, at, rest))
+            };
+            at += length;
+            rest = rest.split_at(length).1;
         }
     }
 
-    /// Takes the first character, if it is one that is known to stand for nothing else and no mark follows it: its length.
-    fn ordinary(&mut self, leaf: Option<usize>, at: usize, text: &str) -> Option<usize> {
+    /// Takes the first character, if it is known what each view shows for it and no mark follows it: its length.
+    fn single(&mut self, leaf: Option<usize>, at: usize, text: &str) -> Option<usize> {
         let mut characters = text.chars();
-        let first = characters.next().filter(|character| !character.is_ascii())?;
-        let known = known(first).filter(|known| known.ordinary)?;
-        let look = known.look()?;
+        let first = characters.next()?;
+        let known = known(first)?;
+        let (plain, look) = (known.plain?, known.look()?);
         if characters.next().is_some_and(joins) {
             return None;
         }
         let (own, _) = text.split_at(first.len_utf8());
-        self.plain.push_verbatim(leaf, at, own);
-        if look == own {
-            self.folded.push_verbatim(leaf, at, own);
+        let (folded_view, plain_view) = self.apart();
+        folded_view.push(leaf, at, own, |out| out.push_str(look));
+        if plain == first {
+            plain_view.push_verbatim(leaf, at, own);
         } else {
-            self.folded.push(leaf, at, own, |out| out.push_str(look));
-            self.differ = true;
+            plain_view.push(leaf, at, own, |out| out.push(plain));
         }
         Some(own.len())
     }
 
-    /// Takes a character with the marks that follow it.
-    fn cluster(&mut self, leaf: Option<usize>, at: usize, cluster: &str) {
-        if cluster.is_empty() {
-            return;
-        }
-        if let Some(single) = indivisible(cluster) {
-            self.folded.push(leaf, at, cluster, |out| fold_char(single, out));
-            if plain_char(single) == single {
-                self.plain.push_verbatim(leaf, at, cluster);
-            } else {
-                self.plain.push(leaf, at, cluster, |out| out.push(plain_char(single)));
-            }
-        } else {
-            let visible = || cluster.chars().filter(|character| !is_invisible(*character));
-            self.folded.push(leaf, at, cluster, |out| {
-                visible().nfkd().for_each(|character| fold_char(character, out));
-            });
-            self.plain
-                .push(leaf, at, cluster, |out| out.extend(visible().map(plain_char).nfkc()));
-        }
-        self.differ = true;
+    /// Takes the first character with the marks that follow it: their length.
+    fn cluster(&mut self, leaf: Option<usize>, at: usize, text: &str) -> usize {
+        let (cluster, _) = text.split_at(cluster_length(text));
+        let (folded, plain) = self.apart();
+        let visible = || cluster.chars().filter(|character| !is_invisible(*character));
+        folded.push(leaf, at, cluster, |out| {
+            visible().nfkd().for_each(|character| fold_char(character, out));
+        });
+        plain.push(leaf, at, cluster, |out| out.extend(visible().map(plain_char).nfkc()));
+        cluster.len()
     }
 }
 
-/// The one visible character of a cluster, if it is one that stands for nothing else.
-fn indivisible(cluster: &str) -> Option<char> {
-    let mut characters = cluster.chars();
-    let single = characters.next().filter(|_| characters.next().is_none())?;
-    (!joins(single) && is_indivisible(single)).then_some(single)
-}
-
-/// How many bytes at the beginning are the same in every view: printable ASCII, and line feeds, that no mark follows.
+/// How many bytes at the beginning are the same in every view: characters that look like nothing else, that no mark follows.
 fn verbatim_length(text: &str) -> usize {
-    let same = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n');
-    let length = text.bytes().take_while(|byte| same(byte)).count();
-    match text.split_at(length).1.chars().next() {
-        Some(next) if joins(next) => length.saturating_sub(1),
-        _ => length,
+    let mut rest = text;
+    let mut last = 0;
+    loop {
+        let same = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n');
+        let bytes = rest.as_bytes();
+        let plain = bytes.iter().position(|byte| !same(byte)).unwrap_or(bytes.len());
+        if plain > 0 {
+            last = 1;
+            rest = rest.split_at(plain).1;
+        }
+        let Some(next) = rest.chars().next() else { break };
+        if joins(next) {
+            // What it belongs to is not the same any more.
+            return text.len() - rest.len() - last;
+        }
+        if !known(next).is_some_and(|known| known.verbatim) {
+            break;
+        }
+        last = next.len_utf8();
+        rest = rest.split_at(last).1;
     }
+    text.len() - rest.len()
 }
 
 /// How many bytes the first character has together with the marks and invisible characters that follow it.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use viaduct_tests::load::{LoadServer as _, Tally, tally};
+use viaduct_tests::load::{LoadServer as _, SPEAKERS, Tally, tally};
 use viaduct_tests::stub_world::{channel, matrix_message, nick, text};
 
 use crate::report::Figures;
@@ -11,7 +11,6 @@ use crate::rig::{Load, Rig, share};
 
 /// How often the hub is killed in one run.
 const KILLS: usize = 3;
-const SPEAKERS: usize = 5;
 const TRANSACTION: usize = 100;
 const ACKNOWLEDGED: Duration = Duration::from_mins(2);
 

@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use viaduct_tests::load::{LoadServer, Tally};
-use viaduct_tests::stub_world::{matrix_message, nick, text};
+use viaduct_tests::load::{LoadServer, SPEAKERS, Tally};
+use viaduct_tests::stub_world::matrix_message;
 
 use crate::report::Figures;
 use crate::rig::{Load, LoadRig, share};
 
-/// Nicks that speak in each channel.
-const SPEAKERS: usize = 5;
 /// Events in one transaction, as homeservers bound them.
 const TRANSACTION: usize = 100;
 /// How long one transaction may wait for its acknowledgement.
@@ -22,12 +20,7 @@ pub async fn inbound<N: LoadServer>(load: Load, delay: Duration) -> anyhow::Resu
     rig.warm_up_nicks(SPEAKERS).await?;
     rig.stub.set_send_delay(delay);
     let (begun, cpu) = (Instant::now(), rig.cpu_seconds()?);
-    for message in 0..load.messages {
-        let (mirror, number) = (message % load.mirrors, message / load.mirrors);
-        rig.server
-            .speak(&N::channel(mirror), &nick(mirror, number % SPEAKERS), &text(number))
-            .await;
-    }
+    rig.server.pour(load.mirrors, load.messages).await?;
     let arrived = rig.until(|| rig.stub.messages(), load.messages as u64).await;
     let (elapsed, cpu) = (begun.elapsed(), rig.cpu_seconds()? - cpu);
     let tally = rig.tally_rooms(|mirror| share(load.messages, load.mirrors, mirror));

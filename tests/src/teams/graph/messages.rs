@@ -1,5 +1,8 @@
 //! Messages in Graph: reading them as an app, writing them as a person.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::teams::call::{Answer, Asked, Reply};
@@ -200,8 +203,10 @@ impl State {
             crate::teams::html::escape(content)
         };
         let mentioned = |one: &Value| one["mentioned"]["user"]["id"].as_str().map(str::to_owned);
+        let (html, pictures) = pictures_of(body, html)?;
         Ok(Draft {
             html,
+            pictures,
             mentions: body["mentions"]
                 .as_array()
                 .into_iter()
@@ -242,6 +247,26 @@ impl State {
         };
         Ok(Reply::empty(204))
     }
+}
+
+/// The pictures that come with a message, each shown by an `img` of its own, which becomes one of the stand-in's.
+fn pictures_of(body: &Value, mut html: String) -> Result<(String, Vec<(String, Bytes)>), Reply> {
+    let mut pictures = Vec::new();
+    for hosted in body["hostedContents"].as_array().into_iter().flatten() {
+        let bad = || Reply::error(400, "BadRequest", "hostedContents cannot be read, or are not shown.");
+        let id = hosted["@microsoft.graph.temporaryId"].as_str().ok_or_else(bad)?;
+        let source = format!("src=\"../hostedContents/{id}/$value\"");
+        let (before, rest) = html.split_once(&source).ok_or_else(bad)?;
+        let (before, _) = before.rsplit_once("<img").ok_or_else(bad)?;
+        let (_, after) = rest.split_once('>').ok_or_else(bad)?;
+        let content = STANDARD
+            .decode(hosted["contentBytes"].as_str().unwrap_or_default())
+            .map_err(|_| bad())?;
+        let mime = hosted["contentType"].as_str().ok_or_else(bad)?.to_owned();
+        pictures.push((mime, content.into()));
+        html = format!("{before}{after}");
+    }
+    Ok((html, pictures))
 }
 
 #[cfg(test)]

@@ -21,8 +21,11 @@ const PIXEL: &[u8] = &[
 ];
 
 /// Any of these permissions lets an app ask for it.
-fn consent_for(operation: &str, is_chat: bool) -> &'static [&'static str] {
+fn consent_for(operation: &str, is_chat: bool, is_personal: bool) -> &'static [&'static str] {
     match operation {
+        "graph.messages" | "graph.message" | "graph.replies" | "graph.delta" | "graph.hosted" if is_personal => {
+            &["Chat.Read.All", "Chat.ReadWrite.All"]
+        }
         "graph.messages" | "graph.message" | "graph.replies" | "graph.delta" | "graph.hosted" if is_chat => {
             &["ChatMessage.Read.Chat", "Chat.Read.All", "Chat.ReadWrite.All"]
         }
@@ -91,16 +94,38 @@ impl State {
 
     /// Whether consent was given.
     pub(super) fn allow(&self, asked: &Asked, token: &Token) -> Result<(), Reply> {
-        let needed = consent_for(asked.operation, asked.part(0) == "chats");
+        let is_chat = asked.part(0) == "chats";
+        // Consent for one chat is given for chats of several people.
+        let is_personal = is_chat && asked.part(1).ends_with("@unq.gbl.spaces");
+        let needed = consent_for(asked.operation, is_chat, is_personal);
+        if token.user.is_some() {
+            return Self::allow_person(asked, token);
+        }
         let consent = self.apps.get(token.app).map(|one| &one.consent);
         let given = |one: &&str| consent.is_some_and(|consent| consent.contains(*one));
-        if token.user.is_some() || needed.is_empty() || needed.iter().any(given) {
+        if needed.is_empty() || needed.iter().any(given) {
             return Ok(());
         }
         let what = format!(
             "Missing role permissions on the request. API requires one of '{}'.",
             needed.join(", ")
         );
+        Err(Reply::error(403, "Forbidden", &what))
+    }
+
+    /// What a person let the app do in their name. Reading is not looked at.
+    fn allow_person(asked: &Asked, token: &Token) -> Result<(), Reply> {
+        let action = asked.path.last().map_or("", String::as_str);
+        let needed = match (asked.method.as_str(), action) {
+            ("GET", "me") => "User.Read",
+            ("PATCH", _) | (_, "softDelete" | "undoSoftDelete") => "ChannelMessage.ReadWrite",
+            ("POST", "messages" | "replies" | "setReaction" | "unsetReaction") => "ChannelMessage.Send",
+            _ => return Ok(()),
+        };
+        if token.scope.split([' ', '/']).any(|one| one == needed) {
+            return Ok(());
+        }
+        let what = format!("Missing scope permissions on the request. API requires one of '{needed}'.");
         Err(Reply::error(403, "Forbidden", &what))
     }
 
@@ -157,9 +182,7 @@ impl State {
             let channel = self.channels.get(asked.part(3));
             channel.filter(|channel| channel.team == team.id && !channel.deleted)
         } else {
-            self.channels
-                .get(asked.part(1))
-                .filter(|channel| channel.kind.is_chat())
+            self.chat_in_graph(asked.part(1))
         };
         let channel = channel.ok_or_else(|| Reply::error(404, "NotFound", "There is no such channel or chat."))?;
         if !self.sees(channel, token) {
@@ -197,7 +220,7 @@ impl State {
         Ok(Reply::json(
             200,
             &json!({
-                "id": channel.id, "topic": channel.name, "chatType": kind, "tenantId": channel.tenant,
+                "id": Self::graph_chat(channel), "topic": channel.name, "chatType": kind, "tenantId": channel.tenant,
             }),
         ))
     }
@@ -279,6 +302,10 @@ impl State {
     }
 
     fn one_user(&self, asked: &Asked, token: &Token) -> Answer {
+        if asked.part(0) == "me" && token.user.is_none() {
+            let what = "/me request is only valid with delegated authentication flow.";
+            return Err(Reply::error(400, "BadRequest", what));
+        }
         let wanted = match asked.part(0) {
             "me" => token.user.as_deref().unwrap_or_default(),
             _ => asked.part(1),
