@@ -1,6 +1,7 @@
 //! A real server that plays what was said lately to whoever joins (`InspIRCd`'s channel mode `H`), without being asked.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
     reason = "a test fails by panicking"

@@ -73,9 +73,9 @@ pub struct Section {
     /// How many seconds pass between two sweeps of the channels for what no activity told of.
     #[serde(default = "default_sweep")]
     pub sweep_seconds: u64,
-    /// Whether Graph is asked, before a message is passed on, if one before it was missed: with up to a quarter of the rates in
-    /// `limits`, so that it is seldom in a flood. Without it, what was missed comes with the next sweep, behind what came
-    /// later.
+    /// Whether Graph is asked, before a message is passed on, if one before it was missed. It takes up to a half of
+    /// `graph_per_second` and a quarter of `tenant_per_second`; a message waits for it a second at most, and in a flood it is
+    /// left out. Without it, what was missed comes with the next sweep, behind what came later.
     #[serde(default = "yes")]
     pub check_order: bool,
     /// How many days a thread is watched for replies that were missed during an absence.
@@ -273,6 +273,12 @@ impl Section {
                 complain(key, "a host such as smba.example.org or *.example.org");
             }
         }
+        if own.notifier.as_deref().is_some_and(|id| !is_guid(id)) {
+            complain(
+                "addresses.notifier",
+                "it is an id such as 11111111-2222-3333-4444-555555555555",
+            );
+        }
         for user in self.people.keys() {
             if !user.starts_with('@') || !user.contains(':') {
                 complain("people", "the keys are Matrix user ids such as @anna:example.org");
@@ -370,13 +376,41 @@ mod tests {
         assert_eq!(addresses.issuer, "https://api.botframework.us");
         assert_eq!(addresses.graph.as_str(), "http://127.0.0.1:9/g/");
         assert_eq!(addresses.service_hosts, ["smba.infra.gov.teams.microsoft.us"]);
+        let tenant = section.tenant.clone();
+        let issuer = format!("https://login.microsoftonline.us/{tenant}/v2.0");
+        assert_eq!(section.notification_issuers(), [issuer]);
+        let section = self::section(&serde_json::json!({"secret": "x", "addresses": {
+            "notification_issuer": "https://login.example.org/", "notifier": "11111111-2222-3333-4444-555555555555",
+            "storage_hosts": ["*.example.org"],
+        }}));
+        let issuer = format!("https://login.example.org/{tenant}/v2.0");
+        assert_eq!(
+            (section.check(), section.notification_issuers()),
+            (Vec::new(), vec![issuer])
+        );
+        let addresses = section.addresses().unwrap();
+        assert_eq!(addresses.notifier, "11111111-2222-3333-4444-555555555555");
+        assert_eq!(addresses.storage_hosts, ["*.example.org"]);
+    }
+
+    #[test]
+    fn refresh_tokens_are_read_and_never_shown() {
+        let section = section(&serde_json::json!({
+            "secret": "x", "people": {"@anna:example.org": {"refresh_token": "wonderland"}},
+        }));
+        assert_eq!(section.check(), []);
+        let logins = section.logins().unwrap();
+        assert_eq!(logins["@anna:example.org"].reveal(), "wonderland");
+        assert!(!format!("{logins:?}").contains("wonderland"));
     }
 
     #[test]
     fn mistakes_are_named() {
         let section = section(&serde_json::json!({
-            "app_id": "x", "secret": "a", "secret_env": "B", "addresses": {"login": "http://example.org"},
+            "app_id": "x", "secret": "a", "secret_env": "B",
+            "addresses": {"login": "http://example.org", "storage_hosts": ["a b"], "notifier": "x"},
             "path": "messages", "public_url": "http://x", "sweep_seconds": 0, "limits": {"per_hour": 0},
+            "people": {"anna": {"refresh_token_env": "A"}},
         }));
         let paths: Vec<String> = section.check().into_iter().map(|(path, _)| path).collect();
         assert_eq!(
@@ -385,6 +419,9 @@ mod tests {
                 "app_id",
                 "secret_file",
                 "addresses.login",
+                "addresses.storage_hosts",
+                "addresses.notifier",
+                "people",
                 "path",
                 "public_url",
                 "sweep_seconds",

@@ -13,7 +13,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::hub::{PATIENCE, Running};
+use common::hub::{Hub, PATIENCE, Running};
 use common::{World, edit, message, posted, world};
 use viaduct_bridge::Failure;
 use viaduct_model::{Content, Event, Lookup, PersonId, Reaction};
@@ -180,7 +180,9 @@ async fn chats_of_several_with_one_person_are_kept_apart_also_after_a_restart() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_not_the_app_or_removes_it_cannot_be_written_to_and_everybody_is_told() {
     let world = world().await;
-    let running = world.start().await;
+    let german = Arc::new(Hub::default());
+    *german.language.lock().unwrap() = viaduct_model::Language::German;
+    let running = world.start_with(german).await;
     let (teams, hub) = (&world.teams, &running.hub);
     let person = PersonId::new(&world.sue).unwrap();
     teams.set_personal(&world.sue, false);
@@ -199,6 +201,15 @@ async fn who_has_not_the_app_or_removes_it_cannot_be_written_to_and_everybody_is
         .await
         .unwrap_err();
     assert_eq!(refused.failure, Failure::Permanent, "{refused:?}");
+    let reason = hub.events().into_iter().find_map(|event| match event.content {
+        Content::Closed { reason } => Some(reason),
+        _ => None,
+    });
+    assert_eq!(
+        reason.as_deref(),
+        Some("die App wurde in Teams entfernt"),
+        "in the hub's language"
+    );
     teams.install(&direct);
     let opened = |event: &Event| matches!(event.content, Content::Opened) && event.place.channel.as_str() == anna;
     hub.until("the chat is open again", |hub| hub.count(opened) == 1).await;
@@ -256,6 +267,22 @@ async fn what_was_missed_is_read_where_the_tenant_allows_it_and_outcomes_are_fou
             .count(),
         1
     );
+    // Of what was missed it may be unclear too to whom it is.
+    let bert = chat(&running, &world, BERT).await;
+    running.say("bert", &bert, message("me too")).await;
+    running.stop().await;
+    teams.say(&direct, &world.sue, "to whom?");
+    teams.settled(PATIENCE).await.unwrap();
+    let running = world.start_with(Arc::clone(&hub)).await;
+    let asked = || {
+        posted(teams, &direct)
+            .iter()
+            .filter(|text| text.contains("nobody"))
+            .count()
+            == 1
+    };
+    wait_until("the question to whom", PATIENCE, asked).await.unwrap();
+    assert!(!hub.texts().contains(&"to whom?".to_owned()));
     running.stop().await;
     assert_eq!(teams.violations(), []);
 }

@@ -204,12 +204,23 @@ async fn a_lost_login_is_shown_the_bot_goes_on_and_nothing_is_lost() {
     teams.say(channel, &anna, "still typing");
     let typed = hub.hear("still typing").await;
     assert_eq!(typed.sender.id.as_str(), anna, "she is somebody in Teams again");
+    running
+        .settle(hub.outbound("anna", CHANNEL, thumb(&typed.id, true)))
+        .await;
+    let reactions = || at(&world, &typed.id)["reactions"].as_array().unwrap().clone();
+    assert!(!reactions()[0]["user"]["application"].is_null(), "the bot's");
     running.stop().await;
     // Another login is taken at the next start.
     world.section["people"]["@anna:example.org"]["refresh_token"] = json!(world.teams.login_of(&anna));
     let running = world.start_with(hub).await;
     let id = running.say("anna", CHANNEL, message("myself again")).await;
     assert_eq!(*author(&at(&world, &id)), json!(anna));
+    let hub = Arc::clone(&running.hub);
+    running
+        .settle(hub.outbound("anna", CHANNEL, thumb(&typed.id, false)))
+        .await;
+    let left = at(&world, &typed.id)["reactions"].as_array().unwrap().len();
+    assert_eq!(left, 0, "who put it takes it back");
     running.stop().await;
     assert_eq!(world.teams.violations(), []);
 }
@@ -300,6 +311,10 @@ async fn much_that_only_the_sweep_shows_is_recognised_and_a_change_by_themselves
     let section = world.section.clone();
     let factory = viaduct_teams::TeamsFactory::default();
     let running = Running::start(&factory, "acme", section.clone(), &[CHANNEL], Arc::clone(&hub)).await;
+    let begun = || hub.memory("memory/Acme/project").is_some();
+    viaduct_tests::wait::wait_until("the first sweep", PATIENCE, begun)
+        .await
+        .unwrap();
     world.teams.spoil(viaduct_tests::teams::Feed::Activities, 100, 0);
     let mut last = None;
     for number in 0..60 {

@@ -21,7 +21,7 @@ use viaduct_store::{MemoryStore, Store};
 fn second(wanted: &Settings) -> MirrorSpec {
     let mut mirror = wanted.mirrors[0].clone();
     mirror.name = MirrorName::new("n").unwrap();
-    mirror.room.room = "other".to_owned();
+    "other".clone_into(&mut mirror.room.room);
     for member in &mut mirror.members {
         member.place = place(member.place.network.as_str(), "d");
     }

@@ -54,8 +54,8 @@
 //! | `pin` | references that lead to the bytes that were looked into |
 //! | `spool` | files on the disk, bounded and without names |
 //! | `report` | what the bytes of a file say |
-//! | `archive` | ZIP, tar and gzip, however nested, within bounds |
-//! | `picture` | JPEG, PNG and WebP without metadata |
+//! | `archive` | ZIP, 7z, tar, gzip and XZ, however nested, within bounds |
+//! | `picture` | JPEG, PNG, WebP, GIF, HEIC and AVIF without metadata |
 //! | `scanner` | the malware scanner: a daemon of `clamd` |
 //!
 //! # Extending
@@ -65,6 +65,8 @@
 //! `report`, and a condition in [`viaduct_compliance::AttachmentCondition`].
 
 mod archive;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod inspector;
 mod metric;
 mod picture;

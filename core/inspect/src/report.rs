@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use tokio::time::Instant;
 use viaduct_compliance::{Evidence, Member, ScanResult, sniff};
 
-use crate::archive;
 use crate::inspector::Declared;
 use crate::settings::Archives;
 use crate::spool::{HEAD, Spool};
+use crate::{archive, picture};
 
 /// What is known of a file by its bytes. The default knows nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,7 +31,7 @@ pub(crate) struct Report {
 impl Report {
     /// Whether it is a picture of a format whose metadata can be taken away.
     pub(crate) fn is_picture(&self) -> bool {
-        matches!(self.sniffed.as_deref(), Some("image/jpeg" | "image/png" | "image/webp"))
+        self.sniffed.as_deref().is_some_and(picture::is_known)
     }
 
     pub(crate) fn with_scan(self, scan: ScanResult) -> Self {
@@ -73,11 +73,11 @@ pub(crate) fn report(spool: &Spool, declared: &Declared, limits: &Archives, unti
     let sniffed = sniffed.map(str::to_owned);
     let known = contents.depth.is_some();
     let ratio = contents.unpacked.div_ceil(spool.size.max(1));
-    let picture = |kind: &str| kind.starts_with("image/");
+    let is_picture = |kind: &str| kind.starts_with("image/");
     let format_known = match sniffed.as_deref() {
-        Some(kind) if picture(kind) => matches!(kind, "image/jpeg" | "image/png" | "image/webp"),
+        Some(kind) if is_picture(kind) => picture::is_known(kind),
         // What says that it is a picture, and does not look like one.
-        _ => !declared.mime.as_deref().is_some_and(picture),
+        _ => !declared.mime.as_deref().is_some_and(is_picture),
     };
     Ok(Report {
         declared: declared.mime.clone(),

@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Network, gzip, inspector, look, look_with, media, pieces, png_with_place, read, tar, with_files, zip};
+use common::{
+    Network, gzip, inspector, look, look_with, media, pieces, png_with_place, read, seven_zip, tar, with_files, xz, zip,
+};
 use viaduct_bridge::MediaError;
 use viaduct_compliance::{Context, Decision, Evidence, Filter, Metadata, Policy, ScanResult, decide_all};
 use viaduct_inspect::{Archives, Declared, Files};
@@ -82,9 +84,9 @@ async fn bombs_and_damaged_archives_are_not_known() {
     });
     let many = zip(&[("a", b""), ("b", b""), ("c", b""), ("d", b"")]);
     assert!(unknown(&look_with(few, &many).await));
-    let closed = look(&zip(&[("a.7z", b"7z\xbc\xaf\x27\x1c...."), ("b.txt", b"words")])).await;
+    let closed = look(&zip(&[("a.rar", b"Rar!\x1a\x07\x01\0...."), ("b.txt", b"words")])).await;
     assert!(unknown(&closed), "nobody knows what is in there");
-    assert_eq!(names(&closed), ["a.7z", "b.txt"], "but what could be seen is told");
+    assert_eq!(names(&closed), ["a.rar", "b.txt"], "but what could be seen is told");
     let whole = zip(&[("a.txt", b"some words"), ("b.txt", b"more words")]);
     let mut cut = 0;
     for end in 30..whole.len() {
@@ -99,6 +101,74 @@ async fn bombs_and_damaged_archives_are_not_known() {
         }
     }
     assert!(unknown(&look(&twice).await));
+}
+
+#[tokio::test]
+async fn seven_zip_and_xz_are_seen_through() {
+    let program = b"MZ and more of a program";
+    let packed = seven_zip(&[("a.txt", b"words"), ("b/c.exe", program), ("empty", b"")]);
+    let evidence = look(&packed).await;
+    assert_eq!(evidence.sniffed.as_deref(), Some("application/x-7z-compressed"));
+    assert_eq!((evidence.archive_depth, evidence.archive_entries), (Some(1), Some(3)));
+    let mut seen = names(&evidence);
+    seen.sort_unstable();
+    assert_eq!(seen, ["a.txt", "b/c.exe", "empty"]);
+    let found = evidence.members.iter().find(|member| member.name == "b/c.exe").unwrap();
+    assert!(found.sniffed.as_deref().unwrap().contains("exe"), "{found:?}");
+
+    let nested = look(&zip(&[
+        ("in.7z", &packed),
+        ("in.tar.xz", &xz(&tar(&[("deep.7z", &packed)]))),
+    ]))
+    .await;
+    assert_eq!(nested.archive_depth, Some(3), "a packed tar is one level");
+    assert_eq!(nested.archive_entries, Some(2 + 3 + 1 + 3));
+
+    let zeros = vec![0; 8 * 1024 * 1024];
+    let bounded = Files {
+        archives: Archives {
+            unpacked: 1024 * 1024,
+            ..Archives::default()
+        },
+        ..Files::default()
+    };
+    for bomb in [seven_zip(&[("zeros", &zeros)]), xz(&zeros), xz(&xz(&zeros))] {
+        assert_eq!(look(&bomb).await.archive_ratio.map(|ratio| ratio > 500), Some(true));
+        assert_eq!(look_with(bounded.clone(), &bomb).await.archive_depth, None);
+    }
+    for whole in [packed.clone(), xz(b"some words, some words")] {
+        for end in (10..whole.len()).step_by(7) {
+            assert_eq!(look(&whole[..end]).await.archive_depth, None, "cut at {end}");
+        }
+    }
+    // A program that unpacks itself, or something that shall look like another.
+    for hidden in [&packed[..], b"Rar!\x1a\x07\x01\0...."] {
+        let program = [&b"MZ"[..], &vec![0; 100_000], hidden].concat();
+        assert_eq!(look(&program).await.archive_depth, None, "an archive behind a program");
+    }
+}
+
+#[tokio::test]
+async fn what_asks_for_too_much_memory_is_not_known() {
+    // A block of XZ says how large a dictionary it wants: here 4 GiB.
+    let mut greedy = xz(b"some words");
+    let header = 12;
+    let length = (usize::from(greedy[header]) + 1) * 4;
+    let property = greedy[header..header + length]
+        .windows(2)
+        .position(|pair| pair == [0x21, 0x01])
+        .unwrap();
+    greedy[header + property + 2] = 40;
+    let mut sum = flate2::Crc::new();
+    sum.update(&greedy[header..header + length - 4]);
+    greedy[header + length - 4..header + length].copy_from_slice(&sum.sum().to_le_bytes());
+    let evidence = look(&greedy).await;
+    assert_eq!(evidence.archive_depth, None);
+    greedy[header + property + 2] = 12;
+    let mut sum = flate2::Crc::new();
+    sum.update(&greedy[header..header + length - 4]);
+    greedy[header + length - 4..header + length].copy_from_slice(&sum.sum().to_le_bytes());
+    assert_eq!(look(&greedy).await.archive_depth, Some(1), "the same with a small one");
 }
 
 #[tokio::test]
@@ -236,6 +306,11 @@ async fn a_rule_takes_metadata_away() {
     let network = Network::default();
     network.put("picture", png_with_place());
     network.put("odd", b"GIF89a and more");
+    network.put(
+        "gif",
+        b"GIF89a\x01\0\x01\0\0\0\0!\xfe\x0bmade at 52.\0,\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0;",
+    );
+    network.put("bitmap", b"BM and more");
     network.put("text", "words");
     let (inspector, _folder) = inspector(Files::default());
     let policy: Policy = serde_json::from_value(serde_json::json!({ "rules": [{
@@ -269,9 +344,17 @@ async fn a_rule_takes_metadata_away() {
     let (clean, _) = inspector.inspect(pieces(&bytes), &Declared::default()).await.unwrap();
     assert_eq!(clean.sniffed.as_deref(), Some("image/png"));
 
-    let (_, decision) = decide(&[("odd", "a.gif")]).await;
+    let (evidence, decision) = decide(&[("gif", "a.gif")]).await;
     assert!(
-        matches!(decision, Decision::Hold(_)),
-        "what cannot be freed of it does not cross: {decision:?}"
+        matches!(evidence[0].metadata, Metadata::Removable { size: 29, .. }),
+        "{evidence:?}"
     );
+    assert!(matches!(decision, Decision::Pass { .. }), "{decision:?}");
+    for odd in ["odd", "bitmap"] {
+        let (_, decision) = decide(&[(odd, "a.gif")]).await;
+        assert!(
+            matches!(decision, Decision::Hold(_)),
+            "what cannot be freed of it does not cross: {decision:?}"
+        );
+    }
 }

@@ -1,12 +1,16 @@
 //! Any bytes: nothing panics, nothing takes longer or more than it may.
-#![allow(clippy::print_stdout, reason = "what went wrong is shown")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "what went wrong is shown, and helpers fail like tests"
+)]
 
 mod common;
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{gzip, inspector, pieces, png_with_place, tar, zip};
+use common::{gzip, inspector, pieces, png_with_place, seven_zip, tar, xz, zip};
 use proptest::prelude::*;
 use viaduct_compliance::Evidence;
 use viaduct_inspect::{Archives, Declared, Files};
@@ -49,6 +53,30 @@ fn look(runtime: &tokio::runtime::Runtime, bytes: &[u8], mime: &str) -> Option<E
     evidence
 }
 
+/// A picture in boxes: one item of pixels, and one of EXIF.
+fn heic() -> Vec<u8> {
+    let own = |kind: &[u8; 4], content: &[u8]| {
+        let size = u32::try_from(content.len() + 8).unwrap();
+        [&size.to_be_bytes()[..], kind, content].concat()
+    };
+    let items = [
+        &b"\0\0\0\0\0\x02"[..],
+        &own(b"infe", b"\x02\0\0\0\0\x01\0\0hvc1\0"),
+        &own(b"infe", b"\x02\0\0\0\0\x02\0\0Exif\0"),
+    ];
+    let places = b"\0\0\0\0\x44\0\0\x02\0\x01\0\0\0\x01\0\0\0\xe8\0\0\0\x04\0\x02\0\0\0\x01\0\0\0\xec\0\0\0\x20";
+    let list = [
+        &[0; 4][..],
+        &own(b"hdlr", &[0; 25]),
+        &own(b"iinf", &items.concat()),
+        &own(b"iprp", &own(b"ipco", &own(b"ispe", &[0; 12]))),
+        &own(b"iloc", places),
+    ];
+    let file = [own(b"ftyp", b"heicmif1"), own(b"meta", &list.concat())].concat();
+    let media = own(b"mdat", &[b'x'; 100]);
+    [file, media].concat()
+}
+
 /// Files of every format that is looked into.
 fn seeds() -> Vec<Vec<u8>> {
     let flat = zip(&[("a.txt", b"some words, some words"), ("b.png", &png_with_place())]);
@@ -62,6 +90,10 @@ fn seeds() -> Vec<Vec<u8>> {
         png_with_place(),
         jpeg.to_vec(),
         webp.to_vec(),
+        seven_zip(&[("a.txt", b"some words, some words"), ("in.zip", &flat), ("empty", b"")]),
+        xz(&tar(&[("in.7z", &seven_zip(&[("a.txt", b"words")]))])),
+        b"GIF89a\x01\0\x01\0\0\0\0!\xfe\x04here\0,\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0;".to_vec(),
+        heic(),
     ]
 }
 
@@ -70,7 +102,7 @@ proptest! {
 
     #[test]
     fn damaged_files_of_every_format_stay_within_bounds(
-        which in 0..7_usize,
+        which in 0..11_usize,
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
         cut in any::<prop::sample::Index>(),
         whole in any::<bool>(),

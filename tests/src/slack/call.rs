@@ -5,6 +5,7 @@ use base64::Engine as _;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Map, Value, json};
 
+use super::grid::Organisation;
 use super::ids::Ts;
 use super::methods::{Form, Method, Parameter};
 use super::state::{Channel, Install, Kind, State, Token, TokenKind};
@@ -147,6 +148,8 @@ pub(super) struct Caller {
     pub(super) install: usize,
     pub(super) app: String,
     pub(super) team: String,
+    /// Set where the app is installed for a whole organisation.
+    pub(super) organisation: Option<Organisation>,
     /// The user it acts as.
     pub(super) user: String,
     pub(super) bot: String,
@@ -159,6 +162,7 @@ impl Caller {
             install: token.install,
             app: install.app.clone(),
             team: install.team.clone(),
+            organisation: install.organisation.clone(),
             user: token.user.clone(),
             bot: install.bot.clone(),
             token,
@@ -173,6 +177,7 @@ impl Caller {
     pub(super) fn reader(&self, metadata: bool) -> Reader<'_> {
         Reader {
             team: &self.team,
+            organisation: self.organisation.as_ref(),
             user: &self.user,
             app: &self.app,
             metadata,
@@ -242,7 +247,8 @@ impl Caller {
 
     pub(super) fn seen<'a>(&self, state: &'a State, channel: &str) -> Result<&'a Channel, Refusal> {
         let channel = state.channels.get(channel).filter(|channel| {
-            channel.teams.contains(&self.team) && (channel.kind == Kind::Public || channel.members.contains(&self.user))
+            channel.teams.iter().any(|team| self.works_in(team))
+                && (channel.kind == Kind::Public || channel.members.contains(&self.user))
         });
         channel.ok_or_else(|| "channel_not_found".into())
     }

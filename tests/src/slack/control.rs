@@ -215,8 +215,7 @@ impl Control {
 
     /// A new channel of the first workspace, with nobody in it: its id.
     pub fn add_channel(&self, name: &str, kind: Kind) -> String {
-        let team = self.app.team.clone();
-        self.state().make_channel(&team, name, kind, "")
+        self.add_channel_to(self.team(), name, kind)
     }
 
     /// The conversation between a person and the bot.

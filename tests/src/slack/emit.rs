@@ -83,9 +83,9 @@ impl State {
                 Audience::Members(_) => channel.is_some_and(|channel| channel.members.contains(&install.user)),
                 Audience::Seers(_) => channel.is_some_and(|channel| {
                     channel.members.contains(&install.user)
-                        || channel.kind == Kind::Public && channel.teams.contains(&install.team)
+                        || channel.kind == Kind::Public && channel.teams.iter().any(|team| install.works_in(team))
                 }),
-                Audience::Team(team) => install.team == team,
+                Audience::Team(team) => install.works_in(team),
                 Audience::App(wanted) => index == wanted,
             }
     }
@@ -104,12 +104,18 @@ impl State {
         let Some(install) = self.installs.get(index) else {
             return String::new();
         };
-        let shared = self.channels.get(channel).is_some_and(super::state::Channel::is_shared);
+        let channel = self.channels.get(channel);
+        let shared = channel.is_some_and(|channel| channel.is_strange(install.reader()));
+        let team = install.seen_from(channel);
+        let enterprise = install
+            .organisation
+            .as_ref()
+            .map(|organisation| organisation.id.as_str());
         let wrapped = Wrapped {
             token: &install.verification,
-            team_id: &install.team,
-            context_team_id: &install.team,
-            context_enterprise_id: None,
+            team_id: team,
+            context_team_id: team,
+            context_enterprise_id: enterprise,
             api_app_id: &install.app,
             event,
             kind: "event_callback",
@@ -117,11 +123,11 @@ impl State {
             event_time: ts.seconds(),
             is_ext_shared_channel: shared,
             authorizations: [Authorization {
-                enterprise_id: None,
-                team_id: &install.team,
+                enterprise_id: enterprise,
+                team_id: team,
                 user_id: &install.user,
                 is_bot: true,
-                is_enterprise_install: false,
+                is_enterprise_install: enterprise.is_some(),
             }],
             event_context: format!("4-{id}"),
         };
@@ -143,6 +149,7 @@ impl Install {
     pub(super) fn reader(&self) -> Reader<'_> {
         Reader {
             team: &self.team,
+            organisation: self.organisation.as_ref(),
             user: &self.user,
             app: &self.app,
             metadata: self.scopes.contains("metadata.message:read"),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A minute, less what calls that were spaced well may come closer together on their way.
-const MINUTE: Duration = Duration::from_millis(59_500);
+/// A minute, to the letter: calls that come closer together on their way are refused.
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// How often a method may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,7 +29,8 @@
 //! # What it is like
 //!
 //! * One workspace with one installed app ([`Control::app`]) and a person `owner` from the start; more workspaces
-//!   ([`Control::add_team`]), apps in them ([`Control::install`]) and shared channels ([`Control::share`]).
+//!   ([`Control::add_team`]), apps in them ([`Control::install`]) and shared channels ([`Control::share`]);
+//!   all of them one organisation's where a test says so ([`Control::organise`]).
 //! * An event goes to one of the app's sockets in turn, and comes again until it is acknowledged ([`Patience`]). An
 //!   event that finds no socket is **lost**, as the worst of what Slack does; history has the message.
 //! * Rate limits are enforced ([`Limits`]), and more strictly than Slack does: any minute holds so many calls of a
@@ -47,6 +48,7 @@
 //! | `limits`, `faults` | how often, and how it can fail |
 //! | `state`, `view` | what is known, and how it looks on the wire |
 //! | `speech`, `channels`, `world`, `emit` | what happens, and who is told |
+//! | `grid` | organisations of several workspaces |
 //! | `delivery` | sockets, signed requests, acknowledgements, retries |
 //! | [`line`](Line) | a wire between the app and the stand-in, that lags on demand |
 //! | `ids`, `text` | identifiers and timestamps, Slack's marks in text |
@@ -64,6 +66,7 @@ pub mod control;
 mod delivery;
 mod emit;
 mod faults;
+mod grid;
 mod ids;
 mod limits;
 mod line;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::delivery::Delivery;
+use super::grid::Organisation;
 use super::ids::{Ids, Ts};
 use super::limits::{Limits, Usage};
 
@@ -189,6 +190,8 @@ pub(super) struct Install {
     pub(super) app: String,
     pub(super) name: String,
     pub(super) team: String,
+    /// Set where it is installed for a whole organisation.
+    pub(super) organisation: Option<Organisation>,
     pub(super) user: String,
     pub(super) bot: String,
     pub(super) scopes: BTreeSet<String>,

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::grid::{Organisation, works_in};
 use super::ids::Ts;
 use super::state::{Channel, File, Group, Install, Kind, Message, Stage, State, User};
 
@@ -10,12 +11,21 @@ use super::state::{Channel, File, Group, Install, Kind, Message, Stage, State, U
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Reader<'a> {
     pub(super) team: &'a str,
+    /// Of an app that is installed for a whole organisation.
+    pub(super) organisation: Option<&'a Organisation>,
     /// The user whose membership counts.
     pub(super) user: &'a str,
     /// The app whose own metadata is always shown.
     pub(super) app: &'a str,
     /// Whether the metadata of others is shown whole.
     pub(super) metadata: bool,
+}
+
+impl Reader<'_> {
+    /// Whether a workspace is the reader's own, or one of their organisation.
+    fn is_home(&self, team: &str) -> bool {
+        works_in(self.team, self.organisation, team)
+    }
 }
 
 impl State {
@@ -49,12 +59,12 @@ impl State {
             "who_can_share_contact_card": "EVERYONE",
         });
         extend(&mut view, living);
-        if user.team != reader.team {
+        if !reader.is_home(&user.team) {
             // Somebody of another workspace, met only in shared channels.
             let met = self
                 .channels
                 .values()
-                .any(|channel| channel.teams.contains(reader.team) && channel.members.contains(&user.id));
+                .any(|channel| channel.is_home(reader) && channel.members.contains(&user.id));
             view["is_stranger"] = json!(!met);
         }
         view
@@ -62,6 +72,15 @@ impl State {
 }
 
 impl Channel {
+    fn is_home(&self, reader: Reader<'_>) -> bool {
+        self.teams.iter().any(|team| reader.is_home(team))
+    }
+
+    /// Whether it is shared with another organisation than the reader's.
+    pub(super) fn is_strange(&self, reader: Reader<'_>) -> bool {
+        self.teams.iter().any(|team| !reader.is_home(team))
+    }
+
     pub(super) fn view(&self, reader: Reader<'_>) -> Value {
         if self.kind == Kind::Im {
             let other = self.members.iter().find(|member| *member != reader.user);
@@ -84,7 +103,8 @@ impl Channel {
             "is_channel": self.kind == Kind::Public, "is_group": self.kind == Kind::Private, "is_im": false,
             "is_mpim": self.kind == Kind::Mpim, "is_private": self.kind != Kind::Public,
             "created": self.created, "is_archived": self.archived, "is_general": self.name == "general",
-            "unlinked": 0, "is_shared": self.is_shared(), "is_ext_shared": self.is_shared(), "is_org_shared": false,
+            "unlinked": 0, "is_shared": self.is_shared(), "is_ext_shared": self.is_strange(reader),
+            "is_org_shared": self.is_shared() && !self.is_strange(reader),
             "is_pending_ext_shared": false, "pending_shared": [], "pending_connected_team_ids": [],
             "creator": self.creator, "is_member": self.members.contains(reader.user),
             "context_team_id": reader.team, "shared_team_ids": self.teams, "internal_team_ids": [],

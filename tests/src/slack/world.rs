@@ -139,6 +139,7 @@ impl State {
             app: app.app_id.clone(),
             name: name.to_owned(),
             team: team.to_owned(),
+            organisation: None,
             user: app.bot_user.clone(),
             bot: app.bot_id.clone(),
             scopes,

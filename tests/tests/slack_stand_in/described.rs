@@ -28,6 +28,7 @@ fn read(path: &std::path::Path) -> Option<Value> {
 /// Parameters and methods that are newer than the published description (2021); today's documentation has them.
 const NEWER: &[(&str, &[&str])] = &[
     ("apps.connections.open", &[]),
+    ("auth.teams.list", &[]),
     ("bots.info", &["team_id"]),
     ("chat.postEphemeral", &["markdown_text"]),
     ("chat.postMessage", &["markdown_text", "metadata"]),

@@ -116,7 +116,7 @@ async fn who_has_a_login_of_their_own_is_themselves_on_both_sides() -> anyhow::R
     talk.ann.react(&talk.room, seen.id(), "👍").await?;
     talk.sue
         .expect("👍", &talk.channel, |other| {
-            other.id() == question && other.reacted_by("like", talk.herself.id())
+            other.id() == question && other.reacted_by("👍", talk.herself.id())
         })
         .await?;
 

@@ -72,15 +72,16 @@ async fn who_comes_into_the_team_or_leaves_it_does_so_in_the_room() -> anyhow::R
     };
     let bob = talk.teams.add_user("Bob Bauer");
     assert!(talk.teams.join(talk.teams.team(), &bob));
-    let joined = talk
-        .ann
-        .expect("Bob's ghost", &talk.room, |seen| {
-            seen.kind() == "m.room.member"
-                && seen.text("/content/membership") == "join"
-                && seen.text("/content/displayname").contains("Bob Bauer")
+    let ghost = format!("@_via_teams_{bob}:localhost");
+    talk.ann
+        .expect("Bob's ghost", &talk.room, |seen| seen.membership(&ghost) == "join")
+        .await?;
+    talk.teams.say(&talk.channel, &bob, "I am new here");
+    talk.ann
+        .expect("Bob's name", &talk.room, |seen| {
+            seen.membership(&ghost) == "join" && seen.text("/content/displayname").contains("Bob Bauer")
         })
         .await?;
-    let ghost = joined.text("/state_key").to_owned();
     assert!(talk.teams.leave(talk.teams.team(), &bob));
     talk.ann
         .expect("Bob's ghost gone", &talk.room, |seen| {

@@ -36,25 +36,23 @@ async fn what_is_said_while_the_hub_is_away_arrives_when_it_is_back() -> anyhow:
     talk.ann.hears(&talk.room, "meanwhile in Teams 4").await?;
     let reply = talk.ann.hears(&talk.room, "a reply meanwhile").await?;
     assert_eq!(reply.thread(), question.id(), "{}", reply.event);
-    let (room, ann) = (&talk.room, &talk.ann);
-    ann.expect("the edit that was missed", room, |other| {
+    let (ann, here) = (&talk.ann, &talk.room);
+    ann.expect("the edit that was missed", here, |other| {
         other.rewords(reworded.id(), "earlier than that")
     })
     .await?;
-    ann.expect("the deletion that was missed", room, |other| {
+    ann.expect("the deletion that was missed", here, |other| {
         other.redacts(withdrawn.id())
     })
     .await?;
-    ann.expect("the reaction that was missed", room, |other| {
+    ann.expect("the reaction that was missed", here, |other| {
         other.reacts(question.id(), "👍")
     })
     .await?;
     for number in 0..5 {
-        let (there, here) = (
-            format!("meanwhile on Matrix {number}"),
-            format!("meanwhile in Teams {number}"),
-        );
-        talk.check_once(&[&there, &here]).await?;
+        for side in ["on Matrix", "in Teams"] {
+            talk.check_once(&[&format!("meanwhile {side} {number}")]).await?;
+        }
     }
     talk.check_once(&["before", "any questions?", "a reply meanwhile"])
         .await?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -109,9 +110,8 @@ impl Dialer {
         stream.set_nodelay(true).ok();
         let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n");
         if !proxy.username().is_empty() {
-            let login = format!("{}:{}", proxy.username(), proxy.password().unwrap_or_default());
             request.push_str("Proxy-Authorization: Basic ");
-            request.push_str(&STANDARD.encode(login));
+            request.push_str(&STANDARD.encode(login(proxy)));
             request.push_str("\r\n");
         }
         request.push_str("\r\n");
@@ -133,6 +133,13 @@ impl Dialer {
         }
         Ok(stream)
     }
+}
+
+/// The name and the password in the proxy's address, in which special characters are escaped.
+fn login(proxy: &Url) -> Vec<u8> {
+    let (name, password) = (proxy.username(), proxy.password().unwrap_or_default());
+    let name = percent_decode_str(name);
+    name.chain([b':']).chain(percent_decode_str(password)).collect()
 }
 
 /// Opens the socket of an address on a connection to its host.

@@ -21,7 +21,7 @@ use super::Slack;
 use super::channels::Channel;
 use super::inbound::{Scene, View};
 use super::intake::Run;
-use super::memory::Memory;
+use super::memory::{Memory, Replies};
 use crate::client::calls::Span;
 use crate::client::payload::Message;
 use crate::convert::ids::{from_micros, is_ts, micros};
@@ -156,7 +156,12 @@ impl Slack {
             let gone = memory.recent.iter().filter(looked_at).filter(|at| !seen.contains(at));
             self.tell_gone(channel, id, gone.copied().collect()).await?;
         }
-        for (root, after) in self.threads_to_read(channel, &messages, since, memory) {
+        let threads = Threads {
+            review: self.section.review_threads,
+            watched: self.section.thread_days.saturating_mul(24 * HOUR),
+        };
+        let threads = threads.to_read(&channel.known().replies, &messages, since, memory);
+        for (root, after) in threads {
             let thread = Span {
                 channel: id.to_owned(),
                 thread: Some(root.clone()),
@@ -223,48 +228,6 @@ impl Slack {
         self.context.inbox.push(events).await.map(drop)
     }
 
-    /// The threads to read, and from where on: those that went on, those that have fewer replies than were seen, and the latest
-    /// few of the others.
-    fn threads_to_read(
-        &self,
-        channel: &Channel,
-        messages: &BTreeMap<u64, Message>,
-        since: Since,
-        memory: &Memory,
-    ) -> Vec<(String, Option<u64>)> {
-        let told = since.cursor.saturating_sub(OVERLAP).max(since.start);
-        let review = since.review.min(told);
-        let mut out = Vec::new();
-        let mut others = Vec::new();
-        for (at, message) in messages {
-            let latest = message.latest_reply.as_deref().map_or(0, micros);
-            let known = channel.known().replies.of(&message.ts).count() as u64;
-            let fewer = message.reply_count.unwrap_or(0) < known;
-            if latest > told || fewer {
-                out.push((message.ts.clone(), (*at <= told && !fewer).then_some(review)));
-            } else if latest > review {
-                others.push((latest, message.ts.clone()));
-            }
-        }
-        others.sort_by_key(|(latest, _)| std::cmp::Reverse(*latest));
-        let others = others.into_iter().take(self.section.review_threads);
-        out.extend(others.map(|(_, root)| (root, Some(review))));
-        // Threads below older messages, of which the history that is read says nothing.
-        let recently = since
-            .cursor
-            .saturating_sub(self.section.thread_days.saturating_mul(24 * HOUR));
-        let mut older: Vec<(&String, u64)> = memory
-            .threads
-            .iter()
-            .map(|(root, last)| (root, *last))
-            .filter(|(root, last)| *last > recently && !messages.contains_key(&micros(root)))
-            .collect();
-        older.sort_by_key(|(_, last)| std::cmp::Reverse(*last));
-        let older = older.into_iter().take(WATCHED);
-        out.extend(older.map(|(root, _)| (root.clone(), Some(review))));
-        out
-    }
-
     /// Tells messages in the order of their time.
     async fn tell_history(
         self: &Arc<Self>,
@@ -329,6 +292,56 @@ impl Slack {
     }
 }
 
+/// How much of a channel's threads is read once more.
+#[derive(Debug, Clone, Copy)]
+struct Threads {
+    /// How many beyond those that went on.
+    review: usize,
+    /// How long those below older messages are watched, in microseconds.
+    watched: u64,
+}
+
+impl Threads {
+    /// The threads to read, and from where on: those that went on, those that have fewer replies than were seen, and the latest
+    /// few of the others.
+    fn to_read(
+        self,
+        known: &Replies,
+        messages: &BTreeMap<u64, Message>,
+        since: Since,
+        memory: &Memory,
+    ) -> Vec<(String, Option<u64>)> {
+        let told = since.cursor.saturating_sub(OVERLAP).max(since.start);
+        let review = since.review.min(told);
+        let mut out = Vec::new();
+        let mut others = Vec::new();
+        for (at, message) in messages {
+            let latest = message.latest_reply.as_deref().map_or(0, micros);
+            let fewer = message.reply_count.unwrap_or(0) < known.of(&message.ts).count() as u64;
+            if latest > told || fewer {
+                out.push((message.ts.clone(), (*at <= told && !fewer).then_some(review)));
+            } else if latest > review {
+                others.push((latest, message.ts.clone()));
+            }
+        }
+        others.sort_by_key(|(latest, _)| std::cmp::Reverse(*latest));
+        let others = others.into_iter().take(self.review);
+        out.extend(others.map(|(_, root)| (root, Some(review))));
+        // Threads below older messages, of which the history that is read says nothing.
+        let recently = since.cursor.saturating_sub(self.watched);
+        let mut older: Vec<(&String, u64)> = memory
+            .threads
+            .iter()
+            .map(|(root, last)| (root, *last))
+            .filter(|(root, last)| *last > recently && !messages.contains_key(&micros(root)))
+            .collect();
+        older.sort_by_key(|(_, last)| std::cmp::Reverse(*last));
+        let older = older.into_iter().take(WATCHED);
+        out.extend(older.map(|(root, _)| (root.clone(), Some(review))));
+        out
+    }
+}
+
 /// A mirrored channel as a scene.
 fn mirrored<'a>(channel: &'a Channel, id: &'a str) -> Scene<'a> {
     Scene {
@@ -336,5 +349,64 @@ fn mirrored<'a>(channel: &'a Channel, id: &'a str) -> Scene<'a> {
         id,
         direct_to: None,
         channel: Some(channel),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: u64 = 60 * 1_000_000;
+    const CURSOR: u64 = 1_700_000_000 * 1_000_000;
+
+    /// A root so many minutes before the cursor, with this many replies, the last of them a minute later.
+    fn root(minutes: u64, replies: u64) -> (u64, Message) {
+        let at = CURSOR - minutes * MINUTE;
+        let message = Message {
+            ts: from_micros(at),
+            reply_count: Some(replies),
+            latest_reply: (replies > 0).then(|| from_micros(at + MINUTE)),
+            ..Message::default()
+        };
+        (at, message)
+    }
+
+    #[test]
+    fn reading_threads_once_more_has_a_bound_and_what_changed_comes_first() {
+        let since = Since {
+            start: 1,
+            cursor: CURSOR,
+            review: CURSOR - 24 * HOUR,
+        };
+        let mut messages: BTreeMap<u64, Message> = (10..40).map(|minutes| root(minutes, 1)).collect();
+        let (live, fewer, without) = (root(1, 3), root(50, 1), root(60, 0));
+        messages.extend([live.clone(), fewer.clone(), without]);
+        let mut known = Replies::default();
+        known.said(&fewer.1.ts, fewer.0 + 1);
+        known.said(&fewer.1.ts, fewer.0 + 2);
+        let mut memory = Memory::default();
+        for number in 0..100 {
+            memory.replied(
+                &from_micros(CURSOR - (30 * 24 + number) * HOUR),
+                CURSOR - number * MINUTE,
+            );
+        }
+        let threads = Threads {
+            review: 4,
+            watched: 7 * 24 * HOUR,
+        };
+        let read = threads.to_read(&known, &messages, since, &memory);
+        assert_eq!(read.len(), 2 + 4 + WATCHED);
+        assert_eq!(read[0], (fewer.1.ts, None), "all of it: something is missing there");
+        assert_eq!(read[1], (live.1.ts, None));
+        let others: Vec<&String> = read[2..6].iter().map(|(root, _)| root).collect();
+        assert_eq!(
+            others,
+            (10..14)
+                .map(|minutes| &messages[&root(minutes, 1).0].ts)
+                .collect::<Vec<_>>()
+        );
+        let none = Threads { review: 0, watched: 0 };
+        assert_eq!(none.to_read(&known, &messages, since, &memory).len(), 2);
     }
 }

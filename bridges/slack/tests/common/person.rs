@@ -50,7 +50,7 @@ impl Person {
         Ts::from_str(&handle.0).map_err(|error| RemoteError::Failed(error.to_string()))
     }
 
-    fn says(&self, elements: Value, text: &str) -> Handle {
+    fn says(&self, elements: &Value, text: &str) -> Handle {
         let blocks = json!([{"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": elements}]}]);
         let more: Map<String, Value> = [("blocks".to_owned(), blocks)].into_iter().collect();
         let ts = self.slack.say_with(&self.channel, &self.user, &escape(text), more);
@@ -181,7 +181,7 @@ fn read(message: &Value, me: &str, seen: &mut Seen) {
                     seen.text.push_str(value["url"].as_str().unwrap_or_default());
                 }
             }
-            "emoji" => seen.text.push_str(&format!(":{}:", text(&value["name"]))),
+            "emoji" => seen.text.extend([":", &text(&value["name"]), ":"]),
             "user" => seen.mentions_me |= value["user_id"] == me,
             "broadcast" => seen.mentions_everyone = true,
             _ => {
@@ -229,11 +229,11 @@ impl Remote for Person {
     }
 
     async fn say(&self, text: &str) -> Done<Handle> {
-        Ok(self.says(json!([{"type": "text", "text": text}]), text))
+        Ok(self.says(&json!([{"type": "text", "text": text}]), text))
     }
 
     async fn say_bold(&self, text: &str) -> Done<Handle> {
-        Ok(self.says(json!([{"type": "text", "text": text, "style": {"bold": true}}]), text))
+        Ok(self.says(&json!([{"type": "text", "text": text, "style": {"bold": true}}]), text))
     }
 
     async fn expect_next(&self, bound: Duration) -> Done<Option<Seen>> {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::json;
 use viaduct_bridge::testing::{Hub, PATIENCE};
-use viaduct_model::Content;
+use viaduct_model::{Content, Event};
 use viaduct_slack::SlackFactory;
 use viaduct_tests::slack::Limits;
 
@@ -104,4 +104,73 @@ async fn two_thousand_missed_events_come_in_order_within_the_limits() {
     assert_eq!(hub.texts(), expected);
     assert_eq!(slack.limited(), 0);
     running.stop().await;
+}
+
+/// What was done to messages, as `verb target detail` in the order in which it was told.
+fn doings(told: &[Event]) -> Vec<String> {
+    let doing = |event: &Event| match &event.content {
+        Content::Edit { target, message } => Some(format!("edit {target} {}", message.body.to_plain())),
+        Content::Delete { target, .. } => Some(format!("delete {target}")),
+        Content::React { target, reaction } => Some(format!("react {target} {} {}", reaction.key, event.sender.name)),
+        Content::Unreact { target, reaction } => {
+            Some(format!("unreact {target} {} {}", reaction.key, event.sender.name))
+        }
+        _ => None,
+    };
+    told.iter().filter_map(doing).collect()
+}
+
+#[tokio::test]
+async fn what_was_done_to_old_messages_and_replies_is_seen_once() {
+    let (slack, channel, sue) = workspace().await;
+    let tom = slack.add_user("tom");
+    slack.join(&channel, &tom);
+    let hub = Hub::new("acme-slack");
+    let running = hub.start(&SlackFactory, &section(&slack), &[NAME]).await;
+    let old = slack.say(&channel, &sue, "old");
+    let root = slack.say(&channel, &sue, "a thread");
+    let [kept, edited, deleted] =
+        ["kept", "edited", "deleted"].map(|text| slack.reply(&channel, &tom, root, text, false));
+    let quiet = slack.say(&channel, &sue, "another thread");
+    let alone = slack.reply(&channel, &tom, quiet, "the only reply", false);
+    slack.react(&channel, old, &sue, "eyes", true);
+    slack.react(&channel, kept, &sue, "eyes", true);
+    hub.until("two reactions", |events, _| (doings(events).len() == 2).then_some(()))
+        .await;
+    hub.hear("the only reply").await;
+    slack.settled(PATIENCE).await.unwrap();
+    running.stop().await;
+    let before = doings(&hub.events());
+
+    slack.react(&channel, old, &sue, "eyes", false);
+    slack.react(&channel, old, &tom, "tada", true);
+    slack.react(&channel, kept, &tom, "eyes", true);
+    slack.edit(&channel, edited, &tom, "edited since");
+    slack.delete(&channel, deleted);
+    slack.delete(&channel, alone);
+    let running = hub.start(&SlackFactory, &section(&slack), &[NAME]).await;
+    slack.say(&channel, &sue, "live");
+    hub.hear("live").await;
+    slack.settled(PATIENCE).await.unwrap();
+    let mut since = doings(&hub.events()).split_off(before.len());
+    since.sort();
+    let mut expected = [
+        format!("unreact {old} 👀 sue"),
+        format!("react {old} 🎉 tom"),
+        format!("react {kept} 👀 tom"),
+        format!("edit {edited} edited since"),
+        format!("delete {deleted}"),
+        format!("delete {alone}"),
+    ];
+    expected.sort();
+    assert_eq!(since, expected);
+    running.stop().await;
+
+    let all = doings(&hub.events());
+    let running = hub.start(&SlackFactory, &section(&slack), &[NAME]).await;
+    slack.say(&channel, &sue, "once more");
+    hub.hear("once more").await;
+    assert_eq!(doings(&hub.events()), all, "nothing is told again");
+    running.stop().await;
+    no_violations(&slack);
 }

@@ -19,7 +19,11 @@ mod common;
 
 mod away;
 mod events;
+mod grid;
+mod manifest;
 mod messages;
+mod network;
+mod office;
 mod pace;
 mod people;
 mod places;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use viaduct_bridge::secret::Secret;
 use viaduct_model::{ChannelId, NetworkName, Place, Timestamp};
 
-use super::order::Allowance;
+use super::order::Turns;
 use crate::client::graph::Scope;
 use crate::convert::ids::is_conversation;
 
@@ -172,8 +172,8 @@ pub struct Known {
     pub newest: u64,
     /// When the newest first message of a reply chain was said that was told.
     pub newest_root: u64,
-    /// How often it was asked lately whether something was missed.
-    pub checks: Allowance,
+    /// When it is asked whether something was missed.
+    pub checks: Turns,
     /// Whether the mirror has ended: nothing of the channel concerns us any more.
     pub left: bool,
     /// The reactions that messages have, as far as they were seen since the start: message, person, kind.

@@ -198,7 +198,10 @@ impl Teams {
             if said.edited {
                 return self.tell_edited(channel, said);
             }
-            note(channel, said, digest(&message));
+            // What was taken back meanwhile stays so.
+            if channel.known().digest(id.as_str()) != Some(0) {
+                note(channel, said, digest(&message));
+            }
             return None;
         }
         if message.body.is_empty() && message.attachments.is_empty() {

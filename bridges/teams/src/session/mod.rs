@@ -113,8 +113,8 @@ pub struct Teams {
     chats: Mutex<HashMap<String, Arc<direct::Chat>>>,
     /// Why these cannot be read.
     chats_unread: Mutex<Option<String>>,
-    /// How often it was asked lately whether something was missed.
-    checks: Mutex<order::Allowance>,
+    /// When it is asked whether something was missed, in all channels.
+    checks: Mutex<order::Turns>,
     kept: AtomicU64,
     /// Cancelled when the run at work ends: what waits then is answered at once.
     running: Mutex<CancellationToken>,

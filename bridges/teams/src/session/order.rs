@@ -1,6 +1,8 @@
 //! In order although something was missed: nothing in an activity says whether an earlier one was lost. So before a message
-//! is told, Graph is asked once for what came before it; as often as a part of the published rate allows, and never for long.
-//! What is not found so is found by the next sweep, behind what came later.
+//! is told, Graph is asked for what came before it; what it has of later ones is told behind it, and they need not ask. It is
+//! asked within a part of the published rate, for which a message waits a little, and not for a while where it is of no use:
+//! Graph is behind, or there is more than it can keep up with. What is not found so is found by the next sweep, behind what
+//! came later.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,34 +17,44 @@ use crate::convert::said::Said;
 
 /// How long a message waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The part of a rate that is used: one in so many calls.
-const PART: u32 = 4;
-/// How often in a second it is asked at most, about one channel and in all: in a flood it would cost more than it is worth.
+/// How long a message waits for its turn to ask.
+const TURN: Duration = Duration::from_millis(1100);
+/// The parts of the rates that are used, for one channel and in all: one in so many calls.
+const PARTS: (u32, u32) = (2, 4);
+/// How often in a second it is asked at most, about one channel and in all.
 const MOST: (u32, u32) = (20, 40);
+/// For how long it is not asked where that is of no use.
+const REST: Duration = Duration::from_secs(10);
 /// How many messages Graph gives at once.
 const PAGE: usize = 50;
 
-/// How much of a rate was used in the last second.
+/// When it was asked last, and whether it is of use to.
 #[derive(Debug, Default)]
-pub struct Allowance {
-    since: Option<Instant>,
-    used: u32,
+pub struct Turns {
+    last: Option<Instant>,
+    resting: Option<Instant>,
 }
 
-impl Allowance {
-    /// Whether one more call of so many a second may be made now; if so, it counts.
-    pub fn take(&mut self, per_second: u32) -> bool {
+impl Turns {
+    /// Takes the next turn of so many a second; gives how long to wait for it. None if that is too long, or it is no use.
+    pub fn take(&mut self, per_second: u32, patience: Duration) -> Option<Duration> {
         let now = Instant::now();
-        if self
-            .since
-            .is_none_or(|since| now.duration_since(since) >= Duration::from_secs(1))
-        {
-            self.since = Some(now);
-            self.used = 0;
+        if self.resting.is_some_and(|until| until > now) {
+            return None;
         }
-        let allowed = self.used < per_second;
-        self.used += u32::from(allowed);
-        allowed
+        let spacing = Duration::from_secs(1) / per_second.max(1);
+        let at = self.last.map_or(now, |last| (last + spacing).max(now));
+        let wait = at.duration_since(now);
+        if wait > patience {
+            return None;
+        }
+        self.last = Some(at);
+        Some(wait)
+    }
+
+    /// It is of no use for a while.
+    pub fn rest(&mut self) {
+        self.resting = Some(Instant::now() + REST);
     }
 }
 
@@ -75,9 +87,10 @@ impl Teams {
         let Some(swept) = swept.filter(|_| is_new && !told && channel.direct_to.is_none()) else {
             return Around::default();
         };
-        let Some(scope) = channel.scope().filter(|_| self.may_check(channel)) else {
+        let (Some(wait), Some(scope)) = (self.turn_to_check(channel), channel.scope()) else {
             return Around::default();
         };
+        tokio::time::sleep(wait).await;
         let found = tokio::time::timeout(PATIENCE, async {
             match &said.root {
                 Some(root) => self.wire.latest_replies(&scope, root).await,
@@ -86,19 +99,24 @@ impl Teams {
         });
         let found = match found.await {
             Ok(Ok(found)) => found,
-            Ok(Err(error)) => {
-                tracing::debug!(channel = %channel.spelling, %error, "It could not be asked whether something was missed.");
+            other => {
+                tracing::debug!(channel = %channel.spelling, ?other, "It could not be asked whether something was missed.");
+                channel.known().checks.rest();
                 return Around::default();
             }
-            Err(_) => return Around::default(),
         };
         self.sorted(channel, said, &found, swept)
     }
 
     fn sorted(&self, channel: &Channel, said: &Said, found: &[Value], swept: u64) -> Around {
         let found: Vec<Said> = found.iter().filter_map(Said::of_graph).collect();
+        let is_behind = found.iter().all(|other| other.id != said.id);
         // Of what is cut off in another order than that of time, nobody knows what is missing.
-        let whole = found.len() < PAGE || (said.root.is_none() && found.is_sorted_by_key(|other| other.modified));
+        let full = found.len() >= PAGE;
+        let whole = !full || (said.root.is_none() && found.is_sorted_by_key(|other| other.modified));
+        if is_behind && (!full || !whole) {
+            channel.known().checks.rest();
+        }
         let mut others: BTreeMap<(u64, String), Said> = BTreeMap::new();
         for mut other in found {
             if said.root.is_some() {
@@ -118,16 +136,17 @@ impl Teams {
         around
     }
 
-    fn may_check(&self, channel: &Channel) -> bool {
+    /// How long to wait for the turn to ask; none if it is not to be asked.
+    fn turn_to_check(&self, channel: &Channel) -> Option<Duration> {
         let limits = &self.section.limits;
-        let unread = channel.known().unread.is_some();
-        self.section.check_order
-            && !unread
-            && channel
-                .known()
-                .checks
-                .take((limits.graph_per_second / PART).clamp(1, MOST.0))
-            && super::locked(&self.checks).take((limits.tenant_per_second / PART).clamp(1, MOST.1))
+        let (own, all) = (limits.graph_per_second / PARTS.0, limits.tenant_per_second / PARTS.1);
+        let mut known = channel.known();
+        if !self.section.check_order || known.unread.is_some() {
+            return None;
+        }
+        let wait = known.checks.take(own.clamp(1, MOST.0), TURN)?;
+        let beside = super::locked(&self.checks).take(all.clamp(1, MOST.1), TURN)?;
+        Some(wait.max(beside))
     }
 }
 
@@ -136,11 +155,18 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_rate_is_kept_and_comes_back() {
-        let mut allowance = Allowance::default();
-        let taken = (0..10).filter(|_| allowance.take(3)).count();
-        assert_eq!(taken, 3);
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(allowance.take(3));
+    async fn turns_are_apart_and_nobody_waits_for_long() {
+        let mut turns = Turns::default();
+        let waits: Vec<Option<u128>> = (0..4)
+            .map(|_| turns.take(2, TURN).map(|wait| wait.as_millis()))
+            .collect();
+        assert_eq!(waits, [Some(0), Some(500), Some(1000), None]);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(turns.take(2, TURN), Some(Duration::ZERO));
+        turns.rest();
+        tokio::time::advance(REST / 2).await;
+        assert_eq!(turns.take(2, TURN), None);
+        tokio::time::advance(REST).await;
+        assert_eq!(turns.take(2, TURN), Some(Duration::ZERO));
     }
 }

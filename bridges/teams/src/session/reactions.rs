@@ -22,11 +22,6 @@ impl Teams {
         key: &str,
         added: bool,
     ) -> Result<Receipt, DeliveryError> {
-        if let Voice::Own(login, user) = self.voice(aim, outbound)
-            && self.react_as(&login, &user, aim, target, key, added).await?
-        {
-            return Ok(Receipt::default());
-        }
         let kind = emoji::to_kind(key).ok_or_else(|| unsupported("Teams has no such reaction"))?;
         let (conversation, spot) = addressed(aim, target)?;
         let _turn = self.counting.lock().await;
@@ -38,6 +33,14 @@ impl Teams {
             .unwrap_or_default();
         let author = &outbound.author.person;
         let author = format!("{}/{}", author.network, author.id);
+        let counted = people.contains(&author);
+        // What the bot put for somebody before they spoke as themselves, it takes back.
+        if !(counted && !added)
+            && let Voice::Own(login, user) = self.voice(aim, outbound)
+            && self.react_as(&login, &user, aim, target, key, added).await?
+        {
+            return Ok(Receipt::default());
+        }
         people.retain(|known| *known != author);
         let others = !people.is_empty();
         if added && people.len() < COUNTED {
@@ -68,7 +71,7 @@ impl Teams {
         key: &str,
         added: bool,
     ) -> Result<bool, DeliveryError> {
-        let Some(scope) = aim.channel.scope().filter(|_| emoji::to_kind(key).is_some()) else {
+        let Some(scope) = aim.channel.scope() else {
             return Ok(false);
         };
         self.reacting(&aim.channel, target, user, key, added);

@@ -131,6 +131,7 @@ impl Teams {
         chats: Vec<(Arc<Chat>, OwnedMutexGuard<()>)>,
     ) -> String {
         let mut good = true;
+        self.sweep_closed(chats).await;
         for (channel, gate) in gates {
             good &= match self.sweep(&channel).await {
                 Swept::Unreachable => match self.reach(&channel).await {
@@ -145,7 +146,6 @@ impl Teams {
                 tracing::debug!(%error, "Teams does not tell who is in a channel.");
             }
         }
-        self.sweep_closed(chats).await;
         loop {
             self.keep_memories().await;
             let pause = Duration::from_secs(self.section.sweep_seconds);

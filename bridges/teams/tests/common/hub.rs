@@ -62,6 +62,7 @@ pub struct Hub {
     up: Mutex<bool>,
     channels: Mutex<HashMap<ChannelId, Connection>>,
     pub clock: Arc<TestClock>,
+    pub language: Mutex<Language>,
     /// Files of other sides, by their locator.
     files: Mutex<HashMap<String, Vec<u8>>>,
     /// Whether files are published.
@@ -286,7 +287,7 @@ impl Running {
             media: Arc::clone(hub) as Arc<dyn MediaSource>,
             clock: Arc::clone(&hub.clock) as Arc<dyn Clock>,
             entropy: Arc::new(Counting::default()),
-            language: Language::default(),
+            language: *hub.language.lock().unwrap(),
             stop,
         };
         factory.open(section, context).await.unwrap()

@@ -1,9 +1,10 @@
 //! Archives: how deep, how many files, of what types, and how much they unpack to.
 //!
 //! Everything is unpacked once, as a stream, and thrown away; what an archive says about itself is not believed. Only an
-//! archive that must be read from its end (ZIP) and lies within another is written to a temporary file. A bound on bytes,
+//! archive that must be read from its end (ZIP, 7z) and lies within another is written to a temporary file. A bound on bytes,
 //! files, levels and time ends the walk; then the depth is not known, and rules about archives count as matching.
 
+mod seven_zip;
 mod tar;
 mod zip;
 
@@ -11,6 +12,7 @@ use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use flate2::read::MultiGzDecoder;
+use lzma_rust2::XzReader;
 use memchr::memmem;
 use tokio::time::Instant;
 use viaduct_compliance::{Member, sniff};
@@ -22,11 +24,17 @@ use crate::spool::HEAD;
 const NAME_BOUND: usize = 1024;
 /// Up to this size, in bytes, a nested archive is kept in memory.
 const MEMORY: usize = 1024 * 1024;
+/// Memory for unpacking XZ, in KiB: enough for its largest usual dictionary, of 64 MiB. What needs more is not unpacked.
+const XZ_MEMORY: u32 = 72 * 1024;
 /// How far from its end a ZIP archive says that it is one, in bytes.
 const ZIP_TAIL: u64 = 22 + 65_535;
 /// The directory of office documents of the old kind names their parts in UTF-16.
 const OLE_MACROS: &[u8] = b"_\0V\0B\0A\0_\0P\0R\0O\0J\0E\0C\0T\0";
 const OLE_ENCRYPTED: &[u8] = b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e\0";
+
+/// The beginnings of archives that programs also find behind something else, as in a program that unpacks itself.
+const HIDDEN: [&[u8]; 2] = [SEVEN_ZIP, b"Rar!\x1a\x07"];
+const SEVEN_ZIP: &[u8] = b"7z\xbc\xaf\x27\x1c";
 
 /// What was found in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -105,8 +113,10 @@ struct Walk<'b> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Zip,
+    SevenZip,
     Tar,
     Gzip,
+    Xz,
     /// Packed in a way that is not known here.
     Closed,
     /// An office document of the old kind.
@@ -123,11 +133,11 @@ fn shape(head: &[u8]) -> Shape {
         "application/zip" => Shape::Zip,
         "application/x-tar" => Shape::Tar,
         "application/gzip" => Shape::Gzip,
+        "application/x-7z-compressed" => Shape::SevenZip,
+        "application/x-xz" => Shape::Xz,
         "application/vnd.rar"
         | "application/x-bzip2"
         | "application/vnd.bzip3"
-        | "application/x-7z-compressed"
-        | "application/x-xz"
         | "application/vnd.ms-cab-compressed"
         | "application/vnd.debian.binary-package"
         | "application/x-unix-archive"
@@ -150,8 +160,10 @@ impl Walk<'_> {
         let shape = shape(&head);
         let hidden = matches!(shape, Shape::Plain | Shape::Ole) && ends_as_zip(file, size).ok()?;
         file.rewind().ok()?;
-        if shape == Shape::Zip {
-            return self.zip(file, &head, 1);
+        match shape {
+            Shape::Zip => return self.zip(file, &head, 1),
+            Shape::SevenZip => return self.seven_zip(file, 1),
+            _ => {}
         }
         if hidden {
             // A program that unpacks itself, or something that shall look like another.
@@ -198,27 +210,23 @@ impl Walk<'_> {
         let start = head.clone();
         let mut all = io::Cursor::new(head).chain(rest);
         match shape {
-            Shape::Zip => {
-                let mut spool = tempfile::spooled_tempfile(MEMORY);
-                io::copy(&mut all, &mut spool).ok()?;
-                spool.flush().ok()?;
-                spool.rewind().ok()?;
-                self.zip(&mut spool, &start, level)
-            }
+            Shape::Zip => self.zip(&mut spooled(&mut all)?, &start, level),
+            Shape::SevenZip => self.seven_zip(&mut spooled(&mut all)?, level),
             Shape::Tar => self.tar(&mut all, level),
-            Shape::Gzip => self.gzip(&mut all, level),
+            Shape::Gzip => self.packed(MultiGzDecoder::new(all), level),
+            Shape::Xz => self.packed(XzReader::new_mem_limit(all, true, XZ_MEMORY), level),
             Shape::Closed => {
                 self.unreadable = true;
-                self.drain(&mut all, false)
+                self.drain(&mut all, shape)
             }
-            Shape::Ole => self.drain(&mut all, true),
-            Shape::Plain => self.drain(&mut all, false),
+            Shape::Ole | Shape::Plain => self.drain(&mut all, shape),
         }
     }
 
-    fn gzip(&mut self, from: &mut dyn Read, level: u32) -> Option<u32> {
+    /// The depth of one packed file, which has no name.
+    fn packed(&mut self, unpacked: impl Read, level: u32) -> Option<u32> {
         let mut inside = Counted {
-            inner: MultiGzDecoder::new(from),
+            inner: unpacked,
             budget: self.budget,
         };
         let mut head = Vec::new();
@@ -232,7 +240,7 @@ impl Walk<'_> {
     }
 
     /// Reads to the end what is no archive.
-    fn drain(&mut self, from: &mut dyn Read, ole: bool) -> Option<u32> {
+    fn drain(&mut self, from: &mut dyn Read, shape: Shape) -> Option<u32> {
         let mut window = Vec::new();
         let mut piece = vec![0; 64 * 1024];
         loop {
@@ -244,15 +252,29 @@ impl Walk<'_> {
                 return Some(0);
             };
             self.contents.unpacked = self.contents.unpacked.saturating_add(read as u64);
-            if ole {
-                window.extend_from_slice(fresh);
-                self.contents.macros |= memmem::find(&window, OLE_MACROS).is_some();
-                self.contents.encrypted |= memmem::find(&window, OLE_ENCRYPTED).is_some();
-                let keep = window.len().saturating_sub(OLE_ENCRYPTED.len());
-                window.drain(..keep);
+            window.extend_from_slice(fresh);
+            let has = |mark: &[u8]| memmem::find(&window, mark).is_some();
+            match shape {
+                Shape::Ole => {
+                    self.contents.macros |= has(OLE_MACROS);
+                    self.contents.encrypted |= has(OLE_ENCRYPTED);
+                }
+                Shape::Plain => self.unreadable |= HIDDEN.iter().any(|mark| has(mark)),
+                _ => {}
             }
+            let keep = window.len().saturating_sub(OLE_ENCRYPTED.len());
+            window.drain(..keep);
         }
     }
+}
+
+/// What is read, kept aside, to be read again from any place.
+fn spooled(from: &mut dyn Read) -> Option<tempfile::SpooledTempFile> {
+    let mut spool = tempfile::spooled_tempfile(MEMORY);
+    io::copy(from, &mut spool).ok()?;
+    spool.flush().ok()?;
+    spool.rewind().ok()?;
+    Some(spool)
 }
 
 /// Whether the end of a file says that it is a ZIP archive, whatever its beginning says.

@@ -48,11 +48,13 @@ fn listed(state: &State, caller: &Caller, belongs: impl Fn(&Channel) -> bool) ->
     {
         return Err("invalid_types".into());
     }
+    let team = caller.listed_team()?;
     let channels: Vec<&Channel> = state
         .channels
         .values()
         .filter(|channel| {
             types.contains(&channel.kind.listed())
+                && channel.teams.contains(team)
                 && !(caller.flag("exclude_archived") && channel.archived)
                 && belongs(channel)
         })

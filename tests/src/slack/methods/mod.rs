@@ -164,6 +164,7 @@ pub(super) const METHODS: &[Method] = &[
     Method { needs: Needs::Nothing, ..write("api.test", Tier::Free, &[], &[text("error"), text("foo")], workspace::api_test) },
     Method { needs: Needs::App, ..write("apps.connections.open", Tier::Two, &["connections:write"], &[], workspace::connections_open) },
     write("auth.test", Tier::Free, &[], &[], workspace::auth_test),
+    read("auth.teams.list", Tier::Two, &[], &[text("cursor"), count("limit"), flag("include_icon")], workspace::teams),
     read("bots.info", Tier::Three, &["users:read"], &[text("bot"), text("team_id")], users::bots_info),
     write("chat.delete", Tier::Three, &["chat:write"], &[must("channel"), must("ts"), flag("as_user")], chat::delete),
     read("chat.getPermalink", Tier::Free, &[], &[must("channel"), must("message_ts")], chat::permalink),

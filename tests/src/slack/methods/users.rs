@@ -14,8 +14,8 @@ fn known<'a>(state: &'a State, caller: &Caller, user: &str) -> Result<&'a User, 
     let meets = state
         .channels
         .values()
-        .any(|channel| channel.teams.contains(&caller.team) && channel.teams.contains(&found.team));
-    if found.team == caller.team || meets {
+        .any(|channel| channel.teams.iter().any(|team| caller.works_in(team)) && channel.teams.contains(&found.team));
+    if caller.works_in(&found.team) || meets {
         Ok(found)
     } else {
         Err("user_not_visible".into())
@@ -32,7 +32,8 @@ pub(super) fn info(state: &mut State, caller: &Caller) -> Answer {
 }
 
 pub(super) fn list(state: &mut State, caller: &Caller) -> Answer {
-    let users: Vec<&User> = state.users.values().filter(|user| user.team == caller.team).collect();
+    let team = caller.listed_team()?;
+    let users: Vec<&User> = state.users.values().filter(|user| user.team == team).collect();
     let (page, next) = caller.page("user", users, |user| user.id.clone(), LONGEST_PAGE)?;
     let members: Vec<_> = page
         .into_iter()

@@ -9,6 +9,8 @@ use crate::slack::view::view_group;
 
 /// Seconds within which the address of a socket has to be used.
 const TICKET_LIFE: u64 = 30;
+/// The longest page of workspaces.
+const LONGEST_PAGE: usize = 1000;
 
 pub(super) fn api_test(_: &mut State, caller: &Caller) -> Answer {
     let mut echoed = Map::new();
@@ -41,10 +43,28 @@ pub(super) fn auth_test(state: &mut State, caller: &Caller) -> Answer {
         "user": state.users.get(&caller.user).map(|user| &user.name), "user_id": caller.user,
         "is_enterprise_install": false,
     });
+    if let Some(organisation) = &caller.organisation {
+        for key in ["team_id", "enterprise_id"] {
+            answer[key] = json!(organisation.id);
+        }
+        answer["team"] = json!(organisation.name);
+        answer["is_enterprise_install"] = json!(true);
+    }
     if caller.is_bot() {
         answer["bot_id"] = json!(caller.bot);
     }
     Ok(answer)
+}
+
+/// The workspaces that the app was added to.
+pub(super) fn teams(state: &mut State, caller: &Caller) -> Answer {
+    let teams = state.teams.values().filter(|team| caller.works_in(&team.id)).collect();
+    let (page, next) = caller.page("team", teams, |team| team.id.clone(), LONGEST_PAGE)?;
+    let views: Vec<Value> = page
+        .iter()
+        .map(|team| json!({ "id": team.id, "name": team.name }))
+        .collect();
+    Ok(json!({ "teams": views, "response_metadata": { "next_cursor": next } }))
 }
 
 pub(super) fn connections_open(state: &mut State, caller: &Caller) -> Answer {
@@ -63,8 +83,8 @@ pub(super) fn team(state: &mut State, caller: &Caller) -> Answer {
     let meets = state
         .channels
         .values()
-        .any(|channel| channel.teams.contains(id) && channel.teams.contains(&caller.team));
-    let team = state.teams.get(id).filter(|_| id == caller.team || meets);
+        .any(|channel| channel.teams.contains(id) && channel.teams.iter().any(|team| caller.works_in(team)));
+    let team = state.teams.get(id).filter(|_| caller.works_in(id) || meets);
     let team = team.ok_or_else(|| Refusal::from("team_not_found"))?;
     let image = |size: u32| format!("{}/avatars/{}_{size}.png", state.base, team.id);
     Ok(json!({ "team": {
@@ -81,12 +101,13 @@ pub(super) fn emoji(state: &mut State, caller: &Caller) -> Answer {
 }
 
 pub(super) fn groups(state: &mut State, caller: &Caller) -> Answer {
+    let team = caller.listed_team()?;
     let groups: Vec<Value> = state
         .teams
-        .get(&caller.team)
+        .get(team)
         .into_iter()
         .flat_map(|team| team.groups.values())
-        .map(|group| view_group(group, &caller.team, caller.flag("include_users")))
+        .map(|group| view_group(group, team, caller.flag("include_users")))
         .collect();
     Ok(json!({ "usergroups": groups }))
 }

@@ -115,12 +115,14 @@ impl Teams {
         }
     }
 
-    /// To whom a message is that was found later.
-    pub(super) fn whose(&self, chat: &Chat, said: &Said) -> Option<String> {
+    /// To whom a message is that was found later; where that is not clear, and it is `new`, the person is asked.
+    pub(super) async fn whose(&self, chat: &Chat, said: &Said, new: bool) -> Option<String> {
         match self.route(chat, said) {
-            Routed::To(partner) => Some(partner),
-            Routed::Unclear | Routed::Nobodys => None,
+            Routed::To(partner) => return Some(partner),
+            Routed::Unclear if new => self.ask_to_whom(chat).await,
+            Routed::Unclear | Routed::Nobodys => {}
         }
+        None
     }
 
     async fn ask_to_whom(&self, chat: &Chat) {

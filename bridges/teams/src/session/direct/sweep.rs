@@ -59,17 +59,16 @@ impl Teams {
 
     /// Sweeps a conversation whose gate is held; says whether it is of use to go on with others.
     async fn sweep_chat(&self, chat: &Chat) -> bool {
-        let swept = self.sweep_chat_once(chat).await;
-        let unread = match &swept {
-            Ok(()) => None,
-            Err(error) => {
-                tracing::debug!(%error, "What was said in a direct chat could not be read.");
-                Some(error.to_string()).filter(|_| matches!(error.status(), 401 | 403))
-            }
+        let Err(error) = self.sweep_chat_once(chat).await else {
+            *locked(&self.chats_unread) = None;
+            return true;
         };
-        let go_on = unread.is_none();
-        *locked(&self.chats_unread) = unread;
-        go_on
+        tracing::debug!(%error, "What was said in a direct chat could not be read.");
+        let refused = matches!(error.status(), 401 | 403);
+        if refused {
+            *locked(&self.chats_unread) = Some(error.to_string());
+        }
+        !refused && !error.is_passing()
     }
 
     async fn sweep_chat_once(&self, chat: &Chat) -> Result<(), CallError> {
@@ -97,7 +96,8 @@ impl Teams {
             if self.is_own(&said.who) && said.reactions.is_empty() {
                 continue;
             }
-            let Some(partner) = self.whose(chat, &said) else {
+            let is_new = said.at.as_millis() > since && !self.is_own(&said.who);
+            let Some(partner) = self.whose(chat, &said, is_new).await else {
                 continue;
             };
             let Some(pair) = self.pair(chat, &partner).await else {
