@@ -15,6 +15,7 @@ use viaduct_tests::wait::wait_until;
 
 mod slack_stand_in {
     mod described;
+    mod grid;
     mod official;
     mod sockets;
     mod web;

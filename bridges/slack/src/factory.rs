@@ -76,6 +76,9 @@ impl Factory for SlackFactory {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt::Write;
+
     use super::*;
 
     #[test]
@@ -127,5 +130,63 @@ mod tests {
             "https://hub.example.org/slack/events"
         );
         assert_eq!(settings["socket_mode_enabled"], false);
+    }
+
+    /// What the manifest of a section asks for in one list.
+    fn asked(section: &Value, pointer: &str) -> BTreeSet<String> {
+        let network = NetworkName::new("acme-slack").unwrap();
+        let files = SlackFactory.app(&network, section).unwrap();
+        let manifest: Value = serde_json::from_slice(&files[0].contents).unwrap();
+        let list = manifest.pointer(pointer).cloned().unwrap_or(Value::Null);
+        serde_json::from_value::<Option<_>>(list).unwrap().unwrap_or_default()
+    }
+
+    #[test]
+    fn each_option_asks_for_its_own_scopes_and_events() {
+        let least = serde_json::json!({
+            "bot_token_env": "A", "app_token_env": "B", "customize": false, "direct": false, "pins": false, "join": false,
+        });
+        let lists = [
+            "/oauth_config/scopes/bot",
+            "/settings/event_subscriptions/bot_events",
+            "/oauth_config/scopes/user",
+        ];
+        let on = Value::Bool(true);
+        let own = serde_json::json!({"@anna:example.org": {"token_env": "C"}});
+        let mut told = String::new();
+        for (option, value) in [
+            ("join", &on),
+            ("leave", &on),
+            ("customize", &on),
+            ("set_topic", &on),
+            ("pins", &on),
+            ("direct", &on),
+            ("avatars", &on),
+            ("membership", &on),
+            ("organisation", &on),
+            ("people", &own),
+        ] {
+            let mut more = least.clone();
+            more[option] = value.clone();
+            let added = lists.map(|list| {
+                let (before, after) = (asked(&least, list), asked(&more, list));
+                assert!(before.is_subset(&after), "{option}");
+                after.difference(&before).cloned().collect::<Vec<_>>().join(" ")
+            });
+            let row = format!("{option}: {}", added.join(" | "));
+            writeln!(told, "{}", row.trim_end_matches([' ', '|', ':'])).unwrap();
+        }
+        insta::assert_snapshot!(told, @r"
+        join: channels:join
+        leave: channels:manage groups:write
+        customize: chat:write.customize
+        set_topic: channels:write.topic groups:write.topic
+        pins: pins:read | pin_added pin_removed
+        direct: im:history im:write | message.im
+        avatars
+        membership
+        organisation
+        people:  |  | channels:history chat:write files:write groups:history reactions:write users:read
+        ");
     }
 }

@@ -45,6 +45,7 @@
 //! one of each and passes over the others before they are parsed. Prosody, which works on one processor, makes none of the
 //! others with the module `prosody/mod_viaduct_puppets.lua` of this folder: the file says how it is set up. Without, it needs
 //! two thirds of the time with `gc = { mode = "generational" }`. ejabberd needs `max_users` of `mod_muc` raised above its 200.
+//! For 1,000 puppets Prosody takes 27 s of one processor without the module and 1 s with it, ejabberd 14 s of all it has.
 //!
 //! # Configuration
 //!

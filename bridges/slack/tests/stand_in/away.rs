@@ -43,6 +43,7 @@ async fn an_absence_is_caught_up_with_replies_edits_and_deletions() {
             "first reply",
             "typo",
             "regret",
+            "no typo",
             "second reply",
             "missed",
             "reply to missed",

@@ -1,8 +1,8 @@
 //! What becomes of channels, and of the app in them.
 
-use viaduct_bridge::testing::Hub;
+use viaduct_bridge::testing::{Hub, PATIENCE};
 use viaduct_bridge::{Connection, Failure, ProbeStatus};
-use viaduct_model::Content;
+use viaduct_model::{Content, Event, MessageStyle};
 use viaduct_slack::SlackFactory;
 use viaduct_tests::slack::{Kind, Limits, SlackStandIn};
 
@@ -118,6 +118,84 @@ async fn renames_topics_archives_and_new_ids_are_followed() {
     let running = hub.start(&SlackFactory, &section(&slack), &[NAME]).await;
     slack.say(&now, &sue, "after a restart");
     hub.hear("after a restart").await;
+    running.stop().await;
+    no_violations(&slack);
+}
+
+/// What was told to be pinned, each time.
+fn pinned(events: &[Event]) -> Vec<Vec<String>> {
+    let of = |event: &Event| match &event.content {
+        Content::Pins { pinned } => Some(pinned.iter().map(ToString::to_string).collect()),
+        _ => None,
+    };
+    events.iter().filter_map(of).collect()
+}
+
+#[tokio::test]
+async fn pins_are_told_as_a_state_also_after_an_absence() {
+    let (slack, channel, sue) = workspace().await;
+    let hub = Hub::new("acme-slack");
+    let running = hub.start(&SlackFactory, &section(&slack), &[NAME]).await;
+    let [first, second] = ["first", "second"].map(|text| slack.say(&channel, &sue, text));
+    slack.pin(&channel, first, &sue, true);
+    let once = |events: &[Event], told: &[String]| pinned(events).last().is_some_and(|last| last == told).then_some(());
+    hub.until("one is pinned", |events, _| once(events, &[first.to_string()]))
+        .await;
+    slack.settled(PATIENCE).await.unwrap();
+    running.stop().await;
+    slack.pin(&channel, first, &sue, false);
+    slack.pin(&channel, second, &sue, true);
+    let running = hub.start(&SlackFactory, &section(&slack), &[NAME]).await;
+    hub.until("the other is pinned", |events, _| once(events, &[second.to_string()]))
+        .await;
+    running.stop().await;
+    no_violations(&slack);
+}
+
+#[tokio::test]
+async fn it_is_told_that_a_channel_is_shared_and_no_longer() {
+    let (slack, channel, _) = workspace().await;
+    let globex = slack.add_team("Globex");
+    let hub = Hub::new("acme-slack");
+    let running = hub.start(&SlackFactory, &section(&slack), &[NAME]).await;
+    assert!(slack.share(&channel, &globex));
+    let notice = |wanted: &'static str| {
+        move |events: &[Event], _: &[_]| {
+            let mut messages = events.iter().filter_map(|event| event.content.message());
+            messages.find_map(|message| {
+                (message.style == MessageStyle::Notice && message.body.to_plain().contains(wanted)).then_some(())
+            })
+        }
+    };
+    hub.until("it is shared", notice("now shared with another organisation"))
+        .await;
+    assert!(slack.unshare(&channel, &globex));
+    hub.until("it is no longer", notice("no longer shared with another organisation"))
+        .await;
+    running.stop().await;
+    no_violations(&slack);
+}
+
+#[tokio::test]
+async fn a_channel_that_cannot_be_left_is_no_longer_heard() {
+    let (slack, channel, sue) = workspace().await;
+    let other = slack.add_channel("other", Kind::Private);
+    for user in [&sue, &slack.app().bot_user] {
+        slack.join(&other, user);
+    }
+    let hub = Hub::new("acme-slack");
+    let running = hub.start(&SlackFactory, &section(&slack), &[NAME, "#other"]).await;
+    slack.say(&channel, &sue, "heard");
+    hub.hear("heard").await;
+    let place = hub.outbound(NAME, message("")).to.channel;
+    let error = running.session.leave(&place).await.unwrap_err();
+    assert_eq!(error.failure, Failure::Unsupported, "{error:?}");
+    assert!(slack.members(&channel).contains(&slack.app().bot_user));
+    slack.say(&channel, &sue, "not for the hub");
+    slack.say(&other, &sue, "for the hub");
+    hub.hear("for the hub").await;
+    slack.settled(PATIENCE).await.unwrap();
+    assert!(!hub.texts().contains(&"not for the hub".to_owned()));
     running.stop().await;
     no_violations(&slack);
 }

@@ -35,7 +35,7 @@ impl Teams {
         let author = format!("{}/{}", author.network, author.id);
         let counted = people.contains(&author);
         // What the bot put for somebody before they spoke as themselves, it takes back.
-        if !(counted && !added)
+        if (!counted || added)
             && let Voice::Own(login, user) = self.voice(aim, outbound)
             && self.react_as(&login, &user, aim, target, key, added).await?
         {
