@@ -110,11 +110,8 @@ fn drafts(node: &Node, at: Position, key: &str, foreign: bool, report: &mut Repo
     let mut missing = |what: &str, fix: &str| {
         report.warning(at, key, format!("nothing crosses yet: {what}"), fix);
     };
-    // What is no region is told as such.
-    let region = node
-        .text_of("region")
-        .and_then(|(region, _)| Region::parse(region).ok());
-    let within = region.is_none_or(|region| region.is_eea());
+    let region = node.text_of("region");
+    let within = region.is_none_or(|(region, _)| Region::parse(region).is_ok_and(|region| region.is_eea()));
     let basis = node
         .text_of("third_country_basis")
         .map_or("", |(basis, _)| basis.trim());

@@ -167,7 +167,7 @@ storage: {}
       fix: choose another name for the bot
     error: appservice.language: `fr` is not known here
       --> viaduct.yaml:9:13
-      fix: known here: `en`, `de`
+      fix: known here: `de`, `en`
     error: logging.format: `jsn` is not known here
       --> viaduct.yaml:10:19
       fix: did you mean `json`?

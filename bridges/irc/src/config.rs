@@ -24,7 +24,7 @@ pub struct Section {
     pub tls: Tls,
     /// The password the server asks everybody for (PASS) itself; better `password_file`.
     #[serde(default)]
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// A file with the server's password.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
@@ -136,7 +136,7 @@ pub struct Sasl {
     pub account: String,
     /// The password itself; better `password_file`.
     #[serde(default)]
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// A file with the password.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
@@ -168,7 +168,7 @@ pub struct NickServ {
     pub account: Option<String>,
     /// The password itself; better `password_file`.
     #[serde(default)]
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// A file with the password.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
@@ -199,7 +199,7 @@ pub struct WebIrc {
     pub address: String,
     /// The password itself; better `password_file`.
     #[serde(default)]
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// A file with the password.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
@@ -245,7 +245,7 @@ impl Default for Puppets {
 #[serde(deny_unknown_fields, default)]
 pub struct ChannelOptions {
     /// The channel's key itself; better `key_file`.
-    pub key: Option<String>,
+    pub key: Option<Secret>,
     /// A file with the channel's key.
     pub key_file: Option<PathBuf>,
     /// The environment variable with the channel's key.

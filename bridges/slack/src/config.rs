@@ -18,7 +18,7 @@ use crate::convert::ids::is_workspace;
 pub struct Section {
     /// The bot's token, `xoxb-…`. Better in a file or in the environment.
     #[serde(default)]
-    pub bot_token: Option<String>,
+    pub bot_token: Option<Secret>,
     /// A file that holds the bot's token.
     #[serde(default)]
     pub bot_token_file: Option<PathBuf>,
@@ -28,7 +28,7 @@ pub struct Section {
     /// The app's own token, `xapp-…`, for Socket Mode: the hub opens connections to Slack, and nothing has to be reachable
     /// from outside.
     #[serde(default)]
-    pub app_token: Option<String>,
+    pub app_token: Option<Secret>,
     /// A file that holds the app's token.
     #[serde(default)]
     pub app_token_file: Option<PathBuf>,
@@ -122,7 +122,7 @@ pub struct Events {
     pub public_url: Option<String>,
     /// The app's signing secret. Better in a file or in the environment.
     #[serde(default)]
-    pub signing_secret: Option<String>,
+    pub signing_secret: Option<Secret>,
     /// A file that holds the signing secret.
     #[serde(default)]
     pub signing_secret_file: Option<PathBuf>,
@@ -137,7 +137,7 @@ pub struct Events {
 pub struct Personal {
     /// Their token. Better in a file or in the environment.
     #[serde(default)]
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     /// A file that holds their token.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
@@ -328,12 +328,12 @@ impl Section {
             _ => {}
         }
         if let Some(token) = &self.bot_token
-            && !token.starts_with("xoxb-")
+            && !token.reveal().starts_with("xoxb-")
         {
             complain("bot_token", "a bot's token begins with xoxb-");
         }
         if let Some(token) = &self.app_token
-            && !token.starts_with("xapp-")
+            && !token.reveal().starts_with("xapp-")
         {
             complain("app_token", "an app's token begins with xapp-");
         }

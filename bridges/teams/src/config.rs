@@ -26,7 +26,7 @@ pub struct Section {
     pub tenant: String,
     /// The app's client secret. Better in a file or in the environment.
     #[serde(default)]
-    pub secret: Option<String>,
+    pub secret: Option<Secret>,
     /// A file that holds the app's client secret.
     #[serde(default)]
     pub secret_file: Option<PathBuf>,
@@ -121,7 +121,7 @@ pub enum Sender {
 pub struct Personal {
     /// The refresh token. Better in a file or in the environment.
     #[serde(default)]
-    pub refresh_token: Option<String>,
+    pub refresh_token: Option<Secret>,
     /// A file that holds the refresh token.
     #[serde(default)]
     pub refresh_token_file: Option<PathBuf>,

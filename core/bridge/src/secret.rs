@@ -28,14 +28,14 @@ pub const BOUND: usize = 16 * 1024;
 /// or has a NUL in it.
 pub fn read(
     key: &str,
-    literal: Option<&String>,
+    literal: Option<&Secret>,
     file: Option<&Path>,
     variable: Option<&String>,
 ) -> Result<Option<Secret>, SecretError> {
     let error = |key: String, reason: String| Err(SecretError { key, reason });
     let (key, value) = match (literal, file, variable) {
         (None, None, None) => return Ok(None),
-        (Some(literal), None, None) => (key.to_owned(), literal.clone()),
+        (Some(literal), None, None) => (key.to_owned(), literal.reveal().to_owned()),
         (None, Some(file), None) => {
             let key = format!("{key}_file");
             match std::fs::read_to_string(file) {
@@ -73,7 +73,7 @@ pub fn read(
 /// Those of [`read`], and [`SecretError`] if none of the keys is given.
 pub fn required(
     key: &str,
-    literal: Option<&String>,
+    literal: Option<&Secret>,
     file: Option<&Path>,
     variable: Option<&String>,
 ) -> Result<Secret, SecretError> {
@@ -104,11 +104,12 @@ mod tests {
 
     #[test]
     fn one_source_only_and_never_shown() {
-        let literal = "hunter2".to_owned();
+        let literal = Secret::new("hunter2");
+        let variable = "VIADUCT_TEST".to_owned();
         let secret = read("password", Some(&literal), None, None).unwrap().unwrap();
         assert_eq!(format!("{secret:?}"), "Secret(..)");
         assert_eq!(secret.reveal(), "hunter2");
-        assert!(read("password", Some(&literal), None, Some(&literal)).is_err());
+        assert!(read("password", Some(&literal), None, Some(&variable)).is_err());
         assert_eq!(read("password", None, None, None), Ok(None));
         let missing = read("password", None, Some(Path::new("/nonexistent/secret")), None).unwrap_err();
         assert_eq!(missing.key, "password_file");

@@ -13,7 +13,7 @@ const BOUND: usize = 400;
 /// A secret that has to be there, from the section's three keys for it.
 fn line(
     key: &str,
-    literal: Option<&String>,
+    literal: Option<&Secret>,
     file: Option<&Path>,
     variable: Option<&String>,
 ) -> Result<Secret, SecretError> {
@@ -23,7 +23,7 @@ fn line(
 /// A secret that may be there.
 fn optional(
     key: &str,
-    literal: Option<&String>,
+    literal: Option<&Secret>,
     file: Option<&Path>,
     variable: Option<&String>,
 ) -> Result<Option<Secret>, SecretError> {

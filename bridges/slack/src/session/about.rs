@@ -64,9 +64,12 @@ impl Slack {
         if let Some(channel) = scene.channel {
             let mut known = channel.known();
             known.changed = true;
-            if !added {
-                known.reactions.removed(ts, name, user);
-            } else if !known.reactions.added(ts, name, user) {
+            let new = if added {
+                known.reactions.added(ts, name, user)
+            } else {
+                known.reactions.removed(ts, name, user)
+            };
+            if !new {
                 // Told before.
                 return None;
             }

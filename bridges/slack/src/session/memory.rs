@@ -143,17 +143,20 @@ impl Reactions {
         new
     }
 
-    /// Somebody took a reaction back.
-    pub fn removed(&mut self, ts: &str, name: &str, user: &str) {
+    /// Somebody took a reaction back. Says whether that is new, as far as it is known.
+    pub fn removed(&mut self, ts: &str, name: &str, user: &str) -> bool {
         let at = micros(ts);
-        let Some(names) = self.known.get_mut(&at) else { return };
-        if let Some(people) = names.get_mut(name) {
-            people.remove(user);
-        }
+        let sure = self.from > 0 && at > self.from;
+        let Some(names) = self.known.get_mut(&at) else {
+            return !sure;
+        };
+        let people = names.get_mut(name);
+        let new = people.is_some_and(|people| people.remove(user) || people.len() >= PEOPLE);
         names.retain(|_, people| !people.is_empty());
         if names.is_empty() {
             self.known.remove(&at);
         }
+        new || !sure
     }
 
     /// A message is gone.
@@ -280,7 +283,8 @@ mod tests {
         assert!(reactions.added(&ts(1), "tada", "U1"));
         assert!(!reactions.added(&ts(1), "tada", "U1"));
         assert!(reactions.added(&ts(1), "eyes", "U1") && reactions.added(&ts(1), "wave", "U1"));
-        reactions.removed(&ts(1), "wave", "U1");
+        assert!(reactions.removed(&ts(1), "wave", "U1"));
+        assert!(!reactions.removed(&ts(1), "wave", "U1"), "told before");
         let at = micros(&ts(1));
         let now = [reacted("tada", &["U1", "U2"], 2)];
         let (came, went) = reactions.missed(at, &now);

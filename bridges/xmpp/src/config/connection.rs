@@ -6,8 +6,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use viaduct_bridge::secret::{Secret, SecretError, required};
 
-use super::secret::Literal;
-
 /// The component account.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -23,7 +21,7 @@ pub struct Component {
     pub domain: String,
     /// The shared secret. Better in a file or in the environment.
     #[serde(default)]
-    pub secret: Option<Literal>,
+    pub secret: Option<Secret>,
     /// A file that holds the shared secret; line ends at its end are dropped.
     #[serde(default)]
     pub secret_file: Option<PathBuf>,
@@ -41,7 +39,7 @@ impl Component {
     pub fn secret(&self) -> Result<Secret, SecretError> {
         required(
             "component.secret",
-            self.secret.as_ref().map(Literal::text),
+            self.secret.as_ref(),
             self.secret_file.as_deref(),
             self.secret_env.as_ref(),
         )
@@ -56,7 +54,7 @@ pub struct Account {
     pub address: String,
     /// The account's password. Better in a file or in the environment.
     #[serde(default)]
-    pub password: Option<Literal>,
+    pub password: Option<Secret>,
     /// A file that holds the password; line ends at its end are dropped.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
@@ -102,7 +100,7 @@ impl Account {
     pub fn password(&self) -> Result<Secret, SecretError> {
         required(
             "account.password",
-            self.password.as_ref().map(Literal::text),
+            self.password.as_ref(),
             self.password_file.as_deref(),
             self.password_env.as_ref(),
         )

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use xmpp_parsers::jid::BareJid;
 
 pub use connection::{Account, Component, Timeouts, Tls};
-pub use secret::{Literal, RoomPassword, Secret, SecretError, Secrets, StoredPassword};
+pub use secret::{RoomPassword, Secret, SecretError, Secrets, StoredPassword};
 
 /// One XMPP network. It has exactly one of `component` and `account`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -1,7 +1,6 @@
 //! The section's secrets.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -15,30 +14,12 @@ use super::Section;
 /// The longest password of a room, in bytes.
 const ROOM_BOUND: usize = 1024;
 
-/// A secret as it stands in the section. Its `Debug` shows nothing of it.
-#[derive(Clone, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Literal(String);
-
-impl Literal {
-    /// The text.
-    pub(super) fn text(&self) -> &String {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Literal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[secret]")
-    }
-}
-
 /// The password of a room: as it is, or where it stands.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum RoomPassword {
     /// The password itself. Better in a file or in the environment.
-    Literal(Literal),
+    Literal(Secret),
     /// Where it stands.
     Stored(StoredPassword),
 }
@@ -59,7 +40,7 @@ impl RoomPassword {
     fn secret(&self, room: &str) -> Result<Secret, SecretError> {
         let key = format!("room_passwords.{room}.password");
         let secret = match self {
-            Self::Literal(literal) => required(&key, Some(literal.text()), None, None),
+            Self::Literal(literal) => required(&key, Some(literal), None, None),
             Self::Stored(stored) => required(
                 &key,
                 None,
