@@ -46,7 +46,7 @@ pub struct Section {
     pub base_url: String,
     /// An HTTP proxy through which Slack is reached, such as `http://proxy.example.org:3128`.
     #[serde(default)]
-    pub proxy: Option<String>,
+    pub proxy: Option<Secret>,
     /// A file with further certificate authorities (PEM), such as that of a proxy which looks into TLS.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
@@ -357,7 +357,7 @@ impl Section {
             complain("base_url", "it is an https address");
         }
         if let Some(proxy) = &self.proxy
-            && !Url::parse(proxy).is_ok_and(|url| url.scheme() == "http" && url.has_host())
+            && !Url::parse(proxy.reveal()).is_ok_and(|url| url.scheme() == "http" && url.has_host())
         {
             complain("proxy", "it is an address such as http://proxy.example.org:3128");
         }

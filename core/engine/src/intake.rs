@@ -71,13 +71,7 @@ impl Inbox for SideInbox {
     }
 
     fn report(&self, channel: Option<&ChannelId>, connection: Connection) {
-        match channel {
-            None => self.core.report(&self.network, connection),
-            Some(channel) => {
-                let place = Place::new(self.network.clone(), channel.clone());
-                channels::report(&self.core, place, &connection);
-            }
-        }
+        channels::report(&self.core, &self.network, channel, connection);
     }
 
     async fn cursor(&self, channel: &ChannelId) -> Option<Cursor> {

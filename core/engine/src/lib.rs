@@ -27,7 +27,7 @@
 //! | `ledger` | every step's entry, in the step's own commit |
 //! | `rooms` | the mirrors' rooms, asked for at the start |
 //! | `roster` | joins and leaves, in the background |
-//! | `channels` | how single channels stand, told to the operators |
+//! | `channels` | how networks and single channels stand, told to the operators |
 //! | `leaving` | channels that are mirrored no longer |
 //! | `upkeep` | dropping what is delivered and old |
 //! | [`rehearse`] | trying policies on what is in the journal |

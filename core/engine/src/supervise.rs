@@ -15,7 +15,7 @@ use crate::intake::SideInbox;
 use crate::media::Files;
 use crate::settings::{NetworkSpec, Settings};
 use crate::state::NetworkState;
-use crate::{EngineError, leaving, telemetry};
+use crate::{EngineError, channels, leaving, telemetry};
 
 /// A session that ran so long has recovered: its backoff starts again.
 const RECOVERED: Duration = Duration::from_mins(1);
@@ -104,7 +104,7 @@ async fn supervise(core: Arc<Core>, side: Arc<Side>) {
             Ok(Err(error)) => Connection::Down(error.to_string()),
             Err(_) => Connection::Down("the bridge panicked".to_owned()),
         };
-        core.report(&side.name, connection);
+        channels::report(&core, &side.name, None, connection);
         telemetry::restarted(&side.name);
         if started.elapsed() >= RECOVERED {
             backoff.reset();

@@ -48,6 +48,27 @@ async fn operators_are_told_once_of_each_change_of_a_channel() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn operators_are_told_when_a_network_refuses_the_login_and_not_of_each_interruption() {
+    let side = FakeSide::new("one", Lookup::Idempotent);
+    let mut wanted = settings(std::slice::from_ref(&side));
+    wanted.operators = Some(wanted.mirrors[0].room.clone());
+    let hub = start(Arc::new(MemoryStore::new()), vec![side.clone()], wanted).await;
+    let report = |connection: Connection| side.context().inbox.report(None, connection);
+    let said = |text: &str| {
+        let notices = hub.home.notices.lock().unwrap();
+        notices.iter().filter(|notice| notice.contains(text)).count()
+    };
+    report(Connection::Down("the line is gone".to_owned()));
+    report(Connection::AuthLost("the token was revoked".to_owned()));
+    report(Connection::AuthLost("the token was revoked".to_owned()));
+    until(|| said("does not accept the login: the token was revoked") > 0).await;
+    report(Connection::Up);
+    until(|| said("accepts the login again") > 0).await;
+    assert_eq!((said("the line is gone"), said("the token was revoked")), (0, 1));
+    hub.engine.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn pins_cross_by_the_ids_of_their_destination() {
     let one = FakeSide::new("one", Lookup::Idempotent);
     let mut two = FakeSide::new("two", Lookup::Idempotent);

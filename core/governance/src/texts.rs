@@ -71,6 +71,10 @@ pub enum Text {
     ChannelTrouble,
     /// To operators: it works again.
     ChannelWorks,
+    /// To operators: a network does not accept our login any more.
+    LoginRefused,
+    /// To operators: it does again.
+    LoginWorks,
     /// In rooms of a partner that is being wound up.
     Farewell,
     /// The certificate's beginning.
@@ -111,7 +115,7 @@ pub enum Text {
 
 impl Text {
     /// All of them.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 51] = [
         Self::Notice,
         Self::NoticeEncrypted,
         Self::Periods,
@@ -143,6 +147,8 @@ impl Text {
         Self::ContractEnded,
         Self::ChannelTrouble,
         Self::ChannelWorks,
+        Self::LoginRefused,
+        Self::LoginWorks,
         Self::Farewell,
         Self::CertificateHead,
         Self::CertificateNetwork,
@@ -306,6 +312,14 @@ impl Text {
                 "The channel {channel} does not work: {reason}. What is meant for it is kept.",
             ),
             Self::ChannelWorks => ("Der Kanal {channel} funktioniert wieder.", "The channel {channel} works again."),
+            Self::LoginRefused => (
+                "Das Netz {network} nimmt die Anmeldung nicht an: {reason}. Was dorthin soll, wird aufbewahrt; `viaduct doctor` sagt mehr.",
+                "The network {network} does not accept the login: {reason}. What is meant for it is kept; `viaduct doctor` says more.",
+            ),
+            Self::LoginWorks => (
+                "Das Netz {network} nimmt die Anmeldung wieder an.",
+                "The network {network} accepts the login again.",
+            ),
             Self::Farewell => (
                 "Die Zusammenarbeit mit {partner} endet. {partner} ist von diesem Raum getrennt, und übertragene Nachrichten und Dateien werden gelöscht, soweit das Netz es zulässt. Fragen: {contact}.",
                 "The cooperation with {partner} ends. {partner} is disconnected from this room, and what was carried over is deleted as far as the network allows. Questions: {contact}.",

@@ -55,6 +55,7 @@ use async_trait::async_trait;
 use lru::LruCache;
 use slack_morphism::{SlackApiTokenType, SlackClient};
 use tokio::sync::{Notify, Semaphore, oneshot};
+use viaduct_bridge::secret::Secret;
 use viaduct_bridge::{
     Connection, Context, DeliveryError, Failure, Media, MediaError, OpenError, Pacer, Probe, Session, SessionError,
 };
@@ -142,7 +143,7 @@ impl Slack {
                 "{channel} is not a channel; write its name in lower case, or its id (C…)"
             )));
         }
-        let (proxy, ca_file) = (section.proxy.as_deref(), section.ca_file.as_deref());
+        let (proxy, ca_file) = (section.proxy.as_ref().map(Secret::reveal), section.ca_file.as_deref());
         let http = dial::http(proxy, ca_file).map_err(OpenError)?;
         let dialer = Dialer::new(proxy, ca_file).map_err(OpenError)?;
         let client = Arc::new(SlackClient::new(Connector::new(http.clone(), base.clone())));

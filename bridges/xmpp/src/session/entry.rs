@@ -242,7 +242,8 @@ impl Xmpp {
     pub(super) async fn speaker(&self, room: &Room, wire: &Wire, author: &Author) -> Result<Speaker, EntryError> {
         let relay = |loss| Speaker {
             address: self.standing.own().clone(),
-            relayed: Some(author.display.clone()),
+            // The hub speaks for itself.
+            relayed: (!author.person.is_hub()).then(|| author.display.clone()),
             loss,
         };
         if !self.section.has_puppets() {

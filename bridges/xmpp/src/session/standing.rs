@@ -66,6 +66,7 @@ impl Standing {
     /// The address of somebody's puppet; none where there are no puppets.
     pub fn puppet(&self, person: &Person) -> Option<BareJid> {
         match self.kind {
+            Kind::Component if person.is_hub() => None,
             Kind::Component => puppet_address(self.own.domain().as_str(), person),
             Kind::Account => None,
         }
