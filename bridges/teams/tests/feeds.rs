@@ -13,14 +13,17 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::hub::{Hub, PATIENCE, Running};
 use common::world;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use viaduct_bridge::{Connection, Failure, ProbeStatus};
 use viaduct_model::{Content, Event, Membership};
 use viaduct_teams::TeamsFactory;
-use viaduct_tests::teams::{Feed, Kind};
+use viaduct_tests::teams::{Fault, Feed, Kind};
+use viaduct_tests::wait::wait_until;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forged_requests_are_refused_and_tell_nothing() {
@@ -124,6 +127,26 @@ async fn replies_come_in_order_though_some_are_lost() {
     assert_eq!(running.hub.texts()[1..], wanted[..]);
     running.stop().await;
     assert_eq!(world.teams.violations(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_live_does_not_wait_for_a_sweep() {
+    let mut world = world().await;
+    world.section["check_order"] = json!(false);
+    let running = world.start().await;
+    let teams = &world.teams;
+    let sweeps = || teams.calls("graph.delta").len();
+    let before = sweeps();
+    // Longer without an answer than Microsoft waits for ours.
+    teams.fail_next("graph.delta", Fault::Hang, 1);
+    wait_until("a sweep", PATIENCE, || sweeps() > before).await.unwrap();
+    let begun = Instant::now();
+    teams.say(&world.channel, &world.sue, "live");
+    running.hub.hear("live").await;
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert_eq!(sweeps(), before + 1, "the sweep is still underway");
+    running.stop().await;
+    assert_eq!(teams.violations(), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,7 +17,7 @@ use std::time::Duration;
 use common::hub::{PATIENCE, Running};
 use common::{CHANNEL, edit, message, posted, world};
 use serde_json::{Value, json};
-use viaduct_bridge::{Failure, ProbeStatus};
+use viaduct_bridge::{Failure, MediaError, ProbeStatus};
 use viaduct_model::{AttachmentKind, ChannelId, Content, Message};
 use viaduct_teams::TeamsFactory;
 use viaduct_tests::teams::{Draft, Fault, Feed};
@@ -157,6 +157,27 @@ async fn pictures_and_files_of_teams_can_be_read() {
     }
     read.sort();
     assert_eq!(read, [b"pixels".to_vec(), b"pixels".to_vec(), b"the plan".to_vec()]);
+    running.stop().await;
+    assert_eq!(teams.violations(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_the_login_does_not_open_is_given_up() {
+    let world = world().await;
+    let running = world.start().await;
+    let teams = &world.teams;
+    let picture = format!("avatar {}", world.sue);
+    // A token that is over is exchanged for a new one.
+    let asked = teams.calls("graph.photo").len();
+    teams.fail_next("graph.photo", Fault::status(401), 1);
+    assert!(running.session.open_media(&picture).await.is_ok());
+    assert_eq!(teams.calls("graph.photo").len(), asked + 2);
+    // With the new one it is the same: nothing will change it.
+    teams.fail_next("graph.photo", Fault::status(401), 2);
+    let refused = running.session.open_media(&picture).await;
+    assert!(matches!(refused, Err(MediaError::Refused(_))));
+    assert_eq!(teams.calls("graph.photo").len(), asked + 4);
+    assert!(running.session.open_media(&picture).await.is_ok());
     running.stop().await;
     assert_eq!(teams.violations(), []);
 }

@@ -47,7 +47,7 @@ impl HubSpec {
         }
     }
 
-    /// Adds keys to a section of the configuration, such as `appservice` or `admin`.
+    /// Adds keys to a section of the configuration, such as `appservice` or `audit`.
     #[must_use]
     pub fn with(mut self, section: &str, keys: Value) -> Self {
         self.more.insert(section.to_owned(), keys);
@@ -194,8 +194,9 @@ pub(super) fn configuration(spec: &HubSpec, listen: SocketAddr, admin: SocketAdd
         config.insert("policies".to_owned(), Value::Object(spec.policies.clone()));
     }
     for (name, keys) in &spec.more {
-        let section = config.get_mut(name).and_then(Value::as_object_mut);
-        if let (Some(section), Value::Object(keys)) = (section, keys) {
+        let Some(sections) = config.as_object_mut() else { continue };
+        let section = sections.entry(name.clone()).or_insert_with(|| json!({}));
+        if let (Some(section), Value::Object(keys)) = (section.as_object_mut(), keys) {
             section.extend(keys.clone());
         }
     }

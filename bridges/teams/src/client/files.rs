@@ -15,12 +15,22 @@ const REDIRECTS: usize = 3;
 const PIECE: usize = 10 * 320 * 1024;
 
 impl Wire {
-    /// Fetches a file from Graph, from the connector or, without a token, from where Microsoft keeps files.
+    /// Fetches a file from Graph, from the connector or, without a token, from where Microsoft keeps files. Where it is refused
+    /// for want of a login it is fetched once more, as a token may be over that was good a moment ago.
     ///
     /// # Errors
     ///
     /// [`MediaError`], without the address.
     pub async fn fetch(&self, address: &str, limit: u64) -> Result<Media, MediaError> {
+        let mut response = self.followed(address).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            response = self.followed(address).await?;
+        }
+        media(response, limit)
+    }
+
+    /// The answer where all redirects end.
+    async fn followed(&self, address: &str) -> Result<Response, MediaError> {
         let mut url = Url::parse(address).map_err(|_| MediaError::Refused("the address is not valid".to_owned()))?;
         for hop in 0..=REDIRECTS {
             let audience = match hop {
@@ -35,7 +45,7 @@ impl Wire {
             let response = self.get(url.clone(), audience).await;
             let response = response.map_err(|error| MediaError::Retry(error.to_string()))?;
             if !response.status().is_redirection() {
-                return media(response, limit);
+                return Ok(response);
             }
             let next = response.headers().get("location").and_then(|value| value.to_str().ok());
             let next = next.and_then(|next| url.join(next).ok());
@@ -91,8 +101,13 @@ impl Wire {
 
 fn media(response: Response, limit: u64) -> Result<Media, MediaError> {
     let status = response.status();
-    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() || status == StatusCode::UNAUTHORIZED {
+    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
         return Err(MediaError::Retry(format!("Microsoft answers {status}")));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        return Err(MediaError::Refused(
+            "Microsoft does not take the app's login for this file".to_owned(),
+        ));
     }
     if status == StatusCode::FORBIDDEN {
         return Err(MediaError::Refused(

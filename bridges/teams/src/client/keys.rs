@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::json;
-use super::token::{Expected, KeySet, Refusal, check, claimed};
+use super::token::{Checked, Expected, KeySet, Refusal, claimed};
 use crate::config::is_private;
 use viaduct_model::Timestamp;
 
@@ -28,10 +28,11 @@ struct Held {
     tried: Option<Instant>,
 }
 
-/// Microsoft's keys.
+/// Microsoft's keys, and what the tokens that they sign have to say.
 pub struct Keys {
     http: reqwest::Client,
     metadata: Url,
+    checked: Checked,
     held: Mutex<Held>,
 }
 
@@ -46,12 +47,18 @@ pub enum Unchecked {
 
 impl Keys {
     /// No keys yet.
-    pub fn new(http: reqwest::Client, metadata: Url) -> Self {
+    pub fn new(http: reqwest::Client, metadata: Url, expected: Expected) -> Self {
         Self {
             http,
             metadata,
+            checked: Checked::new(expected),
             held: Mutex::default(),
         }
+    }
+
+    /// What the tokens have to say.
+    pub fn expected(&self) -> &Expected {
+        &self.checked.expected
     }
 
     /// Checks a token with the keys that are known, and once more with new ones where it names another.
@@ -59,15 +66,15 @@ impl Keys {
     /// # Errors
     ///
     /// [`Unchecked`].
-    pub async fn check(&self, token: &str, expected: &Expected, now: Timestamp) -> Result<Value, Unchecked> {
+    pub async fn check(&self, token: &str, now: Timestamp) -> Result<Arc<Value>, Unchecked> {
         claimed(token).map_err(Unchecked::Refused)?;
         let keys = self.current().await.map_err(Unchecked::NoKeys)?;
-        match check(token, &keys, expected, now) {
+        match self.checked.check(token, &keys, now) {
             Err(Refusal::UnknownKey) => {}
             other => return other.map_err(Unchecked::Refused),
         }
         let keys = self.renewed(&keys).await;
-        check(token, &keys, expected, now).map_err(Unchecked::Refused)
+        self.checked.check(token, &keys, now).map_err(Unchecked::Refused)
     }
 
     /// The keys, fetched where they are old.

@@ -216,6 +216,23 @@ pub fn check(token: &str, keys: &KeySet, expected: &Expected, now: Timestamp) ->
     if !audience.eq_ignore_ascii_case(&expected.app_id) {
         return Err(Refusal::Audience);
     }
+    check_time(&claims, now)?;
+    let endorsed = |wanted: &str| key.endorsements.iter().any(|name| name == wanted);
+    if expected.endorsement.is_some_and(|wanted| !endorsed(wanted)) {
+        return Err(Refusal::Endorsement);
+    }
+    let publisher = json::text(&claims, &["azp"]).or_else(|| json::text(&claims, &["appid"]));
+    if expected.publisher.is_some() && publisher != expected.publisher.as_deref() {
+        return Err(Refusal::Publisher);
+    }
+    if json::text(&claims, &["tid"]).is_some_and(|tenant| !tenant.eq_ignore_ascii_case(&expected.tenant)) {
+        return Err(Refusal::Tenant);
+    }
+    Ok(claims)
+}
+
+/// Checks that a token's time has come and is not over.
+fn check_time(claims: &Value, now: Timestamp) -> Result<(), Refusal> {
     let seconds = now.as_millis() / 1000;
     let until = claims.get("exp").and_then(Value::as_u64).ok_or(Refusal::Expired)?;
     if until.saturating_add(SKEW) <= seconds {
@@ -230,18 +247,7 @@ pub fn check(token: &str, keys: &KeySet, expected: &Expected, now: Timestamp) ->
             return Err(Refusal::NotYet);
         }
     }
-    let endorsed = |wanted: &str| key.endorsements.iter().any(|name| name == wanted);
-    if expected.endorsement.is_some_and(|wanted| !endorsed(wanted)) {
-        return Err(Refusal::Endorsement);
-    }
-    let publisher = json::text(&claims, &["azp"]).or_else(|| json::text(&claims, &["appid"]));
-    if expected.publisher.is_some() && publisher != expected.publisher.as_deref() {
-        return Err(Refusal::Publisher);
-    }
-    if json::text(&claims, &["tid"]).is_some_and(|tenant| !tenant.eq_ignore_ascii_case(&expected.tenant)) {
-        return Err(Refusal::Tenant);
-    }
-    Ok(claims)
+    Ok(())
 }
 
 /// Checks that an activity is what its token is for: service address, tenant, channel, recipient.
@@ -279,5 +285,8 @@ pub fn check_activity(claims: &Value, activity: &Value, expected: &Expected) -> 
     Ok(())
 }
 
+mod checked;
 #[cfg(test)]
 mod tests;
+
+pub use checked::Checked;

@@ -295,17 +295,22 @@ impl Wire {
         })
     }
 
-    /// Fetches bytes as a stream; the caller has checked the host.
+    /// Fetches bytes as a stream; the caller has checked the host. A token that is refused is not used again.
     ///
     /// # Errors
     ///
     /// [`CallError`].
     pub async fn get(&self, url: Url, audience: Option<Audience<'_>>) -> Result<Response, CallError> {
-        let mut request = self.http.get(url);
-        if let Some(audience) = audience {
-            request = request.bearer_auth(self.token(audience).await?.reveal());
+        let request = self.http.get(url);
+        let Some(audience) = audience else {
+            return request.send().await.map_err(unsent);
+        };
+        let token = self.token(audience).await?;
+        let response = request.bearer_auth(token.reveal()).send().await.map_err(unsent)?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            self.forget(audience, &token).await;
         }
-        request.send().await.map_err(unsent)
+        Ok(response)
     }
 
     /// Sends a piece of a file to an address of Microsoft's that needs no token.

@@ -1,6 +1,6 @@
 //! What is known of each mirrored channel, and the gate before it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ const CHAINS: usize = 60;
 const OWN: usize = 100;
 /// How many messages that came back are remembered.
 const RETURNED: usize = 20;
+/// How many messages may be told of while Graph is read.
+const MEANWHILE: usize = 20_000;
 
 /// How the operator names a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +156,8 @@ pub struct Known {
     pub pending: BTreeMap<String, u64>,
     /// What of that was added since it was last asked for.
     pub fresh: Vec<(String, u64)>,
+    /// The messages of which something was told since it was begun to read Graph; what is read of them may be older.
+    pub meanwhile: Option<BTreeSet<String>>,
     /// Whether the memory changed since it was kept.
     pub changed: bool,
     /// Why the channel cannot be used.
@@ -194,8 +198,24 @@ impl Known {
 
     /// Something is told of a message.
     pub fn tell(&mut self, id: &str, digest: u64) {
+        self.touch(id);
         self.pending.insert(id.to_owned(), digest);
         self.fresh.push((id.to_owned(), digest));
+    }
+
+    /// Something of a message is another from now on than Graph may have said before.
+    pub fn touch(&mut self, id: &str) {
+        if let Some(meanwhile) = &mut self.meanwhile
+            && meanwhile.len() < MEANWHILE
+        {
+            meanwhile.insert(id.to_owned());
+        }
+    }
+
+    /// The messages that were touched since it was begun to read Graph; none if they were too many to remember.
+    pub fn touched(&mut self) -> Option<BTreeSet<String>> {
+        let touched = self.meanwhile.take().unwrap_or_default();
+        (touched.len() < MEANWHILE).then_some(touched)
     }
 
     /// What was told is on stable storage, or never will be.

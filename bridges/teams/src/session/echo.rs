@@ -58,6 +58,7 @@ impl Teams {
     pub(super) fn withdrawing(channel: &Channel, id: &MessageId) -> Option<u64> {
         let mut known = channel.known();
         let before = known.digest(id.as_str());
+        known.touch(id.as_str());
         known.pending.remove(id.as_str());
         known.memory.tell(id.as_str(), 0);
         known.changed = true;

@@ -309,6 +309,7 @@ impl Teams {
         let echo = self.is_echo_of_reaction(channel, what);
         {
             let mut known = channel.known();
+            known.touch(target.as_str());
             let reactions = known.reactions.entry(target.to_string()).or_default();
             let own = (person.id.to_string(), key.clone());
             let had = reactions.contains(&own);

@@ -49,7 +49,7 @@ impl Take for Teams {
     }
 
     async fn take(&self, token: &str, body: Bytes) -> StatusCode {
-        let claims = match self.keys.check(token, &self.expected, self.context.clock.now()).await {
+        let claims = match self.keys.check(token, self.context.clock.now()).await {
             Ok(claims) => claims,
             Err(Unchecked::Refused(refusal)) => return refuse(refusal, StatusCode::UNAUTHORIZED),
             Err(Unchecked::NoKeys(reason)) => {
@@ -63,7 +63,7 @@ impl Take for Teams {
         let Ok(activity) = serde_json::from_slice::<Value>(&body) else {
             return StatusCode::BAD_REQUEST;
         };
-        if let Err(refusal) = check_activity(&claims, &activity, &self.expected) {
+        if let Err(refusal) = check_activity(&claims, &activity, self.keys.expected()) {
             return refuse(refusal, StatusCode::FORBIDDEN);
         }
         let service = json::text(&activity, &["serviceUrl"]).and_then(|text| self.wire.hosts.service(text));

@@ -81,9 +81,7 @@ pub struct Teams {
     section: Section,
     wire: Wire,
     keys: Keys,
-    expected: Expected,
     graph_keys: Keys,
-    from_graph: Expected,
     /// The certificate of this run for Graph's notifications.
     seal: Mutex<Option<Arc<Seal>>>,
     /// Rung when a subscription has to be seen to.
@@ -150,26 +148,25 @@ impl Teams {
             .channels
             .iter()
             .map(|spelling| Arc::new(Channel::new(&context.network, spelling)));
+        let expected = Expected {
+            app_id: section.app_id.clone(),
+            tenant: section.tenant.clone(),
+            issuers: vec![wire.addresses.issuer.clone()],
+            endorsement: Some(CHANNEL),
+            publisher: None,
+        };
+        let from_graph = Expected {
+            issuers: section.notification_issuers(),
+            endorsement: None,
+            publisher: Some(wire.addresses.notifier.clone()),
+            ..expected.clone()
+        };
         Ok(Arc::new(Self {
             channels: channels.collect(),
-            keys: Keys::new(http.clone(), wire.addresses.openid.clone()),
-            graph_keys: Keys::new(http, directory),
-            from_graph: Expected {
-                app_id: section.app_id.clone(),
-                tenant: section.tenant.clone(),
-                issuers: section.notification_issuers(),
-                endorsement: None,
-                publisher: Some(wire.addresses.notifier.clone()),
-            },
+            keys: Keys::new(http.clone(), wire.addresses.openid.clone(), expected),
+            graph_keys: Keys::new(http, directory, from_graph),
             seal: Mutex::default(),
             subscribing: Notify::new(),
-            expected: Expected {
-                app_id: section.app_id.clone(),
-                tenant: section.tenant.clone(),
-                issuers: vec![wire.addresses.issuer.clone()],
-                endorsement: Some(CHANNEL),
-                publisher: None,
-            },
             people: Everybody::new(context.network.clone(), &section.tenant),
             down: Mutex::new(Some("not connected yet".to_owned())),
             auth_lost: Mutex::default(),

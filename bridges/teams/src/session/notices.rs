@@ -169,7 +169,7 @@ impl Teams {
         let now = self.context.clock.now();
         for token in tokens {
             let token = token.as_str().unwrap_or_default();
-            match self.graph_keys.check(token, &self.from_graph, now).await {
+            match self.graph_keys.check(token, now).await {
                 Ok(_) => {}
                 Err(Unchecked::Refused(refusal)) => {
                     telemetry::refused(refusal.as_str());

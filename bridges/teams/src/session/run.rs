@@ -160,9 +160,7 @@ impl Teams {
                     continue;
                 }
                 self.look_in(channel).await;
-                let gate = channel.gate.lock().await;
-                let swept = self.sweep(channel).await;
-                drop(gate);
+                let swept = self.sweep_beside(channel).await;
                 if swept == Swept::Unreachable
                     && let Err(reason) = self.reach(channel).await
                 {

@@ -1,9 +1,10 @@
 //! What Graph shows as changed since the last sweep: everything that no activity told of, and everything after an absence.
 //!
 //! Messages that were told already are recognised by the digest of their wording; the hub recognises ids it has. A sweep ends
-//! with a position only when all it found is on stable storage.
+//! with a position only when all it found is on stable storage. After an absence what is live waits behind it; later it goes on
+//! beside the reading, which takes a while at Graph's rate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use viaduct_model::{Event, Timestamp};
 
@@ -35,38 +36,74 @@ pub(super) enum Swept {
     Unreachable,
 }
 
+/// What Graph shows as changed.
+struct Changes {
+    /// The position up to which everything was told before.
+    since: u64,
+    /// That up to which everything is told with this.
+    newest: u64,
+    /// The messages, in the order of their times.
+    found: BTreeMap<(u64, String), Said>,
+}
+
+impl Changes {
+    /// Leaves out messages of which something was told while Graph was read: what it says of them may be older. The next sweep
+    /// reads them again.
+    fn without(mut self, touched: &BTreeSet<String>) -> Self {
+        let mut newest = self.newest;
+        self.found.retain(|_, said| {
+            let is_touched = said.message_id().is_some_and(|id| touched.contains(id.as_str()));
+            if is_touched {
+                newest = newest.min(said.modified.as_millis());
+            }
+            !is_touched
+        });
+        self.newest = newest.max(self.since);
+        self
+    }
+}
+
+fn scope_of(channel: &Channel) -> Option<Scope> {
+    channel.scope().filter(|_| channel.usable().is_ok())
+}
+
 impl Teams {
-    /// Sweeps a channel, whose gate is held; says how that went.
+    /// Sweeps a channel, whose gate is held: what is live waits; says how that went.
     pub(super) async fn sweep(&self, channel: &Channel) -> Swept {
-        let Some(scope) = channel.scope().filter(|_| channel.usable().is_ok()) else {
+        let Some(scope) = scope_of(channel) else {
             return Swept::Done;
         };
-        match self.sweep_once(channel, &scope).await {
-            Ok(stored) => {
-                channel.known().unread = None;
-                if stored { Swept::Done } else { Swept::Unfinished }
-            }
-            Err(error) => {
-                tracing::warn!(channel = %channel.spelling, %error, "The history of a channel could not be read.");
-                channel.known().unread = Some(error.to_string());
-                // Without the consent it does not get better by asking again soon.
-                match error {
-                    CallError::Refused { .. } => Swept::Done,
-                    CallError::Unsent(_) | CallError::Unknown(_) => Swept::Unreachable,
-                    CallError::Limited(_) | CallError::Stopped => Swept::Unfinished,
-                }
-            }
+        match self.read_changes(channel, &scope).await {
+            Ok(changes) => self.swept(channel, changes).await,
+            Err(error) => unreadable(channel, &error),
         }
     }
 
-    async fn sweep_once(&self, channel: &Channel, scope: &Scope) -> Result<bool, CallError> {
+    /// Sweeps a channel beside what is live, which waits only while what was found is told; says how that went.
+    pub(super) async fn sweep_beside(&self, channel: &Channel) -> Swept {
+        let Some(scope) = scope_of(channel) else {
+            return Swept::Done;
+        };
+        channel.known().meanwhile = Some(BTreeSet::new());
+        let read = self.read_changes(channel, &scope).await;
+        let _gate = channel.gate.lock().await;
+        let touched = channel.known().touched();
+        match (read, touched) {
+            (Ok(Some(changes)), Some(touched)) => self.swept(channel, Some(changes.without(&touched))).await,
+            (Ok(Some(_)), None) => Swept::Unfinished,
+            (Ok(None), _) => self.swept(channel, None).await,
+            (Err(error), _) => unreadable(channel, &error),
+        }
+    }
+
+    /// Reads what changed since the last position; none the first time.
+    async fn read_changes(&self, channel: &Channel, scope: &Scope) -> Result<Option<Changes>, CallError> {
         let Some(since) = self.since(channel, scope).await? else {
-            return Ok(true);
+            return Ok(None);
         };
         let from = Timestamp(since.saturating_sub(OVERLAP));
         let mut found: BTreeMap<(u64, String), Said> = BTreeMap::new();
         let mut chains: BTreeMap<String, u64> = channel.known().memory.chains.clone();
-        let mut newest = since;
         for said in self
             .wire
             .changed_since(scope, from)
@@ -74,7 +111,6 @@ impl Teams {
             .iter()
             .filter_map(Said::of_graph)
         {
-            newest = newest.max(said.modified.as_millis());
             if said.root.is_none() {
                 let last = chains.entry(said.id.clone()).or_default();
                 *last = said.modified.as_millis().max(*last);
@@ -87,29 +123,34 @@ impl Teams {
                 self.replies_of(scope, root, from, &mut found).await?;
             }
         }
-        newest = found
-            .values()
-            .map(|said| said.modified.as_millis())
-            .max()
-            .unwrap_or(newest)
-            .max(newest);
+        let newest = found.values().map(|said| said.modified.as_millis()).max();
+        let newest = newest.unwrap_or(since).max(since);
+        Ok(Some(Changes { since, newest, found }))
+    }
+
+    /// Tells what was found, and moves the position when it is on stable storage. The channel's gate is held.
+    async fn swept(&self, channel: &Channel, changes: Option<Changes>) -> Swept {
+        channel.known().unread = None;
+        let Some(Changes { since, newest, found }) = changes else {
+            return Swept::Done;
+        };
         telemetry::swept(found.len());
         let mut events: Vec<Event> = Vec::new();
         for said in found.into_values() {
             events.extend(self.tell_swept(channel, &said, since));
             if events.len() >= BATCH && !self.store_of(channel, std::mem::take(&mut events)).await {
-                return Ok(false);
+                return Swept::Unfinished;
             }
         }
         if !self.store_of(channel, events).await {
-            return Ok(false);
+            return Swept::Unfinished;
         }
         let mut known = channel.known();
         if known.memory.swept != Some(newest) {
             known.memory.swept = Some(newest);
             known.changed = true;
         }
-        Ok(true)
+        Swept::Done
     }
 
     /// Stores what was told of a channel; says whether it is stored.
@@ -226,5 +267,46 @@ impl Teams {
             out.extend(self.tell_reaction(channel, &id, &who, &key, false, said.modified));
         }
         out
+    }
+}
+
+/// The history of a channel could not be read: how the sweep went.
+fn unreadable(channel: &Channel, error: &CallError) -> Swept {
+    tracing::warn!(channel = %channel.spelling, %error, "The history of a channel could not be read.");
+    channel.known().unread = Some(error.to_string());
+    // Without the consent it does not get better by asking again soon.
+    match error {
+        CallError::Refused { .. } => Swept::Done,
+        CallError::Unsent(_) | CallError::Unknown(_) => Swept::Unreachable,
+        CallError::Limited(_) | CallError::Stopped => Swept::Unfinished,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_meanwhile_is_read_again() {
+        let first = 1_700_000_000_000;
+        let changes = || {
+            let said = |at: u64| Said::of_graph(&serde_json::json!({"id": at.to_string()})).unwrap();
+            let found = (1..=3).map(|number| said(first + number));
+            Changes {
+                since: first,
+                newest: first + 3,
+                found: found
+                    .map(|said| ((said.at.as_millis(), said.id.clone()), said))
+                    .collect(),
+            }
+        };
+        let without = |ids: &[u64]| {
+            let touched = ids.iter().map(u64::to_string).collect();
+            let left = changes().without(&touched);
+            (left.found.len(), left.newest - first)
+        };
+        assert_eq!(without(&[]), (3, 3));
+        assert_eq!(without(&[first + 2]), (2, 2));
+        assert_eq!(without(&[first + 1, first + 2, first + 3]), (0, 1));
     }
 }

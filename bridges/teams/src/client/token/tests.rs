@@ -1,4 +1,4 @@
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -292,4 +292,49 @@ fn a_notification_comes_from_graph_only() {
         check(&with(claims(), "azp", json!("somebody"))),
         Err(Refusal::Publisher)
     );
+}
+
+#[test]
+fn a_token_that_was_checked_is_checked_for_what_may_have_changed() {
+    let checked = Checked::new(expected());
+    let jwks = |kids: &[&str]| {
+        let public = world().good.public_key();
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let keys: Vec<Value> = kids
+            .iter()
+            .map(|kid| {
+                json!({"kty": "RSA", "kid": kid, "endorsements": ["msteams"],
+                       "n": text(public.modulus().big_endian_without_leading_zero()),
+                       "e": text(public.exponent().big_endian_without_leading_zero())})
+            })
+            .collect();
+        Arc::new(KeySet::read(&json!({ "keys": keys })))
+    };
+    let (keys, now) = (jwks(&["teams"]), Timestamp::from_secs(NOW));
+    let token = signed(&world().good, &header(), &claims());
+    let believed = checked.check(&token, &keys, now).unwrap();
+    let again = checked.check(&token, &keys, now).unwrap();
+    assert!(Arc::ptr_eq(&believed, &again), "it is checked once");
+
+    // Another activity than the first it came with.
+    let elsewhere = with(activity(), "serviceUrl", json!("https://evil.example/"));
+    assert_eq!(check_activity(&again, &activity(), &expected()), Ok(()));
+    assert_eq!(
+        check_activity(&again, &elsewhere, &expected()),
+        Err(Refusal::ServiceUrl)
+    );
+    // Later, and earlier.
+    let over = Timestamp::from_secs(NOW + 3600 + 300);
+    assert_eq!(checked.check(&token, &keys, over), Err(Refusal::Expired));
+    let before = Timestamp::from_secs(NOW - 10 - 301);
+    assert_eq!(checked.check(&token, &keys, before), Err(Refusal::NotYet));
+    // A token that is like it but for its signature.
+    let (message, _) = token.rsplit_once('.').unwrap();
+    let forged = format!("{message}.{}", URL_SAFE_NO_PAD.encode([0; 256]));
+    assert_eq!(checked.check(&forged, &keys, now), Err(Refusal::Signature));
+    // Its key was withdrawn, and came back.
+    assert_eq!(checked.check(&token, &jwks(&["other"]), now), Err(Refusal::UnknownKey));
+    let renewed = jwks(&["teams"]);
+    let anew = checked.check(&token, &renewed, now).unwrap();
+    assert!(!Arc::ptr_eq(&believed, &anew), "it is checked with the new keys");
 }
