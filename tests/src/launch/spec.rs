@@ -194,7 +194,9 @@ pub(super) fn configuration(spec: &HubSpec, listen: SocketAddr, admin: SocketAdd
         config.insert("policies".to_owned(), Value::Object(spec.policies.clone()));
     }
     for (name, keys) in &spec.more {
-        let Some(sections) = config.as_object_mut() else { continue };
+        let Some(sections) = config.as_object_mut() else {
+            continue;
+        };
         let section = sections.entry(name.clone()).or_insert_with(|| json!({}));
         if let (Some(section), Value::Object(keys)) = (section.as_object_mut(), keys) {
             section.extend(keys.clone());
