@@ -285,6 +285,20 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Looks a delivery up by its key, again for as long as the session asks for it; whether it arrived.
+    pub async fn look_up(&self, outbound: &Outbound) -> Step<bool> {
+        let end = Instant::now() + self.options.patience;
+        loop {
+            match self.session()?.find_delivered(&self.channel(), &outbound.key).await {
+                Ok(found) => return Ok(found.is_some()),
+                Err(error) if matches!(error.failure, Failure::Retry(_)) && Instant::now() < end => {
+                    sleep(Duration::from_millis(100)).await;
+                }
+                Err(error) => return Err(fail(format!("the key could not be looked up: {error}"))),
+            }
+        }
+    }
+
     /// Delivers content that has to arrive.
     pub async fn send_as(&mut self, author: &Author, content: Content, parts: &[MessageId]) -> Step<Receipt> {
         let kind = content.kind().as_str();

@@ -22,12 +22,7 @@ async fn clear_up(stage: &mut Stage<'_>, outbound: &Outbound) -> Step<std::ops::
     let again = match stage.capabilities()?.lookup {
         Lookup::None => return Ok(0..=1),
         Lookup::Idempotent => true,
-        Lookup::Queryable => {
-            let found = stage.session()?.find_delivered(&stage.channel(), &outbound.key).await;
-            found
-                .map_err(|error| fail(format!("the key could not be looked up: {error}")))?
-                .is_none()
-        }
+        Lookup::Queryable => !stage.look_up(outbound).await?,
     };
     if again {
         stage
