@@ -4,12 +4,20 @@ use std::net::SocketAddr;
 
 use url::Url;
 use viaduct_governance::{Day, Region};
+use viaduct_model::link::is_here;
 use viaduct_model::{ChannelId, MirrorName};
 
 /// What is wrong with a text and what to do, if something is. Formats that are not known here are not checked.
 pub(crate) fn complaint(format: &str, text: &str) -> Option<(String, String)> {
     let told = |what: &str, fix: &str| Some((what.to_owned(), fix.to_owned()));
     match format {
+        "private-url" => match Url::parse(text) {
+            Ok(url) if url.scheme() == "http" && !url.host_str().is_some_and(is_here) => told(
+                "what is sent there could be read on the way",
+                "write https://host; http:// is for this machine only",
+            ),
+            _ => complaint("http-url", text),
+        },
         "http-url" => match Url::parse(text) {
             Ok(url) if !matches!(url.scheme(), "http" | "https") => told(
                 "this is not the address of a web server",
@@ -136,6 +144,12 @@ mod tests {
             ("http-url", "http://127.0.0.1:8008", "matrix.example.org"),
             ("http-url", "https://matrix.example.org", "ftp://example.org"),
             ("http-url", "https://[::1]/", "https://me:secret@example.org"),
+            (
+                "private-url",
+                "https://login.example.org/realms/staff",
+                "http://login.example.org",
+            ),
+            ("private-url", "http://127.0.0.1:1", "login.example.org"),
             ("socket-address", "[::1]:80", "localhost:80"),
             ("server-name", "example.org:8448", "https://example.org"),
             ("server-name", "[::1]:8448", "example.org:99999"),

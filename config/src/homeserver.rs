@@ -17,4 +17,7 @@ pub struct Homeserver {
     pub domain: String,
     /// A file of certificates (PEM) to trust in addition to the system's, for a homeserver with a private authority.
     pub ca_file: Option<PathBuf>,
+    /// Why the links between homeserver and viaduct, in both directions, need not be encrypted where they leave this machine, such
+    /// as `one private network of containers`.
+    pub plaintext: Option<String>,
 }

@@ -12,16 +12,18 @@
 //!
 //! A new key is a field with a documentation comment in its section's structure, and a `default` unless it must be given.
 //! What its text must look like is a `format` ([`formats`](self) module); what has to hold between several keys is a rule in
-//! `rules`. A secret `X` is three fields, `X`, `X_file` and `X_env`: everything about them is then checked by itself. A
+//! `rules` (`partner_rules` and `admin_rules` for those sections). A secret `X` is three fields, `X`, `X_file` and `X_env`: everything about them is then checked by itself. A
 //! relative path under any key that ends in `_file` is meant from the folder of the configuration file.
 //!
 //! The sections of bridges come from the bridges, through [`Kinds`]: this crate knows none of them.
 
 mod admin;
+mod admin_rules;
 mod appservice;
 mod audit;
 mod formats;
 mod homeserver;
+mod links;
 mod logging;
 mod mirror;
 mod network;
@@ -47,7 +49,7 @@ use viaduct_governance::{Agreement, PartnerName};
 use viaduct_inspect::Files;
 use viaduct_model::NetworkName;
 
-pub use admin::Admin;
+pub use admin::{Admin, AdminPerson, Oidc, Role};
 pub use appservice::{Appservice, Everybody, SpeakFor};
 pub use audit::Audit;
 pub use homeserver::Homeserver;
@@ -87,6 +89,12 @@ pub struct Config {
     /// Filters, by name.
     #[serde(default)]
     pub policies: BTreeMap<String, Policy>,
+    /// Rooms on Matrix whose policy lists (`m.policy.rule.user`, `.server`, `.room`, as moderation bots keep them) say whom nothing
+    /// may cross from or to, in any mirror: each its id (`!…`) or alias (`#…`, in quotes). The bot must be invited or allowed to
+    /// join. They are read each minute; until each was read once, nothing is delivered.
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "format": "room"}))]
+    pub policy_rooms: Vec<String>,
     /// Remote accounts and servers, by name.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Network>")]
@@ -137,7 +145,9 @@ pub fn check(text: &str, path: &Path, kinds: &dyn Kinds) -> Result<Checked, Vec<
     let mut value = tree.to_value();
     resolve_paths(&mut value, &folder);
     rules::check(&tree, &value, kinds, &mut report);
+    links::check(&tree, &mut report);
     partner_rules::check(&tree, &mut report);
+    admin_rules::check(&tree, &mut report);
     policies::check(&tree, &value, &mut report);
     if report.has_errors() {
         return Err(report.into_problems());

@@ -7,20 +7,27 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use crate::formats;
 use crate::problem::{Position, Report, suggest};
+use crate::secrets::Secrets;
 use crate::tree::{Data, Entry, Node};
-use crate::{formats, secrets};
 
 /// How many references and alternatives may follow each other without a step into the tree.
 const HOPS: usize = 32;
 
 pub(crate) fn walk(tree: &Node, schema: &Value, folder: &Path, report: &mut Report) {
-    Walk { root: schema, folder }.visit(tree, schema, "", tree.at, HOPS, report);
+    let walk = Walk {
+        root: schema,
+        folder,
+        secrets: Secrets::default(),
+    };
+    walk.visit(tree, schema, "", tree.at, HOPS, report);
 }
 
 struct Walk<'a> {
     root: &'a Value,
     folder: &'a Path,
+    secrets: Secrets,
 }
 
 impl<'a> Walk<'a> {
@@ -96,7 +103,7 @@ impl<'a> Walk<'a> {
                 report.error(at, key, format!("the key `{name}` is missing"), fix);
             }
         }
-        secrets::check(node, properties, key, self.folder, report);
+        self.secrets.check(node, properties, key, self.folder, report);
     }
 
     /// One of several schemas has to fit: the one that the value's own tag names, else the one of its type, else the one

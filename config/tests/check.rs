@@ -293,9 +293,12 @@ networks: {acme: {kind: talk, server: x, password: p, password_env: VIADUCT_NO_S
     assert!(whats.iter().any(|what| what.contains("given twice")), "{whats:?}");
 
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let other = folder.path().join("other");
+    std::fs::write(&other, "0ther\n").unwrap();
+    std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o600)).unwrap();
     let text = "\
 homeserver: {url: \"http://127.0.0.1:8008\", domain: example.org}
-appservice: {as_token_file: token, hs_token_file: token}
+appservice: {as_token_file: token, hs_token_file: other}
 ";
     let checked = check(text, &folder.path().join("viaduct.yaml"), &Stub).unwrap();
     assert!(checked.warnings.is_empty(), "{:?}", checked.warnings);
@@ -384,4 +387,74 @@ fn only_own_people_are_spoken_for() {
     for wrong in ["[anna]", "everybody", "true"] {
         assert!(with(wrong).is_err() && !about(wrong).is_empty(), "{wrong}");
     }
+}
+
+#[test]
+fn people_have_roles_and_tokens_of_their_own() {
+    let good = "\
+admin:
+  users: [\"@a:example.org\"]
+  token_env: PATH
+  people:
+    \"@b:example.org\": {roles: [compliance, approver], until: 2026-12-31, token_env: CARGO_MANIFEST_DIR}
+  oidc:
+    issuer: https://login.example.org/realms/staff
+    audience: viaduct
+    user_claim: matrix
+    roles: {office: [auditor]}
+";
+    let checked = run(&format!("{HEAD}{good}")).unwrap();
+    assert_eq!(checked.config.admin.people.len(), 1);
+    assert_eq!(checked.config.admin.oidc.unwrap().groups_claim, "groups");
+    assert!(!told(&format!("{HEAD}{good}")).contains("admin."), "{}", told(good));
+
+    let bad = "\
+admin:
+  users: [\"@a:example.org\", \"@c:example.org\"]
+  token_env: PATH
+  people:
+    \"@a:example.org\": {roles: [operator]}
+    boris: {roles: [aprover]}
+    \"@d:example.org\": {roles: [], until: tomorrow, token_env: PATH}
+  oidc:
+    issuer: http://login.example.org
+    audience: viaduct
+    user_claim: matrix
+    roles: {office: []}
+";
+    assert_snapshot!(about("admin", &told(&format!("{HEAD}{bad}"))), @"
+    error: admin.token_env: this is the secret of `admin.people.@d:example.org.token_env` as well
+    warning: admin.token_env: there are several `users`, so this token is nobody's: it may look and operate, nothing else
+    error: admin.people.@a:example.org: `@a:example.org` is one of `users` already, who have every role
+    error: admin.people.boris: this is not a Matrix user
+    error: admin.people.boris.roles[0]: `aprover` is not known here
+    error: admin.people.@d:example.org.roles: without a role nothing is allowed
+    error: admin.people.@d:example.org.until: this is not a day
+    error: admin.oidc.issuer: what is sent there could be read on the way
+    error: admin.oidc.roles.office: without a role nothing is allowed
+    ");
+}
+
+/// Networks are secured apart: the secret of one opens no other.
+#[test]
+fn s40_a_secret_for_two_purposes_is_pointed_out() {
+    let config = "\
+networks:
+  one: {kind: talk, server: a, own: true, password_env: CARGO_MANIFEST_DIR}
+  two: {kind: talk, server: b, own: true, password_env: PATH}
+  three: {kind: talk, server: c, own: true, password_env: CARGO_MANIFEST_DIR}
+admin: {token_env: PATH}
+";
+    let told = told(&format!("{HEAD}{config}"));
+    let lines = told.lines().filter(|line| line.contains("as well"));
+    assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
+    warning: networks.three.password_env: this is the secret of `networks.one.password_env` as well
+    warning: admin.token_env: this is the secret of `networks.two.password_env` as well
+    ");
+}
+
+/// The problems of one section, with what is wrong only.
+fn about(section: &str, told: &str) -> String {
+    let lines = told.lines().filter(|line| line.contains(&format!(": {section}.")));
+    lines.collect::<Vec<_>>().join("\n")
 }

@@ -34,7 +34,7 @@ impl Kinds for Stub {
 fn told(networks: &str, partners: &str) -> String {
     let text = format!(
         "homeserver: {{url: \"http://127.0.0.1:8008\", domain: example.org}}
-appservice: {{as_token_env: PATH, hs_token_env: PATH}}
+appservice: {{as_token_env: PATH, hs_token_env: CARGO_MANIFEST_DIR}}
 networks: {networks}
 partners:
 {partners}
@@ -194,7 +194,7 @@ fn every_mistake_has_its_place() {
 fn a_partner_is_read() {
     let text = format!(
         "homeserver: {{url: \"http://127.0.0.1:8008\", domain: example.org}}
-appservice: {{as_token_env: PATH, hs_token_env: PATH}}
+appservice: {{as_token_env: PATH, hs_token_env: CARGO_MANIFEST_DIR}}
 networks: {{acme: {{kind: irc}}}}
 partners:\n{GOOD}"
     );

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use crate::launch::Process;
+use crate::launch::{Hub, Process};
 use crate::load::LoadServer;
-use crate::people::HEARD;
-use crate::stub_world::{LoadWorld, StubSpec, matrix_message};
+use crate::stub::Pusher;
+use crate::stub_world::{BACKLOG, LoadWorld, StubSpec, matrix_message};
 use crate::wait::wait_until;
 
 /// The steps of an event's way at which the hub can be made to end.
@@ -28,31 +28,107 @@ pub fn steps_to_matrix() -> impl Iterator<Item = &'static str> {
 
 /// How long the hub is waited for to end; some steps come only with the next message.
 const ENDS: Duration = Duration::from_secs(3);
+/// How many messages it may take at most until the hub ends.
+const MESSAGES: usize = 3;
+
+/// Starts a hub that will end when it comes to `step` with the next message. Starting may pass the step by itself, as it
+/// settles what was left; then it is to end one passing later. By what it has logged since its start, `is_inside` says
+/// whether it is in its channel.
+///
+/// # Errors
+///
+/// When it does not start.
+pub async fn launch_to_crash(hub: &mut Hub, step: &str, is_inside: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+    for passing in 1..=5 {
+        let before = hub.log().len();
+        hub.launch(&[("VIADUCT_CRASH_AT", &format!("{step}:{passing}"))])?;
+        let started = || !is_running(hub) || is_inside(hub.log().get(before..).unwrap_or_default());
+        wait_until("the hub connected or gone", BACKLOG, started).await?;
+        if hub.ready().await.is_ok() {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the hub passes {step} again and again by itself")
+}
+
+fn is_running(hub: &mut Hub) -> bool {
+    hub.process().is_some_and(Process::is_running)
+}
+
+/// Whether the hub ends soon.
+pub async fn ends_soon(hub: &mut Hub) -> bool {
+    wait_until("the end", ENDS, || !is_running(hub)).await.is_ok()
+}
+
+/// What was handed over to a hub that ended meanwhile.
+#[derive(Debug)]
+pub struct HandedOver {
+    /// The number of the next message.
+    pub next: usize,
+    /// The transactions that were not acknowledged, each with its id.
+    unacknowledged: Vec<(String, String)>,
+}
+
+impl HandedOver {
+    /// Hands over messages from Matrix, from number `first` on and each in a transaction of its own, until the hub ends as it
+    /// was launched to at `step`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not end.
+    pub async fn until_the_end(hub: &mut Hub, pusher: &Pusher, first: usize, step: &str) -> anyhow::Result<Self> {
+        let mut unacknowledged = Vec::new();
+        for number in first..first + MESSAGES {
+            let body = format!(r#"{{"events":[{}]}}"#, matrix_message(0, number));
+            let id = format!("{step}{number}");
+            if !matches!(pusher.attempt(&id, body.clone()).await, Ok(200)) {
+                unacknowledged.push((id, body));
+            }
+            if ends_soon(hub).await {
+                let next = number + 1;
+                return Ok(Self { next, unacknowledged });
+            }
+        }
+        anyhow::bail!("the hub did not end at {step}")
+    }
+
+    /// Repeats what was not acknowledged, as a homeserver does: with the same transaction ids.
+    ///
+    /// # Errors
+    ///
+    /// When it is not acknowledged now.
+    pub async fn repeat(self, pusher: &Pusher) -> anyhow::Result<()> {
+        for (id, body) in self.unacknowledged {
+            let status = pusher.attempt(&id, body).await?;
+            ensure!(status == 200, "{id}: {status}");
+        }
+        Ok(())
+    }
+}
 
 impl<N: LoadServer> LoadWorld<N> {
-    /// Starts a hub that will end when it comes to `step` with the next message. Starting may pass the step by itself, as it
-    /// settles what was left; then it is to end one passing later.
+    /// Starts a hub that will end when it comes to `step` with the next message; see [`launch_to_crash`].
     ///
     /// # Errors
     ///
     /// When it does not start.
     pub async fn launch_to_crash(&mut self, step: &str) -> anyhow::Result<()> {
-        for passing in 1..=5 {
-            self.hub.launch(&[("VIADUCT_CRASH_AT", &format!("{step}:{passing}"))])?;
-            let Self { hub, server, .. } = &mut *self;
-            let started = || !hub.process().is_some_and(Process::is_running) || server.members(&N::channel(0)) > 0;
-            wait_until("the hub connected or gone", HEARD, started).await?;
-            if self.hub.ready().await.is_ok() {
-                return Ok(());
-            }
-        }
-        anyhow::bail!("the hub passes {step} again and again by itself")
+        let Self { hub, server, .. } = self;
+        launch_to_crash(hub, step, |_| server.members(&N::channel(0)) > 0).await
     }
 
     /// Whether the hub ends soon.
     pub async fn ends_soon(&mut self) -> bool {
-        let ended = || !self.hub.process().is_some_and(Process::is_running);
-        wait_until("the end", ENDS, ended).await.is_ok()
+        ends_soon(&mut self.hub).await
+    }
+
+    /// Hands over messages until the hub ends; see [`HandedOver::until_the_end`].
+    ///
+    /// # Errors
+    ///
+    /// When it does not end.
+    pub async fn push_until_the_end(&mut self, first: usize, step: &str) -> anyhow::Result<HandedOver> {
+        HandedOver::until_the_end(&mut self.hub, &self.pusher, first, step).await
     }
 
     /// Starts a hub that has ended again, and waits until it is in every channel.
@@ -111,25 +187,10 @@ pub async fn on_the_way_from_matrix<N: LoadServer>(step: &str) -> anyhow::Result
     world.disconnected().await?;
 
     world.launch_to_crash(step).await?;
-    let (mut said, mut unacknowledged) = (3, Vec::new());
-    loop {
-        let body = format!(r#"{{"events":[{}]}}"#, matrix_message(0, said));
-        let id = format!("{step}{said}");
-        if !matches!(world.pusher.attempt(&id, body.clone()).await, Ok(200)) {
-            unacknowledged.push((id, body));
-        }
-        said += 1;
-        if world.ends_soon().await {
-            break;
-        }
-        ensure!(said < 6, "the hub did not end at {step}");
-    }
+    let handed_over = world.push_until_the_end(3, step).await?;
+    let said = handed_over.next;
     world.start_again().await?;
-    // As a homeserver does, with the same transaction id.
-    for (id, body) in unacknowledged {
-        let status = world.pusher.attempt(id, body).await?;
-        ensure!(status == 200, "{step}: {status}");
-    }
+    handed_over.repeat(&world.pusher).await?;
     world.push(0, said..said + 1).await?;
     world.in_channel(0, said).await?;
     world.check_channels(said + 1, step)

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`launch`] | starts Synapse, IRC, XMPP and virus-scan servers, the stand-ins for Slack and Teams as programs and the hub itself: own directory, free loopback ports, bounded ready checks, stopped when dropped |
 //! | [`people`] | a Matrix person (matrix-sdk), an IRC person (raw lines), an XMPP person (slixmpp), a Slack and a Teams person (the stand-ins' own doors) who speak, listen and expect |
+//! | [`organisation`] | a homeserver and the hub beside it |
 //! | [`world`] | a homeserver, an IRC and an XMPP server and a hub joined by mirrors, ready to talk |
 //! | [`stub`] | a homeserver that answers at once, late, wrongly or not at all, and remembers all it was sent |
 //! | [`stub_world`] | a hub between the stub homeserver and a load server, with numbered messages |
@@ -34,6 +35,8 @@
 pub mod kills;
 pub mod launch;
 pub mod load;
+#[cfg(feature = "people")]
+pub mod organisation;
 pub mod people;
 pub mod slack;
 pub mod stub;

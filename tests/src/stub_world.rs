@@ -71,20 +71,6 @@ fn everything() -> anyhow::Result<Value> {
     Ok(policy.into())
 }
 
-/// Makes the keys of a ledger, and has the hub keep one beside its configuration.
-fn keep_ledger(hub: &Hub) -> anyhow::Result<()> {
-    const ORIGIN: &str = "localhost/viaduct";
-    let at = |name: &str| hub.configuration().with_file_name(name);
-    let keys = at("keys");
-    let made = hub.command(&["audit", "key", &keys.to_string_lossy(), "--origin", ORIGIN])?;
-    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let audit = json!({
-        "folder": at("ledger"), "keys": at("ledger-keys"), "origin": ORIGIN,
-        "key_file": keys.join("ledger_key"), "seal_key_file": keys.join("seal_key"),
-    });
-    hub.configure(|configuration| drop(configuration.insert("audit".to_owned(), audit)))
-}
-
 /// A [`LoadWorld`] with an IRC server.
 pub type StubWorld = LoadWorld<LoadIrcd>;
 /// A [`LoadWorld`] with an XMPP server.
@@ -136,6 +122,7 @@ impl<N: LoadServer> LoadWorld<N> {
             spec.log_level = level;
         }
         let (mut section, mut more) = (server.section(arrangement.puppets), arrangement.section);
+        spec.ledger = arrangement.governed;
         if arrangement.governed {
             spec.policies.insert("everything".to_owned(), everything()?);
             more.insert("policy".to_owned(), json!({ "in": "everything", "out": "everything" }));
@@ -152,9 +139,6 @@ impl<N: LoadServer> LoadWorld<N> {
             );
         }
         let hub = Hub::prepare(&spec)?;
-        if arrangement.governed {
-            keep_ledger(&hub)?;
-        }
         stub.set_hub(&hub.url(), hub.hs_token());
         let pusher = Pusher::new(&hub.url(), hub.hs_token())?;
         Ok(Self {

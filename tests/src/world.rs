@@ -3,11 +3,9 @@
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use crate::launch::{Hub, HubSpec, Ngircd, Process, Synapse, SynapseSpec, XmppServer, assert_loopback_only};
-use crate::people::{IrcPerson, MatrixPerson, XmppPerson};
-
-/// The password of every person.
-pub const PASSWORD: &str = "correct horse battery staple";
+use crate::launch::{Hub, HubSpec, Ngircd, Process, Synapse, Trace, XmppServer, assert_loopback_only};
+use crate::organisation::Organisation;
+use crate::people::{IrcPerson, MatrixPerson, PASSWORD, XmppPerson};
 
 /// What the hub's own nicks begin with.
 const HUB_NICK: &str = "viaduct";
@@ -44,7 +42,7 @@ impl World {
     ///
     /// [`crate::launch::Missing`], or why one of them did not start.
     pub async fn start_with(complete: impl FnOnce(HubSpec) -> HubSpec) -> anyhow::Result<Self> {
-        Self::start_at(Ports::default(), None, complete).await
+        Self::start_at(Ports::default(), None, None, complete).await
     }
 
     /// Starts them around an XMPP server: the hub `complete` is given knows the networks `irc` and `xmpp`, both with
@@ -57,10 +55,23 @@ impl World {
         server: XmppServer,
         complete: impl FnOnce(HubSpec) -> HubSpec,
     ) -> anyhow::Result<Self> {
-        Self::start_at(Ports::default(), Some(server), complete).await
+        Self::start_at(Ports::default(), Some(server), None, complete).await
     }
 
-    /// Starts them on these ports.
+    /// The same with a hub that is watched from its start on.
+    ///
+    /// # Errors
+    ///
+    /// As [`World::start_with`].
+    pub async fn start_watched(
+        trace: Trace,
+        server: XmppServer,
+        complete: impl FnOnce(HubSpec) -> HubSpec,
+    ) -> anyhow::Result<Self> {
+        Self::start_at(Ports::default(), Some(server), Some(trace), complete).await
+    }
+
+    /// Starts them on these ports, the hub watched where somebody watches.
     ///
     /// # Errors
     ///
@@ -68,6 +79,7 @@ impl World {
     pub async fn start_at(
         ports: Ports,
         xmpp: Option<XmppServer>,
+        trace: Option<Trace>,
         complete: impl FnOnce(HubSpec) -> HubSpec,
     ) -> anyhow::Result<Self> {
         // What is missing is told before anything is started.
@@ -80,21 +92,15 @@ impl World {
             Some(port) => Ngircd::start_at(port).await?,
             None => Ngircd::start().await?,
         };
-        let homeserver = ports.homeserver.map_or_else(crate::launch::free_port, Ok)?;
-        let spec = HubSpec::new(&format!("http://127.0.0.1:{homeserver}"), Synapse::DOMAIN);
-        let mut spec = spec.irc("irc", irc.address(), true);
-        if let Some(server) = &xmpp {
-            spec = spec.xmpp("xmpp", server.components());
-        }
-        let mut hub = Hub::prepare(&complete(spec))?;
-        let registration = Some(hub.registration()?);
-        let synapse = Synapse::start(SynapseSpec {
-            registration,
-            port: Some(homeserver),
-            room_version: None,
-        })
-        .await?;
-        hub.start().await?;
+        let networks = |mut spec: HubSpec| {
+            spec = spec.irc("irc", irc.address(), true);
+            if let Some(server) = &xmpp {
+                spec = spec.xmpp("xmpp", server.components());
+            }
+            complete(spec)
+        };
+        let Organisation { hub, synapse } =
+            Organisation::start_watched(Synapse::DOMAIN, ports.homeserver, trace, networks).await?;
         Ok(Self {
             hub,
             irc,
@@ -109,8 +115,7 @@ impl World {
     ///
     /// When the homeserver refuses.
     pub async fn matrix_person(&self, name: &str) -> anyhow::Result<MatrixPerson> {
-        self.synapse.register(name, PASSWORD).await?;
-        MatrixPerson::login(&self.synapse.url(), name, PASSWORD).await
+        MatrixPerson::new(&self.synapse, name).await
     }
 
     /// Connects an IRC person, lets them into a channel, and waits until the hub is there too.
@@ -170,5 +175,10 @@ pub struct Ports {
 
 /// A room that the hub makes: public, with the alias `#name:localhost`.
 pub fn made_room(name: &str) -> Value {
-    json!({ "alias": format!("#{name}:{}", Synapse::DOMAIN), "name": name, "create": true, "public": true })
+    made_room_at(Synapse::DOMAIN, name)
+}
+
+/// A room that the hub of this domain makes: public, with the alias `#name:domain`.
+pub fn made_room_at(domain: &str, name: &str) -> Value {
+    json!({ "alias": format!("#{name}:{domain}"), "name": name, "create": true, "public": true })
 }

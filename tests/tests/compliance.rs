@@ -1,11 +1,9 @@
 //! Nothing crosses that a policy refuses, and its sender is told; what cannot be scanned waits; and security monitoring gets
 //! every entry of the ledger.
 
-use std::process::Command;
-
 use anyhow::ensure;
 use serde_json::{Value, json};
-use viaduct_tests::launch::{Clamd, Hub, available, free_port};
+use viaduct_tests::launch::{Clamd, Hub, HubSpec, available, free_port};
 use viaduct_tests::wait::wait_until;
 use viaduct_tests::world::{World, made_room};
 
@@ -73,53 +71,23 @@ async fn what_a_policy_refuses_does_not_cross_and_its_sender_is_told() -> anyhow
     Ok(())
 }
 
-/// The section of a ledger in a folder, with fresh keys.
-fn ledger(folder: &std::path::Path) -> anyhow::Result<Value> {
-    let keys = folder.join("keys");
-    let mut command = Command::new(Hub::binary()?);
-    let made = command
-        .args(["audit", "key"])
-        .arg(&keys)
-        .args(["--origin", "localhost/viaduct"])
-        .output()?;
-    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    Ok(json!({
-        "folder": folder.join("ledger"), "keys": folder.join("ledger-keys"), "origin": "localhost/viaduct",
-        "key_file": keys.join("ledger_key"), "seal_key_file": keys.join("seal_key"),
-    }))
-}
-
-/// The numbers of all entries of the ledger, by the command line.
-fn numbers(hub: &Hub) -> anyhow::Result<Vec<u64>> {
-    let output = hub.command(&["audit", "find", "--json", "--limit", "100000"])?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told = String::from_utf8(output.stdout)?;
-    let entries = told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    Ok(entries.filter_map(|entry| entry.get("seq")?.as_u64()).collect())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn security_monitoring_gets_every_entry_once_over_tls_also_of_what_it_missed() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     if available(Hub::binary())?.is_none() {
         return Ok(());
     }
-    let mut audit = ledger(folder.path())?;
     let monitor = Monitor::start(folder.path())?;
     let siem = json!([{
         "name": "siem", "form": "cef",
         "to": { "kind": "tls", "host": "localhost", "port": monitor.port, "ca_file": monitor.ca },
     }]);
-    if let Some(audit) = audit.as_object_mut() {
-        audit.insert("exporters".to_owned(), siem);
-    }
-    let mirrored = |audit: Value| {
-        World::start_with(move |spec| {
-            spec.with("audit", audit)
-                .mirror("project", &made_room("project"), &[("irc", CHANNEL)])
-        })
+    let mirrored = |mut spec: HubSpec| {
+        spec.ledger = true;
+        spec.with("audit", json!({ "exporters": siem }))
+            .mirror("project", &made_room("project"), &[("irc", CHANNEL)])
     };
-    let Some(mut world) = available(mirrored(audit).await)? else {
+    let Some(mut world) = available(World::start_with(mirrored).await)? else {
         return Ok(());
     };
     let ann = world.matrix_person("ann").await?;
@@ -130,7 +98,8 @@ async fn security_monitoring_gets_every_entry_once_over_tls_also_of_what_it_miss
     igor.say(CHANNEL, "good evening").await?;
     ann.hears(&room, "good evening").await?;
     world.hub.stop();
-    let there = numbers(&world.hub)?;
+    let entries = world.hub.entries(&[])?;
+    let there: Vec<u64> = entries.iter().filter_map(|entry| entry.get("seq")?.as_u64()).collect();
     ensure!(there.len() >= 5, "{there:?}");
     // What it did not get before the hub stopped comes with the next start.
     world.hub.start().await?;
@@ -154,29 +123,27 @@ async fn security_monitoring_gets_every_entry_once_over_tls_also_of_what_it_miss
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_cannot_be_scanned_is_held_and_what_is_infected_refused() -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
-    if available(Hub::binary())?.is_none() {
-        return Ok(());
-    }
     let Some(clamd) = available(Clamd::start().await)? else {
         return Ok(());
     };
-    let audit = ledger(folder.path())?;
     let nobody = format!("127.0.0.1:{}", free_port()?);
     for scanner in [clamd.address().to_string(), nobody.clone()] {
         let rules = json!([
             { "name": "infected", "attachments": { "scan": ["infected"] }, "action": "refuse", "reason": "malware" },
             { "name": "unscanned", "attachments": { "scan": ["unavailable", "missing"] }, "action": "hold", "reason": "not scanned" },
         ]);
-        let (audit, address) = (audit.clone(), scanner.clone());
+        let address = scanner.clone();
         let started = World::start_with(move |mut spec| {
             spec.policies.insert("files".to_owned(), json!({ "rules": rules }));
             if let Some(section) = spec.networks.get_mut("irc").and_then(Value::as_object_mut) {
                 section.insert("policy".to_owned(), json!({ "out": "files" }));
             }
-            spec.with("audit", audit)
-                .with("files", json!({ "scanner": { "address": address } }))
-                .mirror("project", &made_room("project"), &[("irc", CHANNEL)])
+            spec.ledger = true;
+            spec.with("files", json!({ "scanner": { "address": address } })).mirror(
+                "project",
+                &made_room("project"),
+                &[("irc", CHANNEL)],
+            )
         });
         let Some(world) = available(started.await)? else {
             return Ok(());

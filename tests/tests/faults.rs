@@ -92,25 +92,11 @@ async fn killed_at_any_step_a_message_to_irc_arrives_once_or_its_sender_is_told(
         world.disconnected().await?;
 
         world.launch_to_crash(step).await?;
-        let (mut said, mut unacknowledged) = (3, Vec::new());
-        loop {
-            let body = format!(r#"{{"events":[{}]}}"#, matrix_message(0, said));
-            let id = format!("{step}{said}");
-            if !matches!(world.pusher.attempt(&id, body.clone()).await, Ok(200)) {
-                unacknowledged.push((id, body));
-            }
-            said += 1;
-            if world.ends_soon().await {
-                break;
-            }
-            assert!(said < 6, "the hub did not end at {step}");
-        }
+        let handed_over = world.push_until_the_end(3, step).await?;
+        let said = handed_over.next;
         world.hub.start().await?;
         world.connected().await?;
-        // As a homeserver does, with the same transaction id.
-        for (id, body) in unacknowledged {
-            assert_eq!(world.pusher.attempt(id, body).await?, 200, "{step}");
-        }
+        handed_over.repeat(&world.pusher).await?;
         world.push(0, said..said + 1).await?;
         wait_until("the message after", HEARD, || {
             world.arrivals_in_channel(0).contains(&said)

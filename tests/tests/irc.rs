@@ -1,7 +1,7 @@
 //! People on a real IRC server and people on a real homeserver talk to each other through the hub.
 
 use viaduct_tests::launch::available;
-use viaduct_tests::people::{HEARD, IrcPerson, MatrixPerson, Seen};
+use viaduct_tests::people::{HEARD, IrcLine, IrcPerson, MatrixPerson, fetch, numbered};
 use viaduct_tests::wait::wait_for;
 use viaduct_tests::world::{World, made_room};
 
@@ -40,44 +40,20 @@ async fn what_either_side_says_reaches_the_other_once_and_in_order() -> anyhow::
         return Ok(());
     };
     talk.world.assert_loopback_only()?;
-    for number in 0..10 {
-        talk.ann.say(&talk.room, &format!("from Matrix {number}")).await?;
-        talk.igor.say(CHANNEL, &format!("from IRC {number}")).await?;
+    for (here, there) in numbered("Matrix").iter().zip(&numbered("IRC")) {
+        talk.ann.say(&talk.room, here).await?;
+        talk.igor.say(CHANNEL, there).await?;
     }
     let line = talk.igor.hears(CHANNEL, "from Matrix 9").await?;
     assert_eq!(line.nick(), "ann[m]", "Matrix people speak under their own nick");
     let seen = talk.ann.hears(&talk.room, "from IRC 9").await?;
     assert_eq!(seen.sender(), ghost("igor"), "IRC people speak as their ghost");
 
-    let heard: Vec<String> = talk
-        .igor
-        .lines()
-        .iter()
-        .filter(|line| line.says(CHANNEL, "from Matrix"))
-        .map(|line| line.text().to_owned())
-        .collect();
-    assert_eq!(
-        heard,
-        (0..10)
-            .map(|number| format!("from Matrix {number}"))
-            .collect::<Vec<_>>()
-    );
-    let seen = talk.ann.seen(&talk.room);
-    let bodies: Vec<&str> = seen
-        .iter()
-        .map(Seen::body)
-        .filter(|body| body.starts_with("from IRC"))
-        .collect();
-    assert_eq!(
-        bodies,
-        (0..10).map(|number| format!("from IRC {number}")).collect::<Vec<_>>()
-    );
-    assert_eq!(
-        talk.ann
-            .count_of(&talk.room, |seen| seen.body().starts_with("from Matrix")),
-        10,
-        "no echo"
-    );
+    let heard = talk.igor.lines();
+    let heard = heard.iter().filter(|line| line.says(CHANNEL, "from Matrix"));
+    assert_eq!(heard.map(IrcLine::text).collect::<Vec<_>>(), numbered("Matrix"));
+    talk.ann.check_numbered(&talk.room, "IRC")?;
+    talk.ann.check_numbered(&talk.room, "Matrix")?;
     Ok(())
 }
 
@@ -163,10 +139,7 @@ async fn a_file_becomes_a_link_that_gives_the_file() -> anyhow::Result<()> {
     let said = talk.igor.hears(CHANNEL, "minutes.txt").await?;
     let link = said.text().split_whitespace().find(|word| word.starts_with("http://"));
     let link = link.ok_or_else(|| anyhow::anyhow!("no link in {}", said.text()))?;
-    let client = reqwest::Client::builder().no_proxy().build()?;
-    let response = client.get(link).send().await?;
-    assert_eq!(response.status().as_u16(), 200);
-    assert_eq!(response.bytes().await?.as_ref(), b"we agreed on everything");
+    assert_eq!(fetch(link).await?, b"we agreed on everything");
     Ok(())
 }
 

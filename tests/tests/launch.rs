@@ -147,7 +147,7 @@ async fn converse_on_xmpp(mut server: XmppServer) -> anyhow::Result<()> {
     assert_eq!((heard.nick(), heard.name()), ("ann", said.name()));
     ann.chat(bob.address(), "in private").await?;
     bob.hears(ann.address(), "in private").await?;
-    ann.share(&room, "notes.txt", "what we said").await?;
+    ann.share(&room, "notes.txt", "what we said", None).await?;
     let file = bob.expect("the file", |message| message.link.is_some()).await?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     let got = client.get(file.link.unwrap_or_default()).send().await?.text().await?;

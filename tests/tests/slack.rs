@@ -6,7 +6,7 @@
 
 use serde_json::json;
 use viaduct_tests::launch::{HubSpec, available};
-use viaduct_tests::people::{HEARD, MatrixPerson, Seen, SlackMessage, SlackPerson};
+use viaduct_tests::people::{HEARD, MatrixPerson, Seen, SlackMessage, SlackPerson, numbered};
 use viaduct_tests::slack::{Call, Kind, Limits, SlackStandIn};
 use viaduct_tests::wait::wait_for;
 use viaduct_tests::world::{World, made_room};
@@ -105,41 +105,26 @@ fn broadcast(call: &Call) -> Option<bool> {
     flag.as_bool().or_else(|| flag.as_str()?.parse().ok())
 }
 
-/// Whether this redacts an event; where it says which has moved between versions of rooms.
-fn redacts(seen: &Seen, event: &str) -> bool {
-    seen.kind() == "m.room.redaction" && (seen.text("/redacts") == event || seen.text("/content/redacts") == event)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_either_side_says_reaches_the_other_once_and_in_order() -> anyhow::Result<()> {
     let Some(mut talk) = Talk::start().await? else {
         return Ok(());
     };
     talk.world.assert_loopback_only()?;
-    for number in 0..10 {
-        talk.ann.say(&talk.room, &format!("from Matrix {number}")).await?;
-        talk.sue.say(&talk.channel, &format!("from Slack {number}")).await?;
+    for (here, there) in numbered("Matrix").iter().zip(&numbered("Slack")) {
+        talk.ann.say(&talk.room, here).await?;
+        talk.sue.say(&talk.channel, there).await?;
     }
     let said = talk.sue.hears(&talk.channel, "from Matrix 9").await?;
     assert_eq!(said.name(), "ann", "Matrix people speak under their own name");
     let seen = talk.ann.hears(&talk.room, "from Slack 9").await?;
     assert!(seen.sender().starts_with("@_via_slack_"), "{}", seen.sender());
 
-    let numbered = |side: &str| -> Vec<String> { (0..10).map(|number| format!("from {side} {number}")).collect() };
     let history = talk.sue.history(&talk.channel).await?;
     let of_app = history.iter().filter(|said| said.is_of_app());
     assert_eq!(of_app.map(SlackMessage::text).collect::<Vec<_>>(), numbered("Matrix"));
-    let seen = talk.ann.seen(&talk.room);
-    let bodies: Vec<&str> = seen
-        .iter()
-        .map(Seen::body)
-        .filter(|body| body.starts_with("from Slack"))
-        .collect();
-    assert_eq!(bodies, numbered("Slack"));
-    let echoes = talk
-        .ann
-        .count_of(&talk.room, |seen| seen.body().starts_with("from Matrix"));
-    assert_eq!(echoes, 10, "no echo");
+    talk.ann.check_numbered(&talk.room, "Slack")?;
+    talk.ann.check_numbered(&talk.room, "Matrix")?;
     talk.check_manners();
     Ok(())
 }
@@ -251,9 +236,7 @@ async fn edits_threads_reactions_and_deletions_from_slack_are_real_ones() -> any
     talk.sue.edit(&talk.channel, &said, "we meet at ten").await?;
     talk.ann
         .expect("the edit", &talk.room, |other| {
-            other.text("/content/m.relates_to/rel_type") == "m.replace"
-                && other.text("/content/m.relates_to/event_id") == seen.id()
-                && other.text("/content/m.new_content/body") == "we meet at ten"
+            other.rewords(seen.id(), "we meet at ten")
         })
         .await?;
 
@@ -262,8 +245,7 @@ async fn edits_threads_reactions_and_deletions_from_slack_are_real_ones() -> any
         .reply(&talk.channel, shown.ts(), "in the large one", false)
         .await?;
     let answer = talk.ann.hears(&talk.room, "in the large one").await?;
-    assert_eq!(answer.text("/content/m.relates_to/rel_type"), "m.thread");
-    assert_eq!(answer.text("/content/m.relates_to/event_id"), question);
+    assert_eq!(answer.thread(), question);
     talk.sue.reply(&talk.channel, shown.ts(), "all hear this", true).await?;
     let broadcast = talk.ann.hears(&talk.room, "all hear this").await?;
     let relation = broadcast
@@ -278,22 +260,22 @@ async fn edits_threads_reactions_and_deletions_from_slack_are_real_ones() -> any
 
     talk.sue.react(&talk.channel, shown.ts(), "tada", true).await?;
     talk.sue.react(&talk.channel, shown.ts(), "+1", true).await?;
-    let reacts = |seen: &Seen, key: &str| {
-        seen.kind() == "m.reaction"
-            && seen.text("/content/m.relates_to/event_id") == question
-            && seen.text("/content/m.relates_to/key") == key
-    };
-    let party = talk.ann.expect("🎉", &talk.room, |seen| reacts(seen, "🎉")).await?;
-    talk.ann.expect("👍", &talk.room, |seen| reacts(seen, "👍")).await?;
+    let party = talk
+        .ann
+        .expect("🎉", &talk.room, |seen| seen.reacts(&question, "🎉"))
+        .await?;
+    talk.ann
+        .expect("👍", &talk.room, |seen| seen.reacts(&question, "👍"))
+        .await?;
     talk.sue.react(&talk.channel, shown.ts(), "tada", false).await?;
     talk.ann
-        .expect("🎉 taken back", &talk.room, |seen| redacts(seen, party.id()))
+        .expect("🎉 taken back", &talk.room, |seen| seen.redacts(party.id()))
         .await?;
 
     let (secret, seen) = talk.sue_says("forget that").await?;
     talk.sue.delete(&talk.channel, &secret).await?;
     talk.ann
-        .expect("the deletion", &talk.room, |other| redacts(other, seen.id()))
+        .expect("the deletion", &talk.room, |other| other.redacts(seen.id()))
         .await?;
     talk.check_manners();
     Ok(())
@@ -317,17 +299,8 @@ async fn files_go_both_ways() -> anyhow::Result<()> {
     assert_eq!(content.as_deref(), Some(b"we agreed on everything".as_slice()));
 
     talk.sue.share(&talk.channel, "notes.txt", "and wrote it down").await?;
-    let file = talk
-        .ann
-        .expect("a file", &talk.room, |seen| {
-            seen.text("/content/url").starts_with("mxc://") && seen.sender().starts_with("@_via_slack_")
-        })
-        .await?;
-    assert!(file.body().contains("notes.txt"), "{}", file.event);
-    assert_eq!(
-        talk.ann.download(file.text("/content/url")).await?,
-        b"and wrote it down"
-    );
+    let notes = talk.ann.receives_file(&talk.room, "slack", "notes.txt").await?;
+    assert_eq!(notes, b"and wrote it down");
     talk.check_manners();
     Ok(())
 }
@@ -396,8 +369,7 @@ async fn what_is_said_while_the_hub_is_away_arrives_when_it_is_back() -> anyhow:
     talk.ann.hears(&talk.room, "meanwhile in Slack 4").await?;
     talk.ann
         .expect("the edit that was missed", &talk.room, |other| {
-            other.text("/content/m.relates_to/event_id") == seen.id()
-                && other.text("/content/m.new_content/body") == "earlier than that"
+            other.rewords(seen.id(), "earlier than that")
         })
         .await?;
     for number in 0..5 {

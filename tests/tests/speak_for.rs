@@ -2,9 +2,6 @@
 
 mod speak_for {
     mod slack;
+    mod talk;
     mod teams;
-
-    /// Who has such a login.
-    const ANN: &str = "@ann:localhost";
-    const ROOM: &str = "#project:localhost";
 }

@@ -12,7 +12,7 @@ mod teams {
 }
 
 use serde_json::json;
-use viaduct_tests::people::{Seen, TeamsMessage};
+use viaduct_tests::people::{TeamsMessage, numbered};
 use viaduct_tests::teams::Draft;
 
 use teams::talk::Talk;
@@ -23,30 +23,20 @@ async fn what_either_side_says_reaches_the_other_once_and_in_order() -> anyhow::
         return Ok(());
     };
     talk.world.assert_loopback_only()?;
-    for number in 0..10 {
-        talk.ann.say(&talk.room, &format!("from Matrix {number}")).await?;
-        talk.sue.say(&talk.channel, &format!("from Teams {number}")).await?;
+    for (here, there) in numbered("Matrix").iter().zip(&numbered("Teams")) {
+        talk.ann.say(&talk.room, here).await?;
+        talk.sue.say(&talk.channel, there).await?;
     }
     let said = talk.sue.hears(&talk.channel, "from Matrix 9").await?;
     assert_eq!(said.name(), "ann", "Matrix people are named in front: {}", said.html());
     let seen = talk.ann.hears(&talk.room, "from Teams 9").await?;
     assert!(seen.sender().starts_with("@_via_teams_"), "{}", seen.sender());
 
-    let numbered = |side: &str| -> Vec<String> { (0..10).map(|number| format!("from {side} {number}")).collect() };
     let history = talk.sue.history(&talk.channel).await?;
     let of_app = history.iter().filter(|said| said.is_of_app());
     assert_eq!(of_app.map(TeamsMessage::text).collect::<Vec<_>>(), numbered("Matrix"));
-    let seen = talk.ann.seen(&talk.room);
-    let bodies: Vec<&str> = seen
-        .iter()
-        .map(Seen::body)
-        .filter(|body| body.starts_with("from Teams"))
-        .collect();
-    assert_eq!(bodies, numbered("Teams"));
-    let echoes = talk
-        .ann
-        .count_of(&talk.room, |seen| seen.body().contains("from Matrix"));
-    assert_eq!(echoes, 10, "no echo");
+    talk.ann.check_numbered(&talk.room, "Teams")?;
+    talk.ann.check_numbered(&talk.room, "Matrix")?;
     talk.check_manners();
     Ok(())
 }

@@ -39,21 +39,17 @@ async fn start_paced(mirrors: usize) -> anyhow::Result<Option<TeamsStubWorld>> {
     Ok(Some(world))
 }
 
-/// How many calls Microsoft refused as too many are borne: one in so many. Calls are spaced by when they leave the hub, and
-/// counted by when they arrive; on a busy machine these differ.
-const BORNE: usize = 20;
-
-/// Hardly a call was refused as one too many; says how many of all.
-fn check_pace(world: &TeamsStubWorld) -> anyhow::Result<String> {
+/// No call was refused as one too many; says how many there were.
+fn check_pace(world: &TeamsStubWorld) -> anyhow::Result<usize> {
     let calls = world.server.teams.calls("");
     let limited = calls.iter().filter(|call| call.status == 429);
     let limited: Vec<&str> = limited.map(|call| call.operation.as_str()).collect();
     ensure!(
-        limited.len() * BORNE <= calls.len(),
+        limited.is_empty(),
         "of {} calls these were too many: {limited:?}",
         calls.len()
     );
-    Ok(format!("{} of {} calls were one too many", limited.len(), calls.len()))
+    Ok(calls.len())
 }
 
 fn refused(status: u16, retry_after: Option<u64>) -> Fault {
@@ -158,10 +154,9 @@ async fn a_microsoft_that_is_away_gets_and_gives_everything_later_in_order() -> 
 }
 
 /// Activities and notifications that are lost, doubled or come in another order, while the hub is killed again and again.
-/// Everything is on Matrix once. What no feed told comes with the next sweep, behind what was told meanwhile, so only what
-/// each sweep finds is in order.
+/// Everything is on Matrix once and in order: before a message is passed on, what was missed before it is read.
 #[tokio::test(flavor = "multi_thread")]
-async fn feeds_that_lose_double_and_shuffle_lose_nothing_though_the_hub_is_killed() -> anyhow::Result<()> {
+async fn feeds_that_lose_double_and_shuffle_harm_nothing_though_the_hub_is_killed() -> anyhow::Result<()> {
     const PART: usize = 50;
     const KILLS: usize = 3;
     let Some(mut world) = start().await? else {
@@ -191,12 +186,8 @@ async fn feeds_that_lose_double_and_shuffle_lose_nothing_though_the_hub_is_kille
         counts.lost >= 10 && counts.doubled >= 10,
         "hardly anything went wrong: {counts:?}"
     );
-    let harm = world.tally_rooms(|_| said);
-    ensure!((harm.lost, harm.doubled) == (0, 0), "{harm:?}");
-    let violations = world.stub.counts().violations;
-    ensure!(violations == 0, "a transaction id was used for something else");
-    eprintln!("{said} messages over {KILLS} kills, {counts:?}: {harm:?}");
-    world.check_manners("feeds")
+    eprintln!("{said} messages over {KILLS} kills, {counts:?}");
+    world.check_rooms(said, "feeds")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,9 +209,9 @@ async fn what_was_missed_is_caught_up_in_order_within_graphs_limits() -> anyhow:
     world.in_room(0, 2 + MISSED).await?;
     let took = begun.elapsed();
     world.check_rooms(3 + MISSED, "missed")?;
-    let pace = check_pace(&world)?;
+    let calls = check_pace(&world)?;
     eprintln!(
-        "{MISSED} missed messages were on Matrix {:.1} s after the start, with {} calls of Graph; {pace}",
+        "{MISSED} missed messages were on Matrix {:.1} s after the start, with {} calls of Graph among {calls}",
         took.as_secs_f64(),
         world.server.teams.calls("graph").len()
     );
@@ -228,7 +219,7 @@ async fn what_was_missed_is_caught_up_in_order_within_graphs_limits() -> anyhow:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn posting_is_paced_so_that_microsoft_hardly_has_to_refuse() -> anyhow::Result<()> {
+async fn posting_is_paced_so_that_microsoft_has_nothing_to_refuse() -> anyhow::Result<()> {
     const MIRRORS: usize = 3;
     const EACH: usize = 60;
     let Some(mut world) = start_paced(MIRRORS).await? else {
@@ -244,14 +235,14 @@ async fn posting_is_paced_so_that_microsoft_hardly_has_to_refuse() -> anyhow::Re
     }
     let took = begun.elapsed();
     world.check_channels(EACH, "paced")?;
-    let pace = check_pace(&world)?;
+    let calls = check_pace(&world)?;
     // Sixty in half a minute are allowed, and the channels do not wait for each other.
     ensure!(
         took < Duration::from_mins(1),
         "{EACH} messages into each of {MIRRORS} channels took {took:?}"
     );
     eprintln!(
-        "{EACH} messages into each of {MIRRORS} channels in {:.1} s; {pace}",
+        "{EACH} messages into each of {MIRRORS} channels in {:.1} s with {calls} calls",
         took.as_secs_f64()
     );
     Ok(())

@@ -2,7 +2,7 @@
 //! with an IRC channel too, all three.
 
 use viaduct_tests::launch::{Ejabberd, Prosody, XmppServer, available, xmpp_section};
-use viaduct_tests::people::{HEARD, MatrixPerson, Seen, XmppMessage, XmppPerson};
+use viaduct_tests::people::{HEARD, MatrixPerson, Seen, XmppMessage, XmppPerson, fetch, numbered};
 use viaduct_tests::wait::wait_for;
 use viaduct_tests::world::{World, made_room};
 
@@ -62,30 +62,20 @@ async fn what_either_side_says_reaches_the_other_once_and_in_order() -> anyhow::
         return Ok(());
     };
     talk.world.assert_loopback_only()?;
-    for number in 0..10 {
-        talk.ann.say(&talk.room, &format!("from Matrix {number}")).await?;
-        talk.xena.utter(&muc(), &format!("from XMPP {number}")).await?;
+    for (here, there) in numbered("Matrix").iter().zip(&numbered("XMPP")) {
+        talk.ann.say(&talk.room, here).await?;
+        talk.xena.utter(&muc(), there).await?;
     }
     let line = talk.xena.hears(&muc(), "from Matrix 9").await?;
     assert_eq!(line.nick(), "ann", "Matrix people speak under their own nick");
     let seen = talk.ann.hears(&talk.room, "from XMPP 9").await?;
     assert!(seen.sender().starts_with("@_via_xmpp_"), "{}", seen.sender());
 
-    let numbered = |side: &str| -> Vec<String> { (0..10).map(|number| format!("from {side} {number}")).collect() };
     let heard = talk.xena.messages();
     let heard = heard.iter().filter(|message| message.says(&muc(), "from Matrix"));
     assert_eq!(heard.map(XmppMessage::text).collect::<Vec<_>>(), numbered("Matrix"));
-    let seen = talk.ann.seen(&talk.room);
-    let bodies: Vec<&str> = seen
-        .iter()
-        .map(Seen::body)
-        .filter(|body| body.starts_with("from XMPP"))
-        .collect();
-    assert_eq!(bodies, numbered("XMPP"));
-    let echoes = talk
-        .ann
-        .count_of(&talk.room, |seen| seen.body().starts_with("from Matrix"));
-    assert_eq!(echoes, 10, "no echo");
+    talk.ann.check_numbered(&talk.room, "XMPP")?;
+    talk.ann.check_numbered(&talk.room, "Matrix")?;
     Ok(())
 }
 
@@ -184,9 +174,7 @@ async fn tell_from_xmpp(talk: &Talk) -> anyhow::Result<()> {
     talk.xena.edit(&muc(), &said, "we meet at ten").await?;
     talk.ann
         .expect("the edit", &talk.room, |other| {
-            other.text("/content/m.relates_to/rel_type") == "m.replace"
-                && other.text("/content/m.relates_to/event_id") == seen.id()
-                && other.text("/content/m.new_content/body") == "we meet at ten"
+            other.rewords(seen.id(), "we meet at ten")
         })
         .await?;
 
@@ -201,30 +189,25 @@ async fn tell_from_xmpp(talk: &Talk) -> anyhow::Result<()> {
     );
 
     talk.xena.react(&muc(), &shown, &["👍", "🎉"]).await?;
-    let reacts = |seen: &Seen, key: &str| {
-        seen.kind() == "m.reaction"
-            && seen.text("/content/m.relates_to/event_id") == question
-            && seen.text("/content/m.relates_to/key") == key
-    };
-    let party = talk.ann.expect("🎉", &talk.room, |seen| reacts(seen, "🎉")).await?;
-    talk.ann.expect("👍", &talk.room, |seen| reacts(seen, "👍")).await?;
+    let party = talk
+        .ann
+        .expect("🎉", &talk.room, |seen| seen.reacts(&question, "🎉"))
+        .await?;
+    talk.ann
+        .expect("👍", &talk.room, |seen| seen.reacts(&question, "👍"))
+        .await?;
     // Whoever sends fewer reactions than before takes some back.
     talk.xena.react(&muc(), &shown, &["👍"]).await?;
     talk.ann
-        .expect("🎉 taken back", &talk.room, |seen| redacts(seen, party.id()))
+        .expect("🎉 taken back", &talk.room, |seen| seen.redacts(party.id()))
         .await?;
 
     let (secret, seen) = talk.xena_says("forget that").await?;
     talk.xena.retract(&muc(), &secret).await?;
     talk.ann
-        .expect("the retraction", &talk.room, |other| redacts(other, seen.id()))
+        .expect("the retraction", &talk.room, |other| other.redacts(seen.id()))
         .await?;
     Ok(())
-}
-
-/// Whether this redacts an event; where it says which has moved between versions of rooms.
-fn redacts(seen: &Seen, event: &str) -> bool {
-    seen.kind() == "m.room.redaction" && (seen.text("/redacts") == event || seen.text("/content/redacts") == event)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,23 +219,22 @@ async fn files_go_both_ways() -> anyhow::Result<()> {
         .send_file(&talk.room, "minutes.txt", b"we agreed on everything")
         .await?;
     let shared = talk.xena.expect("a file", |message| message.link.is_some()).await?;
-    let client = reqwest::Client::builder().no_proxy().build()?;
-    let response = client.get(shared.link.unwrap_or_default()).send().await?;
-    assert_eq!(response.status().as_u16(), 200);
-    assert_eq!(response.bytes().await?.as_ref(), b"we agreed on everything");
+    let minutes = fetch(&shared.link.unwrap_or_default()).await?;
+    assert_eq!(minutes, b"we agreed on everything");
 
-    talk.xena.share(&muc(), "notes.txt", "and wrote it down").await?;
-    let file = talk
-        .ann
-        .expect("a file", &talk.room, |seen| {
-            seen.text("/content/url").starts_with("mxc://") && seen.sender().starts_with("@_via_xmpp_")
-        })
-        .await?;
-    assert!(file.body().contains("notes.txt"), "{}", file.event);
-    assert_eq!(
-        talk.ann.download(file.text("/content/url")).await?,
-        b"and wrote it down"
-    );
+    talk.xena.share(&muc(), "notes.txt", "and wrote it down", None).await?;
+    let notes = talk.ann.receives_file(&talk.room, "xmpp", "notes.txt").await?;
+    assert_eq!(notes, b"and wrote it down");
+
+    // Offered in all ways there are, it crosses once, under the name it was given, and without the address.
+    let (named, text) = ("What was said.txt", "word for word");
+    let address = talk.xena.share(&muc(), "f.txt", text, Some(named)).await?;
+    let words = talk.ann.receives_file(&talk.room, "xmpp", named).await?;
+    assert_eq!(words, text.as_bytes());
+    talk.xena_says("did you get both?").await?;
+    let files = |seen: &Seen| seen.text("/content/url").starts_with("mxc://") && seen.body() != "minutes.txt";
+    assert_eq!(talk.ann.count_of(&talk.room, files), 2);
+    assert_eq!(talk.ann.count_of(&talk.room, |seen| seen.body().contains(&address)), 0);
     Ok(())
 }
 

@@ -3,32 +3,18 @@
 //!
 //! Judge of what is in the room is its archive, as an independent client reads it.
 
-use std::time::Duration;
-
 use anyhow::ensure;
 use serde_json::json;
+use viaduct_tests::kills::{HandedOver, STEPS, ends_soon, launch_to_crash, steps_to_matrix};
 use viaduct_tests::launch::{Hub, HubSpec, Process, Prosody, XmppServer, available};
 use viaduct_tests::load::{Tally, tally};
-use viaduct_tests::people::{XmppMessage, XmppPerson};
+use viaduct_tests::people::{PASSWORD, XmppMessage, XmppPerson};
 use viaduct_tests::stub::{Pusher, StubHomeserver};
-use viaduct_tests::stub_world::{arrivals_in_room, matrix_message, number, room, text, told_failures};
+use viaduct_tests::stub_world::{
+    ACKNOWLEDGED, BACKLOG, arrivals_in_room, matrix_message, number, room, text, told_failures,
+};
 use viaduct_tests::wait::wait_until;
 
-/// The steps of an event's way at which the hub can be made to end.
-const STEPS: [&str; 7] = [
-    "accept-before",
-    "accept-after",
-    "begin-after",
-    "deliver-before",
-    "deliver-after",
-    "settle-before",
-    "settle-after",
-];
-/// How long a transaction may wait for its acknowledgement, over restarts of the hub.
-const ACKNOWLEDGED: Duration = Duration::from_mins(1);
-/// How long a backlog may take: the hub tries again after growing pauses.
-const BACKLOG: Duration = Duration::from_mins(2);
-const PASSWORD: &str = "secret";
 /// What the hub logs when it is in the room.
 const ENTERED: &str = "The hub entered a room.";
 
@@ -101,27 +87,6 @@ impl Rig {
         self.entered(before + 1).await
     }
 
-    /// Starts a hub that will end when it comes to `step` with the next message. Starting may pass the step by itself, as it
-    /// settles what was left; then it is to end one passing later.
-    async fn launch_to_crash(&mut self, step: &str) -> anyhow::Result<()> {
-        for passing in 1..=5 {
-            let before = self.entries();
-            self.hub.launch(&[("VIADUCT_CRASH_AT", &format!("{step}:{passing}"))])?;
-            self.entered(before + 1).await?;
-            if self.hub.ready().await.is_ok() {
-                return Ok(());
-            }
-        }
-        anyhow::bail!("the hub passes {step} again and again by itself")
-    }
-
-    /// Whether the hub ends soon. Some steps come only with the next message, so it is not waited for long.
-    async fn ends_soon(&mut self) -> bool {
-        let hub = &mut self.hub;
-        let ended = || !hub.process().is_some_and(Process::is_running);
-        wait_until("the end", Duration::from_secs(3), ended).await.is_ok()
-    }
-
     /// Says the messages of a range on XMPP; each is in the room before the next is said.
     async fn say(&self, numbers: std::ops::Range<usize>) -> anyhow::Result<()> {
         for number in numbers {
@@ -184,14 +149,18 @@ impl Rig {
     }
 }
 
+/// Whether the hub, by what it logged, is in the room.
+fn is_inside(log: &str) -> bool {
+    log.contains(ENTERED)
+}
+
 fn is_of_hub(message: &XmppMessage) -> bool {
     message.kind == "groupchat" && message.nick() != "xena"
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_step_a_message_to_matrix_arrives_once() -> anyhow::Result<()> {
-    // A transaction id may be sent again, so nothing is noted before sending begins.
-    for step in STEPS.into_iter().filter(|step| *step != "begin-after") {
+    for step in steps_to_matrix() {
         let Some(mut rig) = Rig::start().await? else {
             return Ok(());
         };
@@ -200,12 +169,12 @@ async fn killed_at_any_step_a_message_to_matrix_arrives_once() -> anyhow::Result
         rig.in_matrix_room(2).await?;
         assert!(rig.hub.stop());
 
-        rig.launch_to_crash(step).await?;
+        launch_to_crash(&mut rig.hub, step, is_inside).await?;
         let mut said = 3;
         loop {
             rig.say(said..said + 1).await?;
             said += 1;
-            if rig.ends_soon().await {
+            if ends_soon(&mut rig.hub).await {
                 break;
             }
             assert!(said < 6, "the hub did not end at {step}");
@@ -219,42 +188,22 @@ async fn killed_at_any_step_a_message_to_matrix_arrives_once() -> anyhow::Result
     Ok(())
 }
 
-/// Lets the hub end at `step` on its way to XMPP; gives how many messages were handed over, and the transactions that were
-/// not acknowledged.
-async fn crash_towards_xmpp(rig: &mut Rig, step: &str) -> anyhow::Result<(usize, Vec<(String, String)>)> {
+/// Lets the hub end at `step` on its way to XMPP.
+async fn crash_towards_xmpp(rig: &mut Rig, step: &str) -> anyhow::Result<HandedOver> {
     rig.push(0..3).await?;
     rig.heard(2).await?;
     assert!(rig.hub.stop());
-
-    rig.launch_to_crash(step).await?;
-    let (mut said, mut unacknowledged) = (3, Vec::new());
-    loop {
-        let body = format!(r#"{{"events":[{}]}}"#, matrix_message(0, said));
-        let id = format!("{step}{said}");
-        if !matches!(rig.pusher.attempt(&id, body.clone()).await, Ok(200)) {
-            unacknowledged.push((id, body));
-        }
-        said += 1;
-        if rig.ends_soon().await {
-            return Ok((said, unacknowledged));
-        }
-        ensure!(said < 6, "the hub did not end at {step}");
-    }
+    launch_to_crash(&mut rig.hub, step, is_inside).await?;
+    HandedOver::until_the_end(&mut rig.hub, &rig.pusher, 3, step).await
 }
 
-/// The hub is back: what was not acknowledged is repeated as a homeserver does, and everything is there once.
-async fn recover_towards_xmpp(
-    rig: &mut Rig,
-    step: &str,
-    said: usize,
-    unacknowledged: Vec<(String, String)>,
-) -> anyhow::Result<()> {
-    for (id, body) in unacknowledged {
-        ensure!(rig.pusher.attempt(id, body).await? == 200, "{step}");
-    }
-    rig.push(said..said + 1).await?;
-    rig.heard(said).await?;
-    rig.check_room(said + 1, step).await
+/// The hub is back: what was not acknowledged is repeated, and everything is there once.
+async fn recover_towards_xmpp(rig: &mut Rig, step: &str, handed_over: HandedOver) -> anyhow::Result<()> {
+    let next = handed_over.next;
+    handed_over.repeat(&rig.pusher).await?;
+    rig.push(next..next + 1).await?;
+    rig.heard(next).await?;
+    rig.check_room(next + 1, step).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -263,9 +212,9 @@ async fn killed_at_any_step_a_message_to_xmpp_arrives_once() -> anyhow::Result<(
         let Some(mut rig) = Rig::start().await? else {
             return Ok(());
         };
-        let (said, unacknowledged) = crash_towards_xmpp(&mut rig, step).await?;
+        let handed_over = crash_towards_xmpp(&mut rig, step).await?;
         rig.start_hub().await?;
-        recover_towards_xmpp(&mut rig, step, said, unacknowledged).await?;
+        recover_towards_xmpp(&mut rig, step, handed_over).await?;
     }
     Ok(())
 }
@@ -277,7 +226,7 @@ async fn killed_together_with_the_server_a_message_to_xmpp_arrives_once() -> any
         let Some(mut rig) = Rig::start().await? else {
             return Ok(());
         };
-        let (said, unacknowledged) = crash_towards_xmpp(&mut rig, step).await?;
+        let handed_over = crash_towards_xmpp(&mut rig, step).await?;
         rig.server.kill();
         // The hub is back first: it has to wait for the server before it can ask it.
         let before = rig.entries();
@@ -289,7 +238,7 @@ async fn killed_together_with_the_server_a_message_to_xmpp_arrives_once() -> any
             rig.xena.is_online() && rig.xena.sees(&muc(), "xena")
         })
         .await?;
-        recover_towards_xmpp(&mut rig, step, said, unacknowledged).await?;
+        recover_towards_xmpp(&mut rig, step, handed_over).await?;
     }
     Ok(())
 }

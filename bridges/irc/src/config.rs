@@ -22,6 +22,10 @@ pub struct Section {
     /// Encryption of the connection. Left out: TLS with the system's certificate authorities.
     #[serde(default)]
     pub tls: Tls,
+    /// Why the connection need not be encrypted, where TLS is switched off and the server is not on this machine, such as
+    /// `VPN to the partner, ticket 17`.
+    #[serde(default)]
+    pub plaintext: Option<String>,
     /// The password the server asks everybody for (PASS) itself; better `password_file`.
     #[serde(default)]
     pub password: Option<Secret>,
@@ -100,7 +104,7 @@ pub struct Server {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tls {
-    /// Whether to use TLS. Only switch it off within one machine.
+    /// Whether to use TLS. To switch it off beyond this machine needs a reason, under `plaintext`.
     pub enabled: bool,
     /// A file with the certificate authorities to trust instead of the system's (PEM).
     pub ca_file: Option<PathBuf>,

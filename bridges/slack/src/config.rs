@@ -249,7 +249,7 @@ impl Section {
             text.push('/');
         }
         Url::parse(&text).ok().filter(|url| {
-            let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+            let local = url.host_str().is_some_and(viaduct_model::link::is_here);
             url.has_host() && (url.scheme() == "https" || (url.scheme() == "http" && local))
         })
     }

@@ -53,7 +53,7 @@ pub struct Section {
     pub public_url: Option<String>,
     /// An HTTP proxy through which Microsoft is reached, such as `http://proxy.example.org:3128`.
     #[serde(default)]
-    pub proxy: Option<String>,
+    pub proxy: Option<Secret>,
     /// A file with further certificate authorities (PEM), such as that of a proxy which looks into TLS.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
@@ -293,7 +293,7 @@ impl Section {
             complain("public_url", "it is an address that begins with https://");
         }
         if let Some(proxy) = &self.proxy
-            && !Url::parse(proxy).is_ok_and(|url| url.scheme() == "http" && url.has_host())
+            && !Url::parse(proxy.reveal()).is_ok_and(|url| url.scheme() == "http" && url.has_host())
         {
             complain("proxy", "it is an address such as http://proxy.example.org:3128");
         }

@@ -13,9 +13,9 @@ mod common;
 
 use std::sync::Arc;
 
-use common::hub::{Hub, PATIENCE, Running};
 use common::{World, edit, message, posted, world};
 use viaduct_bridge::Failure;
+use viaduct_bridge::testing::{Hub, PATIENCE, Running};
 use viaduct_model::{Content, Event, Lookup, PersonId, Reaction};
 use viaduct_tests::teams::{Draft, Fault};
 use viaduct_tests::wait::wait_until;
@@ -49,7 +49,7 @@ async fn a_matrix_person_begins_and_both_talk_change_and_react() {
     let (teams, hub) = (&world.teams, &running.hub);
     let anna = chat(&running, &world, ANNA).await;
     assert_eq!(anna, format!("{}:{ANNA}", world.sue));
-    let first = running.say("anna", &anna, message("hello Sue")).await;
+    let first = running.say_of("anna", &anna, message("hello Sue")).await;
     let direct = teams.direct(&world.sue);
     assert_eq!(posted(teams, &direct), ["<p><b>anna:</b> hello Sue</p>"]);
     let id = teams.say(&direct, &world.sue, "hello Anna");
@@ -59,11 +59,11 @@ async fn a_matrix_person_begins_and_both_talk_change_and_react() {
     assert_eq!(event.sender.id.as_str(), world.sue);
     // Both change what they said.
     running
-        .settle(hub.outbound("anna", &anna, edit(&first, "hello, Sue")))
+        .settle(hub.outbound_of("anna", &anna, edit(&first, "hello, Sue")))
         .await;
     assert_eq!(posted(teams, &direct), ["<p><b>anna:</b> hello, Sue</p>"]);
     teams.edit(&direct, id, "hello, Anna");
-    hub.until("her edit", |hub| {
+    hub.wait_for("her edit", |hub| {
         hub.count(|event| matches!(event.content, Content::Edit { .. })) == 1
     })
     .await;
@@ -73,7 +73,7 @@ async fn a_matrix_person_begins_and_both_talk_change_and_react() {
     };
     let target = event.id.clone();
     running
-        .settle(hub.outbound("anna", &anna, Content::React { target, reaction }))
+        .settle(hub.outbound_of("anna", &anna, Content::React { target, reaction }))
         .await;
     assert_eq!(
         teams.message(&direct, id).unwrap()["reactions"][0]["reactionType"],
@@ -84,12 +84,12 @@ async fn a_matrix_person_begins_and_both_talk_change_and_react() {
         matches!(&event.content, Content::React { target, .. } if *target == first)
             && event.direct_to.as_deref() == Some(ANNA)
     };
-    hub.until("her reaction", |hub| hub.count(hearts) == 1).await;
+    hub.wait_for("her reaction", |hub| hub.count(hearts) == 1).await;
     teams.delete(&direct, id);
-    hub.until("her deletion", |hub| hub.count(is_delete) == 1).await;
+    hub.wait_for("her deletion", |hub| hub.count(is_delete) == 1).await;
     let target = first.clone();
     running
-        .settle(hub.outbound("anna", &anna, Content::Delete { target, reason: None }))
+        .settle(hub.outbound_of("anna", &anna, Content::Delete { target, reason: None }))
         .await;
     assert!(posted(teams, &direct).is_empty());
     assert!(
@@ -124,7 +124,9 @@ async fn a_person_in_teams_begins_by_an_address_and_is_asked_otherwise() {
     // From then on it is clear.
     teams.say(&direct, &world.sue, "well?");
     assert_eq!(hub.hear("well?").await.direct_to.as_deref(), Some(ANNA));
-    running.say("anna", event.place.channel.as_str(), message("yes")).await;
+    running
+        .say_of("anna", event.place.channel.as_str(), message("yes"))
+        .await;
     assert_eq!(posted(teams, &direct).len(), 3);
     assert!(!hub.texts().contains(&"is somebody there?".to_owned()));
     running.stop().await;
@@ -137,8 +139,8 @@ async fn chats_of_several_with_one_person_are_kept_apart_also_after_a_restart() 
     let running = world.start().await;
     let teams = &world.teams;
     let (anna, bert) = (chat(&running, &world, ANNA).await, chat(&running, &world, BERT).await);
-    let from_anna = running.say("anna", &anna, message("from anna")).await;
-    let from_bert = running.say("bert", &bert, message("from bert")).await;
+    let from_anna = running.say_of("anna", &anna, message("from anna")).await;
+    let from_bert = running.say_of("bert", &bert, message("from bert")).await;
     let hub = Arc::clone(&running.hub);
     running.stop().await;
     let running = world.start_with(Arc::clone(&hub)).await;
@@ -161,7 +163,7 @@ async fn chats_of_several_with_one_person_are_kept_apart_also_after_a_restart() 
     teams.say_with(&direct, &world.sue, quoting("to anna", id(&from_anna)));
     assert_eq!(hub.hear("to anna").await.direct_to.as_deref(), Some(ANNA));
     teams.delete(&direct, answer);
-    hub.until("the deletion", |hub| hub.count(is_delete) == 1).await;
+    hub.wait_for("the deletion", |hub| hub.count(is_delete) == 1).await;
     let deleted = hub.events().into_iter().find(is_delete).unwrap();
     assert_eq!(deleted.place.channel.as_str(), bert);
     assert!(!hub.texts().contains(&"to whom?".to_owned()), "it reached nobody");
@@ -180,8 +182,8 @@ async fn chats_of_several_with_one_person_are_kept_apart_also_after_a_restart() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_not_the_app_or_removes_it_cannot_be_written_to_and_everybody_is_told() {
     let world = world().await;
-    let german = Arc::new(Hub::default());
-    *german.language.lock().unwrap() = viaduct_model::Language::German;
+    let german = Hub::new("acme");
+    german.set_language(viaduct_model::Language::German);
     let running = world.start_with(german).await;
     let (teams, hub) = (&world.teams, &running.hub);
     let person = PersonId::new(&world.sue).unwrap();
@@ -190,14 +192,14 @@ async fn who_has_not_the_app_or_removes_it_cannot_be_written_to_and_everybody_is
     assert_eq!(refused.failure, Failure::Permanent, "{refused:?}");
     teams.set_personal(&world.sue, true);
     let anna = chat(&running, &world, ANNA).await;
-    running.say("anna", &anna, message("hello")).await;
+    running.say_of("anna", &anna, message("hello")).await;
     let direct = teams.direct(&world.sue);
     teams.uninstall(&direct);
     let closed =
         |event: &Event| matches!(event.content, Content::Closed { .. }) && event.place.channel.as_str() == anna;
-    hub.until("the chat is closed", |hub| hub.count(closed) == 1).await;
+    hub.wait_for("the chat is closed", |hub| hub.count(closed) == 1).await;
     let refused = running
-        .deliver(hub.outbound("anna", &anna, message("still there?")))
+        .deliver(hub.outbound_of("anna", &anna, message("still there?")))
         .await
         .unwrap_err();
     assert_eq!(refused.failure, Failure::Permanent, "{refused:?}");
@@ -212,8 +214,9 @@ async fn who_has_not_the_app_or_removes_it_cannot_be_written_to_and_everybody_is
     );
     teams.install(&direct);
     let opened = |event: &Event| matches!(event.content, Content::Opened) && event.place.channel.as_str() == anna;
-    hub.until("the chat is open again", |hub| hub.count(opened) == 1).await;
-    running.say("anna", &anna, message("there again")).await;
+    hub.wait_for("the chat is open again", |hub| hub.count(opened) == 1)
+        .await;
+    running.say_of("anna", &anna, message("there again")).await;
     running.stop().await;
     assert_eq!(teams.violations(), []);
 }
@@ -224,13 +227,13 @@ async fn what_was_missed_is_read_where_the_tenant_allows_it_and_outcomes_are_fou
     let running = world.start().await;
     let teams = &world.teams;
     let anna = chat(&running, &world, ANNA).await;
-    running.say("anna", &anna, message("hello")).await;
+    running.say_of("anna", &anna, message("hello")).await;
     let direct = teams.direct(&world.sue);
     let channel = viaduct_model::ChannelId::new(&anna).unwrap();
     let hub = Arc::clone(&running.hub);
     // Nobody can say whether it arrived, and that is said.
     teams.fail_next("connector.reply", Fault::DoneThen(502), 1);
-    let unclear = hub.outbound("anna", &anna, message("did it arrive?"));
+    let unclear = hub.outbound_of("anna", &anna, message("did it arrive?"));
     assert_eq!(
         running.deliver(unclear.clone()).await.unwrap_err().failure,
         Failure::UnknownOutcome
@@ -259,7 +262,7 @@ async fn what_was_missed_is_read_where_the_tenant_allows_it_and_outcomes_are_fou
         .await
         .unwrap();
     teams.fail_next("connector.reply", Fault::DoneThen(502), 1);
-    running.say("anna", &anna, message("once")).await;
+    running.say_of("anna", &anna, message("once")).await;
     assert_eq!(
         posted(teams, &direct)
             .iter()
@@ -269,7 +272,7 @@ async fn what_was_missed_is_read_where_the_tenant_allows_it_and_outcomes_are_fou
     );
     // Of what was missed it may be unclear too to whom it is.
     let bert = chat(&running, &world, BERT).await;
-    running.say("bert", &bert, message("me too")).await;
+    running.say_of("bert", &bert, message("me too")).await;
     running.stop().await;
     teams.say(&direct, &world.sue, "to whom?");
     teams.settled(PATIENCE).await.unwrap();

@@ -12,13 +12,12 @@
 
 mod common;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use common::hub::{Hub, PATIENCE, Running};
 use common::world;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use viaduct_bridge::testing::{Hub, PATIENCE};
 use viaduct_bridge::{Connection, Failure, ProbeStatus};
 use viaduct_model::{Content, Event, Membership};
 use viaduct_teams::TeamsFactory;
@@ -31,7 +30,10 @@ async fn forged_requests_are_refused_and_tell_nothing() {
     let running = world.start().await;
     let teams = &world.teams;
     let id = teams.say(&world.channel, &world.sue, "true");
-    running.hub.until("the true one", |hub| hub.texts() == ["true"]).await;
+    running
+        .hub
+        .wait_for("the true one", |hub| hub.texts() == ["true"])
+        .await;
     let mut activity = teams.activity(&world.channel, id).unwrap();
     activity["id"] = json!("1485983408511");
     let claims = |key: &str, value: Value| {
@@ -77,7 +79,7 @@ async fn forged_requests_are_refused_and_tell_nothing() {
         assert_eq!(teams.send(&bent, Some(&good)).await.unwrap(), 403, "{path}");
     }
     assert_eq!(teams.send(&activity, Some(&good)).await.unwrap(), 200);
-    running.hub.until("the last one", |hub| hub.texts().len() == 2).await;
+    running.hub.wait_for("the last one", |hub| hub.texts().len() == 2).await;
     running.stop().await;
 }
 
@@ -92,7 +94,10 @@ async fn all_arrive_once_and_in_order_though_a_third_is_lost_or_doubled() {
     for number in 0..1000 {
         world.teams.say(&world.channel, &world.sue, &format!("word {number}"));
     }
-    running.hub.until("all of them", |hub| hub.texts().len() >= 1000).await;
+    running
+        .hub
+        .wait_for("all of them", |hub| hub.texts().len() >= 1000)
+        .await;
     world.teams.settled(4 * PATIENCE).await.unwrap();
     assert_eq!(running.hub.texts(), wanted, "all, none twice, in order");
     let lost = world.teams.counts(Feed::Activities).lost;
@@ -122,7 +127,7 @@ async fn replies_come_in_order_though_some_are_lost() {
     }
     running
         .hub
-        .until("all answers", |hub| hub.texts().len() > wanted.len())
+        .wait_for("all answers", |hub| hub.texts().len() > wanted.len())
         .await;
     assert_eq!(running.hub.texts()[1..], wanted[..]);
     running.stop().await;
@@ -155,29 +160,35 @@ async fn reactions_of_people_edits_and_what_comes_back_are_told() {
     let running = world.start().await;
     let (teams, channel) = (&world.teams, &world.channel);
     let id = teams.say(channel, &world.sue, "first");
-    running.hub.until("the message", |hub| hub.texts() == ["first"]).await;
+    running
+        .hub
+        .wait_for("the message", |hub| hub.texts() == ["first"])
+        .await;
     teams.react(channel, id, &world.sue, "like", true);
     let reacted = |event: &viaduct_model::Event| matches!(&event.content, Content::React { reaction, .. } if reaction.key == "👍");
     running
         .hub
-        .until("the reaction, by notification", |hub| hub.count(reacted) == 1)
+        .wait_for("the reaction, by notification", |hub| hub.count(reacted) == 1)
         .await;
     teams.react(channel, id, &world.sue, "like", false);
     let back = |event: &viaduct_model::Event| matches!(event.content, Content::Unreact { .. });
     running
         .hub
-        .until("the reaction taken back", |hub| hub.count(back) == 1)
+        .wait_for("the reaction taken back", |hub| hub.count(back) == 1)
         .await;
     teams.edit(channel, id, "second");
     let edited = |event: &viaduct_model::Event| matches!(event.content, Content::Edit { .. });
-    running.hub.until("the edit", |hub| hub.count(edited) >= 1).await;
+    running.hub.wait_for("the edit", |hub| hub.count(edited) >= 1).await;
     teams.delete(channel, id);
     let deleted = |event: &viaduct_model::Event| matches!(event.content, Content::Delete { .. });
-    running.hub.until("the deletion", |hub| hub.count(deleted) >= 1).await;
+    running
+        .hub
+        .wait_for("the deletion", |hub| hub.count(deleted) >= 1)
+        .await;
     teams.undelete(channel, id);
     running
         .hub
-        .until("the message again", |hub| hub.texts() == ["first", "second"])
+        .wait_for("the message again", |hub| hub.texts() == ["first", "second", "second"])
         .await;
     teams.settled(PATIENCE).await.unwrap();
     assert_eq!(
@@ -189,7 +200,7 @@ async fn reactions_of_people_edits_and_what_comes_back_are_told() {
     let closed = |event: &viaduct_model::Event| matches!(event.content, Content::Closed { .. });
     running
         .hub
-        .until("the app was removed", |hub| hub.count(closed) == 1)
+        .wait_for("the app was removed", |hub| hub.count(closed) == 1)
         .await;
     running.stop().await;
 }
@@ -216,26 +227,19 @@ async fn two_tenants_share_a_listener_and_keys_may_change() {
     section["addresses"]["connector"] = json!(globex.service_url());
     globex.set_endpoint(section["public_url"].as_str());
     let factory = TeamsFactory::default();
-    let (one, two) = (Arc::new(Hub::default()), Arc::new(Hub::default()));
-    let first = Running::start(
-        &factory,
-        "acme",
-        world.section.clone(),
-        &["Acme/project"],
-        Arc::clone(&one),
-    )
-    .await;
-    let second = Running::start(&factory, "globex", section, &["Globex/project"], Arc::clone(&two)).await;
+    let (one, two) = (Hub::new("acme"), Hub::new("globex"));
+    let first = one.start(&factory, &world.section, &["Acme/project"]).await;
+    let second = two.start(&factory, &section, &["Globex/project"]).await;
     world.teams.say(&world.channel, &world.sue, "for acme");
     globex.say(&channel, &bob, "for globex");
-    one.until("acme's", |hub| hub.texts() == ["for acme"]).await;
-    two.until("globex's", |hub| hub.texts() == ["for globex"]).await;
+    one.wait_for("acme's", |hub| hub.texts() == ["for acme"]).await;
+    two.wait_for("globex's", |hub| hub.texts() == ["for globex"]).await;
     world.teams.rotate_keys(false).unwrap();
     world.teams.say(&world.channel, &world.sue, "with another key");
-    one.until("with another key", |hub| hub.texts().len() == 2).await;
+    one.wait_for("with another key", |hub| hub.texts().len() == 2).await;
     first.stop().await;
     globex.say(&channel, &bob, "alone");
-    two.until("the other goes on", |hub| hub.texts().len() == 2).await;
+    two.wait_for("the other goes on", |hub| hub.texts().len() == 2).await;
     second.stop().await;
 }
 
@@ -243,10 +247,10 @@ async fn two_tenants_share_a_listener_and_keys_may_change() {
 async fn a_group_chat_is_mirrored_by_its_id_and_doctor_is_content() {
     let world = world().await;
     let chat = world.teams.add_chat("lunch", &[&world.sue]);
-    let hub = Arc::new(Hub::default());
-    let running = Running::start(&TeamsFactory::default(), "acme", world.section.clone(), &[&chat], hub).await;
+    let hub = Hub::new("acme");
+    let running = hub.start(&TeamsFactory::default(), &world.section, &[&chat]).await;
     world.teams.say(&chat, &world.sue, "pizza?");
-    running.hub.until("the chat", |hub| hub.texts() == ["pizza?"]).await;
+    running.hub.wait_for("the chat", |hub| hub.texts() == ["pizza?"]).await;
     let probes = running.session.probe().await;
     for probe in &probes {
         println!("{probe}");
@@ -320,15 +324,15 @@ async fn names_archives_deletions_people_and_removals_are_told_and_shown() {
     let world = world().await;
     let running = world.start().await;
     let (teams, hub) = (&world.teams, &running.hub);
-    let up = || hub.standing(common::CHANNEL) == Some(Connection::Up);
-    let down = || matches!(hub.standing(common::CHANNEL), Some(Connection::Down(_)));
+    let up = || hub.standing(Some(common::CHANNEL)) == Some(Connection::Up);
+    let down = || matches!(hub.standing(Some(common::CHANNEL)), Some(Connection::Down(_)));
     let count = |wanted: fn(&Content) -> bool| hub.count(|event| wanted(&event.content));
     let (closed, opened) = (
         |content: &Content| matches!(content, Content::Closed { .. }),
         |content: &Content| matches!(content, Content::Opened),
     );
     teams.rename_channel(&world.channel, "renamed");
-    hub.until("the new name", |_| {
+    hub.wait_for("the new name", |_| {
         count(|content| matches!(content, Content::Name { name } if name == "renamed")) == 1
     })
     .await;
@@ -340,31 +344,35 @@ async fn names_archives_deletions_people_and_removals_are_told_and_shown() {
         ("the deletion", &|on| teams.set_deleted(&world.channel, on)),
     ]) {
         assert!(change(true));
-        hub.until(what, |_| count(closed) == times && down()).await;
+        hub.wait_for(what, |_| count(closed) == times && down()).await;
         let refused = running
-            .deliver(hub.outbound("anna", common::CHANNEL, common::message("now?")))
+            .deliver(hub.outbound_of("anna", common::CHANNEL, common::message("now?")))
             .await;
         assert!(
             matches!(refused.unwrap_err().failure, Failure::Retry(_)),
             "{what}: what waits is kept"
         );
         assert!(change(false));
-        hub.until(what, |_| count(opened) == times && up()).await;
-        running.say("anna", common::CHANNEL, common::message("again")).await;
+        hub.wait_for(what, |_| count(opened) == times && up()).await;
+        running.say_of("anna", common::CHANNEL, common::message("again")).await;
     }
     let bob = teams.add_user("Bob");
     let moved = |change: Membership| {
         let bob = bob.clone();
-        move |event: &Event| matches!(&event.content, Content::Membership { person, change: now, .. } if person.id.as_str() == bob && *now == change)
+        move |event: &Event| {
+            matches!(&event.content, Content::Membership { person, change: now, .. }
+            if person.id.as_str() == bob && person.name == "Bob" && *now == change)
+        }
     };
     teams.join(teams.team(), &bob);
-    hub.until("who came", |hub| hub.count(moved(Membership::Join)) == 1)
+    hub.wait_for("who came", |hub| hub.count(moved(Membership::Join)) == 1)
         .await;
     teams.leave(teams.team(), &bob);
-    hub.until("who went", |hub| hub.count(moved(Membership::Leave)) == 1)
+    hub.wait_for("who went", |hub| hub.count(moved(Membership::Leave)) == 1)
         .await;
     teams.uninstall(teams.team());
-    hub.until("the app was removed", |_| count(closed) == 3 && down()).await;
+    hub.wait_for("the app was removed", |_| count(closed) == 3 && down())
+        .await;
     let probes = running.session.probe().await;
     let probe = probes
         .iter()
@@ -372,29 +380,25 @@ async fn names_archives_deletions_people_and_removals_are_told_and_shown() {
         .unwrap();
     assert_eq!(probe.status, ProbeStatus::Error, "{probe}");
     teams.install(teams.team());
-    hub.until("the app is back", |_| count(opened) == 3 && up()).await;
-    running.say("anna", common::CHANNEL, common::message("back")).await;
+    hub.wait_for("the app is back", |_| count(opened) == 3 && up()).await;
+    running.say_of("anna", common::CHANNEL, common::message("back")).await;
     // It is also known after a restart, and that it came back is seen though nobody told.
     let (hub, session) = (std::sync::Arc::clone(hub), running);
     session.stop().await;
     teams.uninstall(teams.team());
-    let session = Running::start(
-        &TeamsFactory::default(),
-        "acme",
-        world.section.clone(),
-        &[common::CHANNEL],
-        hub,
-    )
-    .await;
+    let session = hub
+        .start(&TeamsFactory::default(), &world.section, &[common::CHANNEL])
+        .await;
     let hub = &session.hub;
-    let stands = |wanted: fn(&Connection) -> bool| hub.standing(common::CHANNEL).is_some_and(|known| wanted(&known));
-    hub.until("it is not there", |_| {
+    let stands =
+        |wanted: fn(&Connection) -> bool| hub.standing(Some(common::CHANNEL)).is_some_and(|known| wanted(&known));
+    hub.wait_for("it is not there", |_| {
         stands(|known| matches!(known, Connection::Down(_)))
     })
     .await;
     teams.lose_next(Feed::Activities, 2);
     teams.install(teams.team());
-    hub.until("it is there", |_| stands(|known| *known == Connection::Up))
+    hub.wait_for("it is there", |_| stands(|known| *known == Connection::Up))
         .await;
     session.stop().await;
     assert_eq!(teams.violations(), []);

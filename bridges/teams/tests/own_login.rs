@@ -13,10 +13,10 @@ mod common;
 
 use std::sync::Arc;
 
-use common::hub::{PATIENCE, Running};
 use common::{CHANNEL, World, edit, message, posted, world};
 use serde_json::{Value, json};
 use viaduct_bridge::ProbeStatus;
+use viaduct_bridge::testing::{Hub, PATIENCE, Running};
 use viaduct_model::document::{Block, Inline, Mention, MentionTarget};
 use viaduct_model::{AttachmentKind, Content, Document, Event, Message, MessageId, NetworkName, PersonId, Reaction};
 use viaduct_tests::teams::{Draft, Fault};
@@ -72,7 +72,7 @@ async fn who_logs_in_speaks_changes_and_reacts_as_themselves_and_nothing_comes_b
     let running = world.start().await;
     let hub = Arc::clone(&running.hub);
     let (teams, channel) = (&world.teams, &world.channel);
-    let id = running.say("anna", CHANNEL, message("as myself")).await;
+    let id = running.say_of("anna", CHANNEL, message("as myself")).await;
     assert_eq!(*author(&at(&world, &id)), json!(anna));
     assert_eq!(at(&world, &id)["body"]["content"], "<p>as myself</p>");
     // A reply below Sue's message, which addresses her.
@@ -95,26 +95,26 @@ async fn who_logs_in_speaks_changes_and_reacts_as_themselves_and_nothing_comes_b
         thread: Some(question.id.clone()),
         ..Message::default()
     };
-    let reply = running.say("anna", CHANNEL, Content::Message(reply)).await;
+    let reply = running.say_of("anna", CHANNEL, Content::Message(reply)).await;
     let posted_reply = at(&world, &reply);
     assert_eq!(posted_reply["replyToId"], sue.to_string());
     assert_eq!(posted_reply["mentions"][0]["mentioned"]["user"]["id"], json!(world.sue));
     running
-        .settle(hub.outbound("anna", CHANNEL, edit(&id, "better said")))
+        .settle(hub.outbound_of("anna", CHANNEL, edit(&id, "better said")))
         .await;
     assert_eq!(at(&world, &id)["body"]["content"], "<p>better said</p>");
     running
-        .settle(hub.outbound("anna", CHANNEL, thumb(&question.id, true)))
+        .settle(hub.outbound_of("anna", CHANNEL, thumb(&question.id, true)))
         .await;
     let reactions = |id: &MessageId| at(&world, id)["reactions"].as_array().unwrap().clone();
     assert_eq!(reactions(&question.id)[0]["user"]["user"]["id"], json!(anna));
     running
-        .settle(hub.outbound("anna", CHANNEL, thumb(&question.id, false)))
+        .settle(hub.outbound_of("anna", CHANNEL, thumb(&question.id, false)))
         .await;
     assert_eq!(reactions(&question.id), Vec::<Value>::new());
     let target = reply.clone();
     running
-        .settle(hub.outbound("anna", CHANNEL, Content::Delete { target, reason: None }))
+        .settle(hub.outbound_of("anna", CHANNEL, Content::Delete { target, reason: None }))
         .await;
     assert!(!at(&world, &reply)["deletedDateTime"].is_null());
     everything_told(&world, &running, "the end").await;
@@ -140,18 +140,21 @@ async fn what_they_do_in_teams_is_done_by_who_they_are_on_matrix() {
     let theirs = |wanted: fn(&Content) -> bool| move |event: &Event| is_anna(event) && wanted(&event.content);
     let edited = theirs(|content| matches!(content, Content::Edit { .. }));
     let reacted = theirs(|content| matches!(content, Content::React { .. }));
-    hub.until("her edit and reaction", |hub| {
+    hub.wait_for("her edit and reaction", |hub| {
         hub.count(edited) == 1 && hub.count(reacted) == 1
     })
     .await;
     // What she changes in Teams of what she said on Matrix is told.
-    let own = running.say("anna", CHANNEL, message("from Matrix")).await;
+    let own = running.say_of("anna", CHANNEL, message("from Matrix")).await;
     teams.edit(channel, own.as_str().parse().unwrap(), "changed in Teams");
-    hub.until("the other edit", |hub| hub.count(edited) == 2).await;
-    running.settle(hub.outbound("anna", CHANNEL, thumb(&own, true))).await;
+    hub.wait_for("the other edit", |hub| hub.count(edited) == 2).await;
+    running
+        .settle(hub.outbound_of("anna", CHANNEL, thumb(&own, true)))
+        .await;
     teams.react(channel, own.as_str().parse().unwrap(), &anna, "👍", false);
     let unreacted = theirs(|content| matches!(content, Content::Unreact { .. }));
-    hub.until("taken back in Teams", |hub| hub.count(unreacted) == 1).await;
+    hub.wait_for("taken back in Teams", |hub| hub.count(unreacted) == 1)
+        .await;
     let draft = Draft {
         html: "<p><at id=\"0\">Anna in Teams</at> look</p>".to_owned(),
         mentions: vec![anna.clone()],
@@ -178,9 +181,9 @@ async fn a_lost_login_is_shown_the_bot_goes_on_and_nothing_is_lost() {
     let running = world.start().await;
     let hub = Arc::clone(&running.hub);
     let (teams, channel) = (&world.teams, &world.channel);
-    let own = running.say("anna", CHANNEL, message("as myself")).await;
+    let own = running.say_of("anna", CHANNEL, message("as myself")).await;
     teams.revoke_login(&anna);
-    let relayed = running.say("anna", CHANNEL, message("relayed")).await;
+    let relayed = running.say_of("anna", CHANNEL, message("relayed")).await;
     assert_eq!(
         at(&world, &relayed)["from"]["application"]["id"],
         json!(teams.app().app_id)
@@ -188,7 +191,7 @@ async fn a_lost_login_is_shown_the_bot_goes_on_and_nothing_is_lost() {
     assert_eq!(posted(teams, channel), ["<p><b>anna:</b> relayed</p>"]);
     // What she posted herself cannot be changed any more: the new wording is said below it.
     let receipt = running
-        .settle(hub.outbound("anna", CHANNEL, edit(&own, "changed")))
+        .settle(hub.outbound_of("anna", CHANNEL, edit(&own, "changed")))
         .await;
     let correction = at(&world, &receipt.ids[0]);
     assert_eq!(correction["replyToId"], own.as_str());
@@ -205,7 +208,7 @@ async fn a_lost_login_is_shown_the_bot_goes_on_and_nothing_is_lost() {
     let typed = hub.hear("still typing").await;
     assert_eq!(typed.sender.id.as_str(), anna, "she is somebody in Teams again");
     running
-        .settle(hub.outbound("anna", CHANNEL, thumb(&typed.id, true)))
+        .settle(hub.outbound_of("anna", CHANNEL, thumb(&typed.id, true)))
         .await;
     let reactions = || at(&world, &typed.id)["reactions"].as_array().unwrap().clone();
     assert!(!reactions()[0]["user"]["application"].is_null(), "the bot's");
@@ -213,11 +216,11 @@ async fn a_lost_login_is_shown_the_bot_goes_on_and_nothing_is_lost() {
     // Another login is taken at the next start.
     world.section["people"]["@anna:example.org"]["refresh_token"] = json!(world.teams.login_of(&anna));
     let running = world.start_with(hub).await;
-    let id = running.say("anna", CHANNEL, message("myself again")).await;
+    let id = running.say_of("anna", CHANNEL, message("myself again")).await;
     assert_eq!(*author(&at(&world, &id)), json!(anna));
     let hub = Arc::clone(&running.hub);
     running
-        .settle(hub.outbound("anna", CHANNEL, thumb(&typed.id, false)))
+        .settle(hub.outbound_of("anna", CHANNEL, thumb(&typed.id, false)))
         .await;
     let left = at(&world, &typed.id)["reactions"].as_array().unwrap().len();
     assert_eq!(left, 0, "who put it takes it back");
@@ -232,15 +235,15 @@ async fn the_newest_refresh_token_outlives_restarts_and_is_never_kept_in_the_cle
     let configured = world.section["people"]["@anna:example.org"]["refresh_token"].clone();
     let running = world.start().await;
     let hub = Arc::clone(&running.hub);
-    running.say("anna", CHANNEL, message("one")).await;
+    running.say_of("anna", CHANNEL, message("one")).await;
     running.stop().await;
-    let kept = hub.memory("login/@anna:example.org").unwrap();
+    let kept = hub.recall("login/@anna:example.org").unwrap();
     assert!(!String::from_utf8_lossy(&kept).contains("refresh"), "sealed");
     assert!(configured.as_str().unwrap().starts_with("refresh"));
     // The configured one was used up: only the kept one can be good.
     let running = world.start_with(hub).await;
     world.teams.expire_tokens();
-    let id = running.say("anna", CHANNEL, message("two")).await;
+    let id = running.say_of("anna", CHANNEL, message("two")).await;
     assert_eq!(*author(&at(&world, &id)), json!(anna));
     running.stop().await;
     assert_eq!(world.teams.violations(), []);
@@ -253,7 +256,7 @@ async fn an_unknown_outcome_is_found_and_never_told_as_something_new() {
     let running = world.start().await;
     let hub = Arc::clone(&running.hub);
     world.teams.fail_next("graph.messages", Fault::DoneThen(504), 1);
-    let id = running.say("anna", CHANNEL, message("once")).await;
+    let id = running.say_of("anna", CHANNEL, message("once")).await;
     assert_eq!(*author(&at(&world, &id)), json!(anna));
     // The same words, by herself: those are new.
     world.teams.say(&world.channel, &anna, "once");
@@ -281,7 +284,7 @@ async fn where_they_are_no_member_the_bot_speaks_and_pictures_are_theirs_where_t
         attachments: vec![picture],
         ..Message::plain("look")
     };
-    let id = running.say("anna", CHANNEL, Content::Message(with_picture)).await;
+    let id = running.say_of("anna", CHANNEL, Content::Message(with_picture)).await;
     let posted_picture = at(&world, &id);
     assert_eq!(*author(&posted_picture), json!(anna));
     assert!(
@@ -292,7 +295,7 @@ async fn where_they_are_no_member_the_bot_speaks_and_pictures_are_theirs_where_t
         "{posted_picture}"
     );
     world.teams.leave(world.teams.team(), &anna);
-    let id = running.say("anna", CHANNEL, message("from outside")).await;
+    let id = running.say_of("anna", CHANNEL, message("from outside")).await;
     assert_eq!(
         at(&world, &id)["from"]["application"]["id"],
         json!(world.teams.app().app_id)
@@ -307,18 +310,22 @@ async fn much_that_only_the_sweep_shows_is_recognised_and_a_change_by_themselves
     let anna = with_anna(&mut world);
     world.section["subscriptions"] = json!(false);
     world.section["sweep_seconds"] = json!(3600);
-    let hub = Arc::new(common::hub::Hub::default());
+    let hub = Hub::new("acme");
     let section = world.section.clone();
     let factory = viaduct_teams::TeamsFactory::default();
-    let running = Running::start(&factory, "acme", section.clone(), &[CHANNEL], Arc::clone(&hub)).await;
-    let begun = || hub.memory("memory/Acme/project").is_some();
+    let running = hub.start(&factory, &section, &[CHANNEL]).await;
+    let begun = || hub.recall("memory/Acme/project").is_some();
     viaduct_tests::wait::wait_until("the first sweep", PATIENCE, begun)
         .await
         .unwrap();
     world.teams.spoil(viaduct_tests::teams::Feed::Activities, 100, 0);
     let mut last = None;
     for number in 0..60 {
-        last = Some(running.say("anna", CHANNEL, message(&format!("word {number}"))).await);
+        last = Some(
+            running
+                .say_of("anna", CHANNEL, message(&format!("word {number}")))
+                .await,
+        );
     }
     let last = last.unwrap();
     world
@@ -326,12 +333,16 @@ async fn much_that_only_the_sweep_shows_is_recognised_and_a_change_by_themselves
         .edit(&world.channel, last.as_str().parse().unwrap(), "changed by herself");
     running.stop().await;
     world.teams.spoil(viaduct_tests::teams::Feed::Activities, 0, 0);
-    let running = Running::start(&factory, "acme", section, &[CHANNEL], Arc::clone(&hub)).await;
+    let running = hub.start(&factory, &section, &[CHANNEL]).await;
     let edited =
         |event: &Event| matches!(&event.content, Content::Edit { target, .. } if *target == last) && is_anna(event);
-    hub.until("her change", |hub| hub.count(edited) == 1).await;
+    hub.wait_for("her change", |hub| hub.count(edited) == 1).await;
     everything_told(&world, &running, "the end").await;
-    assert_eq!(hub.texts(), ["the end"], "nothing that was posted came back");
+    assert_eq!(
+        hub.texts(),
+        ["changed by herself", "the end"],
+        "nothing that was posted came back"
+    );
     assert_eq!(*author(&at(&world, &last)), json!(anna));
     running.stop().await;
     assert_eq!(world.teams.violations(), []);

@@ -14,9 +14,10 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::hub::{PATIENCE, Running};
 use common::{CHANNEL, edit, message, posted, world};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use viaduct_bridge::testing::{Hub, PATIENCE};
 use viaduct_bridge::{Failure, MediaError, ProbeStatus};
 use viaduct_model::{AttachmentKind, ChannelId, Content, Message};
 use viaduct_teams::TeamsFactory;
@@ -40,16 +41,16 @@ async fn a_card_shows_name_and_picture_is_kept_by_edits_and_found_by_its_words()
     world.section["sender"] = json!("card");
     let running = world.start().await;
     let hub = Arc::clone(&running.hub);
-    *hub.published.lock().unwrap() = true;
+    hub.publish(true);
     let (teams, channel) = (&world.teams, &world.channel);
     let first = running
-        .say("anna", CHANNEL, message("**hello** [x](https://evil.example)"))
+        .say_of("anna", CHANNEL, message("**hello** [x](https://evil.example)"))
         .await;
     let posted_card = card(&teams.posted(channel)[0]);
     let columns = &posted_card["body"][0]["columns"];
     assert_eq!(
         columns[0]["items"][0]["url"],
-        "http://127.0.0.1:9/files/face-of-anna/avatar"
+        "https://files.example/mxc/example.org/face/avatar"
     );
     assert_eq!(columns[1]["items"][0]["inlines"][0]["text"], "anna");
     assert_eq!(
@@ -57,23 +58,23 @@ async fn a_card_shows_name_and_picture_is_kept_by_edits_and_found_by_its_words()
         "**hello** [x](https://evil.example)"
     );
     running
-        .settle(hub.outbound("anna", CHANNEL, edit(&first, "changed")))
+        .settle(hub.outbound_of("anna", CHANNEL, edit(&first, "changed")))
         .await;
     let changed = card(&teams.posted(channel)[0]);
     assert_eq!(changed["body"][0], posted_card["body"][0], "the card is kept");
     assert_eq!(changed["body"][1]["inlines"][0]["text"], "changed");
     // Nobody else's picture, no picture where nothing is published.
-    *hub.published.lock().unwrap() = false;
-    running.say("bert", CHANNEL, message("me too")).await;
+    hub.publish(false);
+    running.say_of("bert", CHANNEL, message("me too")).await;
     let plain = card(&teams.posted(channel)[1]);
     assert_eq!(plain["body"][0]["columns"].as_array().unwrap().len(), 1);
     // A long one becomes several, and one whose outcome is unknown is found.
     let long = "word ".repeat(12_000);
-    let receipt = running.settle(hub.outbound("anna", CHANNEL, message(&long))).await;
+    let receipt = running.settle(hub.outbound_of("anna", CHANNEL, message(&long))).await;
     assert!(receipt.ids.len() > 2, "{}", receipt.ids.len());
     let before = teams.posted(channel).len();
     teams.fail_next("connector.create", Fault::DoneThen(502), 1);
-    running.say("anna", CHANNEL, message("once")).await;
+    running.say_of("anna", CHANNEL, message("once")).await;
     assert_eq!(teams.posted(channel).len(), before + 1);
     running.stop().await;
     assert_eq!(teams.violations(), []);
@@ -84,12 +85,14 @@ async fn files_go_into_the_folder_in_pieces_and_are_links_where_the_permission_i
     let world = world().await;
     let running = world.start().await;
     let hub = Arc::clone(&running.hub);
-    *hub.published.lock().unwrap() = true;
+    hub.publish(true);
     let (teams, channel) = (&world.teams, &world.channel);
     // More than one piece of the upload.
     let large: Vec<u8> = (0..4_000_000_u32).map(|number| number.to_le_bytes()[0]).collect();
     let file = hub.add_file("plan: 1.bin", "application/octet-stream", AttachmentKind::File, &large);
-    running.say("anna", CHANNEL, with_file("the plan", file.clone())).await;
+    running
+        .say_of("anna", CHANNEL, with_file("the plan", file.clone()))
+        .await;
     let files = teams.files();
     assert_eq!((files[0].0.as_str(), files[0].1.len()), ("plan_ 1.bin", large.len()));
     assert_eq!(files[0].1, large);
@@ -99,21 +102,21 @@ async fn files_go_into_the_folder_in_pieces_and_are_links_where_the_permission_i
         posted(teams, channel)
     );
     teams.set_consent("Files.ReadWrite.All", false);
-    running.say("anna", CHANNEL, with_file("again", file.clone())).await;
+    running.say_of("anna", CHANNEL, with_file("again", file.clone())).await;
     assert_eq!(teams.files().len(), 1);
     assert!(
-        posted(teams, channel)[1].contains("http://127.0.0.1:9/files/"),
+        posted(teams, channel)[1].contains("https://files.example/"),
         "{:?}",
         posted(teams, channel)
     );
-    *hub.published.lock().unwrap() = false;
+    hub.publish(false);
     let receipt = running
-        .settle(hub.outbound("anna", CHANNEL, with_file("and again", file)))
+        .settle(hub.outbound_of("anna", CHANNEL, with_file("and again", file)))
         .await;
     assert_eq!(receipt.losses.len(), 1, "the sender is told: {receipt:?}");
     // A small picture stands in the message itself.
     let picture = hub.add_file("cat.png", "image/png", AttachmentKind::Image, b"pixels");
-    running.say("anna", CHANNEL, with_file("look", picture)).await;
+    running.say_of("anna", CHANNEL, with_file("look", picture)).await;
     let shown = posted(teams, channel).pop().unwrap();
     assert!(shown.contains("/hostedContents/"), "{shown}");
     running.stop().await;
@@ -147,7 +150,7 @@ async fn pictures_and_files_of_teams_can_be_read() {
             .message()
             .is_some_and(|message| !message.attachments.is_empty())
     };
-    hub.until("all three", |hub| hub.count(with_files) == 3).await;
+    hub.wait_for("all three", |hub| hub.count(with_files) == 3).await;
     let mut read = Vec::new();
     for event in hub.events().into_iter().filter(with_files) {
         let file = event.content.message().unwrap().attachments[0].clone();
@@ -190,7 +193,7 @@ async fn each_fault_has_its_class_and_nothing_is_posted_twice() {
     let (teams, channel) = (&world.teams, &world.channel);
     let failure = async |fault: Fault| {
         teams.fail_next("connector.create", fault, 1);
-        let failed = running.deliver(hub.outbound("anna", CHANNEL, message("x"))).await;
+        let failed = running.deliver(hub.outbound_of("anna", CHANNEL, message("x"))).await;
         failed.unwrap_err().failure
     };
     assert!(matches!(failure(Fault::status(412)).await, Failure::Retry(Some(_))));
@@ -208,12 +211,12 @@ async fn each_fault_has_its_class_and_nothing_is_posted_twice() {
     for fault in [Fault::DoneThen(502), Fault::DoneThen(504), Fault::CutAnswer] {
         let before = posted(teams, channel).len();
         teams.fail_next("connector.create", fault.clone(), 1);
-        running.say("anna", CHANNEL, message("the same words")).await;
+        running.say_of("anna", CHANNEL, message("the same words")).await;
         assert_eq!(posted(teams, channel).len(), before + 1, "{fault:?}");
     }
     // Not done: looked up, and done.
     teams.fail_next("connector.create", Fault::status(502), 1);
-    running.say("anna", CHANNEL, message("the same words")).await;
+    running.say_of("anna", CHANNEL, message("the same words")).await;
     assert_eq!(posted(teams, channel).len(), 4);
     running.stop().await;
     assert_eq!(teams.violations(), []);
@@ -237,21 +240,21 @@ async fn a_certificate_does_as_well_as_a_secret_and_another_does_not() {
     world.section.as_object_mut().unwrap().remove("secret");
     world.section["certificate_file"] = json!(good);
     let running = world.start().await;
-    running.say("anna", CHANNEL, message("signed")).await;
+    running.say_of("anna", CHANNEL, message("signed")).await;
     assert_eq!(posted(&world.teams, &world.channel), ["<p><b>anna:</b> signed</p>"]);
     running.stop().await;
     let tokens = world.teams.calls("login.token");
     assert!(tokens.iter().all(|call| call.status == 200));
     world.section["certificate_file"] = json!(other);
-    let hub = Arc::new(common::hub::Hub::default());
-    let session = Running::open(
-        &TeamsFactory::default(),
-        "acme",
-        world.section.clone(),
-        &[CHANNEL],
-        &hub,
-    )
-    .await;
+    let hub = Hub::new("acme");
+    let session = hub
+        .session(
+            &TeamsFactory::default(),
+            &world.section,
+            &[CHANNEL],
+            CancellationToken::new(),
+        )
+        .await;
     let probes = session.probe().await;
     assert_eq!(probes[0].status, ProbeStatus::Error, "{}", probes[0]);
     assert_eq!(world.teams.violations(), []);
@@ -261,10 +264,9 @@ async fn a_certificate_does_as_well_as_a_secret_and_another_does_not() {
 async fn the_end_of_a_mirror_ends_its_subscription_and_nothing_is_heard_any_more() {
     let world = world().await;
     let other = world.teams.add_channel("other", viaduct_tests::teams::Kind::Standard);
-    let hub = Arc::new(common::hub::Hub::default());
-    let section = world.section.clone();
+    let hub = Hub::new("acme");
     let channels = [CHANNEL, "Acme/other"];
-    let running = Running::start(&TeamsFactory::default(), "acme", section, &channels, Arc::clone(&hub)).await;
+    let running = hub.start(&TeamsFactory::default(), &world.section, &channels).await;
     let subscribed = |count: usize| move |teams: &viaduct_tests::teams::Control| teams.subscriptions().len() == count;
     wait_until("both subscriptions", PATIENCE, || subscribed(2)(&world.teams))
         .await
@@ -276,7 +278,7 @@ async fn the_end_of_a_mirror_ends_its_subscription_and_nothing_is_heard_any_more
     world.teams.say(&other, &world.sue, "for you");
     hub.hear("for you").await;
     let refused = running
-        .deliver(hub.outbound("anna", CHANNEL, message("too late")))
+        .deliver(hub.outbound_of("anna", CHANNEL, message("too late")))
         .await;
     assert!(refused.is_err());
     // The last one: the app stays until the partner removes it, and that is said.
@@ -289,7 +291,7 @@ async fn the_end_of_a_mirror_ends_its_subscription_and_nothing_is_heard_any_more
         "again is no harm"
     );
     assert_eq!(hub.texts(), ["for you"]);
-    assert_eq!(hub.memory("at/Acme/other"), None);
+    assert_eq!(hub.recall("at/Acme/other"), None);
     running.stop().await;
     assert_eq!(world.teams.violations(), []);
 }

@@ -8,7 +8,7 @@
 --     modules_enabled = { "muc_mam", "viaduct_puppets" }
 --     viaduct_component = "matrix.example.org"
 --
--- The file belongs into one of Prosody's plugin_paths.
+-- The file belongs into one of Prosody's plugin_paths; deploy/xmpp.md says what it changes, and what to look at after an upgrade.
 
 local component = module:get_option_string("viaduct_component");
 if not component then

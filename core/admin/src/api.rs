@@ -1,21 +1,23 @@
-//! The API behind the token.
+//! The API, for people who are known.
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Query, Request, State};
+use axum::extract::{Extension, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use subtle::ConstantTimeEq;
-use viaduct_engine::Probe;
-use viaduct_engine::Status;
+use viaduct_engine::{Probe, Status};
 use viaduct_model::{ChannelId, MirrorName, NetworkName, Place};
 use viaduct_store::{Delivery, DeliveryFilter, DeliveryState, Lane, Seq};
+use viaduct_token::bearer;
 
+use crate::access::Caller;
+use crate::denied::Denied;
 use crate::hub::HubError;
 use crate::order::Order;
+use crate::role::Act;
 use crate::{Shared, metric};
 
 /// An error as the API tells it.
@@ -33,8 +35,25 @@ impl From<HubError> for ApiError {
             HubError::NotFound(_) => StatusCode::NOT_FOUND,
             HubError::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
             HubError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            HubError::Denied(denied) => return denied.clone().into(),
         };
         Self(code, error.to_string())
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        let code = match &denied {
+            Denied::Unknown | Denied::Token(_) => StatusCode::UNAUTHORIZED,
+            Denied::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Denied::Closed
+            | Denied::Nobody(_)
+            | Denied::Ended(_)
+            | Denied::Role { .. }
+            | Denied::NoPerson
+            | Denied::Another { .. } => StatusCode::FORBIDDEN,
+        };
+        Self(code, denied.to_string())
     }
 }
 
@@ -50,30 +69,19 @@ impl From<JsonRejection> for ApiError {
     }
 }
 
-/// Lets a request pass only with the token.
-pub(crate) async fn authorise(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let Some(token) = &shared.token else {
-        metric::api_request(false);
-        let what = "the API is closed: the configuration has no admin token (admin.token_file)";
-        return ApiError(StatusCode::FORBIDDEN, what.to_owned()).into_response();
-    };
-    let given = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let given = given
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .unwrap_or_default();
-    let allowed = bool::from(given.as_bytes().ct_eq(token.as_bytes())) && !token.is_empty();
-    metric::api_request(allowed);
-    if allowed {
-        next.run(request).await
-    } else {
-        ApiError(
-            StatusCode::UNAUTHORIZED,
-            "the bearer token is missing or wrong".to_owned(),
-        )
-        .into_response()
+/// Lets a request pass only with a token of somebody who is known; what they may do is asked where it is done.
+pub(crate) async fn authorise(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+    let header = request.headers().get(header::AUTHORIZATION);
+    let token = bearer(header.and_then(|value| value.to_str().ok())).map(str::to_owned);
+    // Without a token as well: whether the API is closed is said to everybody.
+    let caller = shared.desk.access().bearer(token.as_deref().unwrap_or_default()).await;
+    metric::api_request(caller.as_ref().err());
+    match caller {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(denied) => ApiError::from(denied).into_response(),
     }
 }
 
@@ -83,8 +91,12 @@ pub(crate) async fn unknown() -> ApiError {
 }
 
 /// `GET /status`: how everything stands.
-pub(crate) async fn status(State(shared): State<Shared>) -> Json<Status> {
-    Json(shared.hub.status().await)
+pub(crate) async fn status(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Status>, ApiError> {
+    shared.desk.allow(&caller, &Act::Status).await?;
+    Ok(Json(shared.desk.hub().status().await))
 }
 
 /// One finding of a probe.
@@ -96,15 +108,19 @@ pub(crate) struct Found {
 }
 
 /// `GET /probe`: what every network says of itself.
-pub(crate) async fn probe(State(shared): State<Shared>) -> Json<Vec<Found>> {
-    let told = shared.hub.probe().await;
+pub(crate) async fn probe(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Vec<Found>>, ApiError> {
+    shared.desk.allow(&caller, &Act::Probe).await?;
+    let told = shared.desk.hub().probe().await;
     let found = told.into_iter().flat_map(|(network, probes)| {
         probes.into_iter().map(move |probe| Found {
             network: network.clone(),
             probe,
         })
     });
-    Json(found.collect())
+    Ok(Json(found.collect()))
 }
 
 /// Which deliveries to list.
@@ -123,15 +139,17 @@ const LIST_BOUND: usize = 10_000;
 /// `GET /deliveries`: those that did not simply arrive.
 pub(crate) async fn list(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Vec<Delivery>>, ApiError> {
+    shared.desk.allow(&caller, &Act::Deliveries).await?;
     let Query(Wanted { mirror, state, limit }) = wanted?;
     let filter = DeliveryFilter {
         mirror,
         state,
         limit: limit.min(LIST_BOUND),
     };
-    Ok(Json(shared.hub.deliveries(&filter).await?))
+    Ok(Json(shared.desk.hub().deliveries(&filter).await?))
 }
 
 /// Names one delivery.
@@ -159,30 +177,35 @@ impl Named {
 /// `POST /deliveries/retry`: tries one again.
 pub(crate) async fn retry(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     named: Result<Json<Named>, JsonRejection>,
 ) -> Result<Json<serde_json::Value>, ApiError> {
+    shared.desk.allow(&caller, &Act::Settle).await?;
     let (lane, seq) = named?.0.lane();
-    let outcome = shared.hub.retry(&lane, seq).await?;
-    tracing::info!(mirror = %lane.mirror, to = %lane.to, %seq, outcome, "An operator tried a delivery again.");
+    let outcome = shared.desk.hub().retry(&lane, seq).await?;
+    tracing::info!(mirror = %lane.mirror, to = %lane.to, %seq, outcome, person = caller.person, "An operator tried a delivery again.");
     Ok(Json(json!({ "outcome": outcome })))
 }
 
 /// `POST /deliveries/drop`: gives one up.
 pub(crate) async fn give_up(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     named: Result<Json<Named>, JsonRejection>,
 ) -> Result<Json<serde_json::Value>, ApiError> {
+    shared.desk.allow(&caller, &Act::Settle).await?;
     let (lane, seq) = named?.0.lane();
-    shared.hub.give_up(&lane, seq).await?;
-    tracing::info!(mirror = %lane.mirror, to = %lane.to, %seq, "An operator gave a delivery up.");
+    shared.desk.hub().give_up(&lane, seq).await?;
+    tracing::info!(mirror = %lane.mirror, to = %lane.to, %seq, person = caller.person, "An operator gave a delivery up.");
     Ok(Json(json!({ "outcome": "dropped" })))
 }
 
 /// `POST /order`: has an order carried out.
 pub(crate) async fn order(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     order: Result<Json<Order>, JsonRejection>,
 ) -> Result<Json<serde_json::Value>, ApiError> {
     let Json(order) = order?;
-    Ok(Json(shared.hub.order(order).await?))
+    Ok(Json(shared.desk.order(&caller, order).await?))
 }

@@ -28,7 +28,7 @@ struct Waiting {
 
 /// `GET /readyz`: whether messages cross.
 pub(crate) async fn ready(State(shared): State<Shared>) -> Response {
-    let status = shared.hub.status().await;
+    let status = shared.desk.hub().status().await;
     let down = status.networks.iter().filter(|network| network.connection != "up");
     let waiting = down.map(|network| Waiting {
         network: network.name.clone(),

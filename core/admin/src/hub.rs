@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
-use viaduct_engine::Probe;
-use viaduct_engine::{Engine, Status};
+use viaduct_audit::Action;
+use viaduct_engine::{Engine, Probe, Status};
 use viaduct_model::NetworkName;
 use viaduct_store::{Delivery, DeliveryFilter, Lane, Seq};
 
+use crate::denied::Denied;
 use crate::order::Order;
 
 /// A hub at work, as far as operators see it.
@@ -29,6 +30,9 @@ pub trait Hub: Send + Sync {
 
     /// Has an order about compliance carried out; the answer's form depends on the order.
     async fn order(&self, order: Order) -> Result<Value, HubError>;
+
+    /// Notes in the ledger what happened at the desk; without a ledger nothing is noted.
+    async fn note(&self, action: Action, what: &str) -> Result<(), HubError>;
 }
 
 /// Why a hub did not do something.
@@ -40,6 +44,9 @@ pub enum HubError {
     /// The order cannot be carried out as it is.
     #[error("{0}")]
     Wrong(String),
+    /// Whoever asked may not do this.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// It could not.
     #[error("{0}")]
     Failed(String),
@@ -69,5 +76,9 @@ impl Hub for Engine {
 
     async fn order(&self, order: Order) -> Result<Value, HubError> {
         crate::order::obey(self, order).await
+    }
+
+    async fn note(&self, action: Action, what: &str) -> Result<(), HubError> {
+        Ok(Self::note(self, action, what).await?)
     }
 }

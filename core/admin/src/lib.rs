@@ -1,33 +1,51 @@
 //! The operator's side of a running hub: health, metrics, an HTTP API, and the bot's commands.
 //!
-//! | route | what | token |
+//! | route | what | who |
 //! |---|---|---|
-//! | `GET /healthz` | the process answers | no |
-//! | `GET /readyz` | 200 when the homeserver is connected and no network refuses our credentials, else 503; with the reasons | no |
-//! | `GET /metrics` | Prometheus text | no |
-//! | `GET /api/v1/status` | networks, mirrors, lanes | yes |
-//! | `GET /api/v1/deliveries?mirror=&state=&limit=` | deliveries that did not simply arrive | yes |
-//! | `POST /api/v1/deliveries/retry`, `…/drop` | try one again, or give it up | yes |
-//! | `POST /api/v1/order` | an [`Order`] about quarantine, agreements, policies, ledger; its answer | yes |
+//! | `GET /healthz` | the process answers | everybody |
+//! | `GET /readyz` | 200 when the homeserver is connected and no network refuses our credentials, else 503; with the reasons | everybody |
+//! | `GET /metrics` | Prometheus text | everybody |
+//! | `GET /api/v1/status` | networks, mirrors, lanes | every role |
+//! | `GET /api/v1/probe` | what every network says of itself | operator |
+//! | `GET /api/v1/deliveries?mirror=&state=&limit=` | deliveries that did not simply arrive | operator, compliance, auditor |
+//! | `POST /api/v1/deliveries/retry`, `…/drop` | try one again, or give it up | operator |
+//! | `POST /api/v1/order` | an [`Order`] about quarantine, agreements, policies, ledger; its answer | see [`roles_for`] |
 //!
-//! The token is a bearer token, compared in constant time. Without a configured token everything below `/api` is closed.
-//! Errors are JSON: `{"error": "what, in the operator's words"}`.
+//! # Who is who
 //!
-//! The bot's commands are a pure function of what was said and how the hub stands: [`command`]. Its orders ([`obey`]) are the
-//! same as the API's.
+//! ```text
+//!  bearer token ──▶ access: a person's own · the shared one · the identity provider's ─┐
+//!  bot          ──▶ access: the sender, as the homeserver knows them ──────────────────┴─▶ Caller ──▶ desk ──▶ hub
+//! ```
+//!
+//! Whoever asks shows who they are, and has the [`Role`]s that the configuration or their groups at the identity provider give
+//! them, each until its last day. One table, [`roles_for`], says who may do what; the API and the bot both go through the
+//! [`Desk`]. An order is given by whoever showed to be there: an order that names somebody else is refused, so that a second
+//! person is another person, and not another name. A token that is nobody's ([`Directory::shared`]) can look and
+//! operate, but never act as a person. Refusals are noted in the ledger, and so is an order that is given with a token from the
+//! configuration where there is an identity provider.
+//!
+//! Tokens are compared in constant time. Errors are JSON: `{"error": "what, in the operator's words"}`.
 //!
 //! # Extending
 //!
 //! A route is a function in `api` or `health` and a line in [`router`]; whatever it needs of the hub is a method of [`Hub`],
-//! so that it can be tested without one. An order is a variant of [`Order`] and an arm in `order`. A command is an arm in `command`, with its texts in every [`Language`].
+//! so that it can be tested without one, and who may use it is an [`Act`]. An order is a variant of [`Order`] and an arm in
+//! `order`; the compiler then asks who may give it. A command is an arm in `command` or `obey`, with its texts in every
+//! [`Language`](viaduct_model::Language).
 
+mod access;
 mod api;
 mod command;
+mod denied;
+mod desk;
 mod health;
 mod hub;
 mod metric;
 mod obey;
+mod oidc;
 mod order;
+mod role;
 
 use std::io;
 use std::sync::Arc;
@@ -38,27 +56,26 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use command::command;
+pub use access::{Access, Caller, Directory, Grant, Means};
+pub use denied::Denied;
+pub use desk::Desk;
 pub use hub::{Hub, HubError};
 pub use metric::{Metrics, MetricsError};
-pub use obey::obey;
+pub use obey::answer;
+pub use oidc::{Meaning, Oidc};
 pub use order::{Order, PartnerStatus, obstacles, statuses};
+pub use role::{Act, Role, Roles, allowed, roles_for};
 
 /// What the routes share.
 #[derive(Clone)]
 pub(crate) struct Shared {
-    hub: Arc<dyn Hub>,
+    desk: Arc<Desk>,
     metrics: Metrics,
-    token: Option<Arc<str>>,
 }
 
-/// All routes. `token` opens the API; without one it is closed.
-pub fn router(hub: Arc<dyn Hub>, metrics: Metrics, token: Option<&str>) -> Router {
-    let shared = Shared {
-        hub,
-        metrics,
-        token: token.map(Arc::from),
-    };
+/// All routes.
+pub fn router(desk: Arc<Desk>, metrics: Metrics) -> Router {
+    let shared = Shared { desk, metrics };
     let api = Router::new()
         .route("/status", get(api::status))
         .route("/probe", get(api::probe))

@@ -6,8 +6,12 @@ use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
-/// Requests to the API, by whether they were allowed.
+use crate::denied::Denied;
+
+/// Requests to the API, by whether it was known who asked, or why not.
 const API_REQUESTS: &str = "viaduct_api_requests_total";
+/// What people who are known wanted and may not, by what it was.
+const REFUSED: &str = "viaduct_acts_refused_total";
 /// Always 1; the label tells the version.
 const BUILD_INFO: &str = "viaduct_build_info";
 
@@ -70,7 +74,19 @@ fn builder() -> Result<PrometheusBuilder, MetricsError> {
         .map_err(|error| MetricsError(error.to_string()))
 }
 
-/// Somebody asked the API.
-pub(crate) fn api_request(allowed: bool) {
-    counter!(API_REQUESTS, "outcome" => if allowed { "allowed" } else { "refused" }).increment(1);
+/// Somebody asked the API, and was not known for this reason, or was.
+pub(crate) fn api_request(denied: Option<&Denied>) {
+    let outcome = match denied {
+        None => "allowed",
+        Some(Denied::Token(refusal)) => refusal.as_str(),
+        Some(Denied::Unavailable(_)) => "unavailable",
+        Some(Denied::Ended(_)) => "ended",
+        Some(_) => "refused",
+    };
+    counter!(API_REQUESTS, "outcome" => outcome).increment(1);
+}
+
+/// Somebody who is known may not do this.
+pub(crate) fn refused(act: &'static str) {
+    counter!(REFUSED, "act" => act).increment(1);
 }

@@ -2,33 +2,76 @@
 
 use serde_json::Value;
 use viaduct_governance::{Day, Held, HeldId, PartnerName};
-
-use crate::hub::Hub;
-use crate::order::{Order, PartnerStatus};
 use viaduct_model::Language;
 
-/// The answer to an order that `sender` gave; none if what was said is no order, but perhaps a command.
-pub async fn obey(text: &str, sender: &str, hub: &dyn Hub, language: Language) -> Option<String> {
+use crate::access::Caller;
+use crate::command::command;
+use crate::denied::Denied;
+use crate::desk::Desk;
+use crate::hub::HubError;
+use crate::order::{Order, PartnerStatus};
+use crate::role::Act;
+
+/// The answer of the bot to what `sender` (a Matrix user id) said, whoever they are.
+pub async fn answer(text: &str, sender: &str, desk: &Desk, language: Language) -> String {
+    let caller = match desk.access().sender(sender) {
+        Ok(caller) => caller,
+        Err(ended @ Denied::Ended(_)) => return ended.say(language),
+        Err(_) => {
+            let refusal = language.pick(
+                "Only this bridge's operators may command me.",
+                "Nur die Betreiber dieser Brücke dürfen mir befehlen.",
+            );
+            return refusal.to_owned();
+        }
+    };
+    if let Some(told) = obey(text, &caller, desk, language).await {
+        return told;
+    }
+    match desk.allow(&caller, &Act::Status).await {
+        Ok(()) => command(text, &desk.hub().status().await, language),
+        Err(denied) => denied.say(language),
+    }
+}
+
+/// The answer to an order; none if what was said is no order, but perhaps a command.
+async fn obey(text: &str, caller: &Caller, desk: &Desk, language: Language) -> Option<String> {
+    let order = match ordered(text)? {
+        Ordered::Order(order) => order,
+        Ordered::Unclear => return Some(usage(language).to_owned()),
+    };
+    Some(match desk.order(caller, order.clone()).await {
+        Ok(answer) => told(&order, &answer, language),
+        Err(HubError::Denied(denied)) => denied.say(language),
+        Err(error) => error.to_string(),
+    })
+}
+
+/// What was said, as an order.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Ordered {
+    /// This one; in whose name is the desk's to say.
+    Order(Order),
+    /// One that is not understood.
+    Unclear,
+}
+
+/// The order that somebody gives with these words; none if they are about something else.
+pub(crate) fn ordered(text: &str) -> Option<Ordered> {
     let words = text.trim().strip_prefix("!viaduct").unwrap_or(text).trim();
     let mut words = words.split_whitespace();
     let (subject, verb) = (words.next()?.to_lowercase(), words.next().map(str::to_lowercase));
     let rest: Vec<&str> = words.collect();
     let order = match subject.as_str() {
-        "quarantine" | "quarantäne" => quarantine(verb.as_deref(), &rest, sender),
-        "partner" => partner(verb.as_deref(), &rest, sender),
+        "quarantine" | "quarantäne" => quarantine(verb.as_deref(), &rest),
+        "partner" => partner(verb.as_deref(), &rest),
         _ => return None,
     };
-    let Some(order) = order else {
-        return Some(usage(language).to_owned());
-    };
-    Some(match hub.order(order.clone()).await {
-        Ok(answer) => told(&order, &answer, language),
-        Err(error) => error.to_string(),
-    })
+    Some(order.map_or(Ordered::Unclear, Ordered::Order))
 }
 
-fn quarantine(verb: Option<&str>, rest: &[&str], sender: &str) -> Option<Order> {
-    let by = sender.to_owned();
+fn quarantine(verb: Option<&str>, rest: &[&str]) -> Option<Order> {
+    let by = String::new();
     let named = || {
         let (id, reason) = rest.split_first()?;
         Some((HeldId::parse(id).ok()?, reason.join(" ")))
@@ -41,8 +84,8 @@ fn quarantine(verb: Option<&str>, rest: &[&str], sender: &str) -> Option<Order> 
     }
 }
 
-fn partner(verb: Option<&str>, rest: &[&str], sender: &str) -> Option<Order> {
-    let by = sender.to_owned();
+fn partner(verb: Option<&str>, rest: &[&str]) -> Option<Order> {
+    let by = String::new();
     let named = || {
         let (name, rest) = rest.split_first()?;
         Some((PartnerName::new(name).ok()?, rest.join(" ")))

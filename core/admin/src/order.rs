@@ -6,12 +6,15 @@ use viaduct_audit::{Action, Tag};
 use viaduct_compliance::{Filter, Policy};
 use viaduct_engine::rehearse::Wanted;
 use viaduct_engine::{Engine, EngineError};
-use viaduct_governance::{Agreement, Coverage, Day, GovernanceError, HeldId, Office, PartnerName, Register, Scope};
-use viaduct_model::{MessageId, NetworkName, PersonId, Timestamp};
+use viaduct_governance::{
+    Agreement, Coverage, Day, GovernanceError, HeldId, Month, Office, PartnerName, Register, Scope,
+};
+use viaduct_model::{Language, MessageId, NetworkName, PersonId, Timestamp};
 
 use crate::hub::HubError;
 
-/// An order. `by` is always the Matrix user id of whoever gives it; it is noted in the ledger as a pseudonym.
+/// An order. `by` is always the Matrix user id of whoever gives it; it is noted in the ledger as a pseudonym. Whoever asks the
+/// API may leave it out: it is who they showed to be, and an order that says otherwise is refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Order {
@@ -22,6 +25,7 @@ pub enum Order {
         /// Which.
         id: HeldId,
         /// Who wants to see it.
+        #[serde(default)]
         by: String,
         /// Why.
         reason: String,
@@ -31,6 +35,7 @@ pub enum Order {
         /// Which.
         id: HeldId,
         /// Who releases it.
+        #[serde(default)]
         by: String,
         /// Why.
         reason: String,
@@ -40,6 +45,7 @@ pub enum Order {
         /// Which.
         id: HeldId,
         /// Who rejects it.
+        #[serde(default)]
         by: String,
         /// Why.
         reason: String,
@@ -53,6 +59,7 @@ pub enum Order {
         /// What was agreed.
         agreement: Box<Agreement>,
         /// Who makes it.
+        #[serde(default)]
         by: String,
     },
     /// Lets an agreement go on.
@@ -62,6 +69,7 @@ pub enum Order {
         /// Its new last day.
         until: Day,
         /// Who renews it.
+        #[serde(default)]
         by: String,
     },
     /// Stops an agreement for now.
@@ -71,6 +79,7 @@ pub enum Order {
         /// Why.
         reason: String,
         /// Who stops it.
+        #[serde(default)]
         by: String,
     },
     /// Takes a suspension back.
@@ -78,6 +87,7 @@ pub enum Order {
         /// Its partner.
         name: PartnerName,
         /// Who takes it back.
+        #[serde(default)]
         by: String,
     },
     /// Signs an agreement that was made by command.
@@ -87,6 +97,7 @@ pub enum Order {
         /// For which office.
         office: Office,
         /// Who signs.
+        #[serde(default)]
         by: String,
     },
     /// Puts the journal through a candidate policy.
@@ -111,6 +122,7 @@ pub enum Order {
         /// The partner.
         name: PartnerName,
         /// Who ends it.
+        #[serde(default)]
         by: String,
     },
     /// Lists the legal holds.
@@ -122,6 +134,7 @@ pub enum Order {
         /// Why.
         reason: String,
         /// Who places it.
+        #[serde(default)]
         by: String,
     },
     /// Lifts a legal hold.
@@ -131,6 +144,7 @@ pub enum Order {
         /// Why.
         reason: String,
         /// Who lifts it.
+        #[serde(default)]
         by: String,
     },
     /// Gathers everything about a person.
@@ -140,6 +154,7 @@ pub enum Order {
         /// Why.
         reason: String,
         /// Who does it.
+        #[serde(default)]
         by: String,
     },
     /// Erases what a person said and did.
@@ -149,18 +164,65 @@ pub enum Order {
         /// Why.
         reason: String,
         /// Who does it.
+        #[serde(default)]
         by: String,
     },
-    /// Finds who is behind a pseudonym.
+    /// Lets somebody else find out who is behind a pseudonym, once, within a day.
+    GrantUnmask {
+        /// The pseudonym, as it is in the ledger.
+        tag: String,
+        /// Who may ask, by their Matrix user id.
+        to: String,
+        /// Who grants it.
+        #[serde(default)]
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Finds who is behind a pseudonym, where somebody else granted it.
     Unmask {
         /// The pseudonym, as it is in the ledger.
         tag: String,
         /// Who asks.
+        #[serde(default)]
         by: String,
-        /// Who grants it: somebody else.
+        /// Who granted it: nobody says so, it is found by the desk.
+        #[serde(skip)]
         granted_by: String,
         /// Why.
         reason: String,
+    },
+    /// Reports a month with a partner.
+    PartnerReport {
+        /// The partner.
+        name: PartnerName,
+        /// The month.
+        month: Month,
+    },
+    /// Lists the rules that senders call wrong.
+    Disputed {
+        /// Only since this day.
+        #[serde(default)]
+        since: Option<Day>,
+    },
+    /// Gathers what a breach at a partner concerns.
+    Incident {
+        /// The partner.
+        name: PartnerName,
+        /// The first day.
+        since: Day,
+        /// The last day.
+        until: Day,
+        /// Who asks.
+        #[serde(default)]
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Writes the record of processing activities.
+    ProcessingRecord {
+        /// In which language.
+        language: Language,
     },
     /// Deletes what is due now.
     Retain,
@@ -169,6 +231,74 @@ pub enum Order {
         /// Which, and to where.
         what: String,
     },
+}
+
+impl Order {
+    /// Its name, as the API takes it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::ShowHeld { .. } => "show_held",
+            Self::ReleaseHeld { .. } => "release_held",
+            Self::RejectHeld { .. } => "reject_held",
+            Self::Partners => "partners",
+            Self::AddPartner { .. } => "add_partner",
+            Self::RenewPartner { .. } => "renew_partner",
+            Self::SuspendPartner { .. } => "suspend_partner",
+            Self::ResumePartner { .. } => "resume_partner",
+            Self::SignPartner { .. } => "sign_partner",
+            Self::Replay { .. } => "replay",
+            Self::Explain { .. } => "explain",
+            Self::PreviewOffboarding { .. } => "preview_offboarding",
+            Self::Offboard { .. } => "offboard",
+            Self::Holds => "holds",
+            Self::PlaceHold { .. } => "place_hold",
+            Self::LiftHold { .. } => "lift_hold",
+            Self::ExportSubject { .. } => "export_subject",
+            Self::EraseSubject { .. } => "erase_subject",
+            Self::GrantUnmask { .. } => "grant_unmask",
+            Self::Unmask { .. } => "unmask",
+            Self::PartnerReport { .. } => "partner_report",
+            Self::Disputed { .. } => "disputed",
+            Self::Incident { .. } => "incident",
+            Self::ProcessingRecord { .. } => "processing_record",
+            Self::Retain => "retain",
+            Self::NoteExport { .. } => "note_export",
+        }
+    }
+
+    /// Who gives it; none where nobody acts as a person.
+    pub(crate) fn by_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::ShowHeld { by, .. }
+            | Self::ReleaseHeld { by, .. }
+            | Self::RejectHeld { by, .. }
+            | Self::AddPartner { by, .. }
+            | Self::RenewPartner { by, .. }
+            | Self::SuspendPartner { by, .. }
+            | Self::ResumePartner { by, .. }
+            | Self::SignPartner { by, .. }
+            | Self::Offboard { by, .. }
+            | Self::PlaceHold { by, .. }
+            | Self::LiftHold { by, .. }
+            | Self::ExportSubject { by, .. }
+            | Self::EraseSubject { by, .. }
+            | Self::GrantUnmask { by, .. }
+            | Self::Unmask { by, .. }
+            | Self::Incident { by, .. } => Some(by),
+            Self::Held
+            | Self::Partners
+            | Self::Replay { .. }
+            | Self::Explain { .. }
+            | Self::PreviewOffboarding { .. }
+            | Self::Holds
+            | Self::PartnerReport { .. }
+            | Self::Disputed { .. }
+            | Self::ProcessingRecord { .. }
+            | Self::Retain
+            | Self::NoteExport { .. } => None,
+        }
+    }
 }
 
 /// How an agreement stands, for lists.
@@ -245,6 +375,8 @@ pub(crate) async fn obey(engine: &Engine, order: Order) -> Result<Value, HubErro
         Order::LiftHold { id, reason, by } => Ok(engine.lift_hold(&id, &reason, &by).await.map(done)?),
         Order::ExportSubject { ids, reason, by } => Ok(json!(engine.export_subject(ids, &by, &reason).await?)),
         Order::EraseSubject { ids, reason, by } => Ok(json!(engine.erase_subject(ids, &by, &reason).await?)),
+        // Grants are kept at the desk; the ledger has them when they are used.
+        Order::GrantUnmask { .. } => Ok(done(())),
         Order::Unmask {
             tag,
             by,
@@ -254,6 +386,22 @@ pub(crate) async fn obey(engine: &Engine, order: Order) -> Result<Value, HubErro
             let found = engine.unmask(&Tag::from_text(tag), &by, &granted_by, &reason).await?;
             Ok(json!({ "person": found.map(|(network, person)| format!("{network}/{person}")) }))
         }
+        Order::PartnerReport { name, month } => Ok(json!(engine.partner_report(&name, month).await?)),
+        Order::Disputed { since } => {
+            let since = since.map_or_else(Timestamp::default, Day::start);
+            Ok(json!(engine.disputed(since).await?))
+        }
+        Order::Incident {
+            name,
+            since,
+            until,
+            by,
+            reason,
+        } => {
+            let interval = (since.start(), until.end());
+            Ok(json!(engine.incident(&name, interval, &by, &reason).await?))
+        }
+        Order::ProcessingRecord { language } => Ok(json!({ "text": engine.processing_record(language) })),
         Order::Retain => Ok(json!(engine.retain().await?)),
         Order::NoteExport { what } => Ok(engine.note(Action::Exported, &what).await.map(done)?),
     }

@@ -30,6 +30,8 @@ pub enum Action {
     Rejected,
     /// A filter said no.
     Refused,
+    /// The sender says that what a filter found is no such thing.
+    Disputed,
     /// The destination took it.
     Delivered,
     /// The destination said no for good.
@@ -64,7 +66,7 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Accepted,
         Self::Passed,
         Self::Changed,
@@ -72,6 +74,7 @@ impl Action {
         Self::Released,
         Self::Rejected,
         Self::Refused,
+        Self::Disputed,
         Self::Delivered,
         Self::Failed,
         Self::Unknown,
@@ -99,6 +102,7 @@ impl Action {
             Self::Released => "released",
             Self::Rejected => "rejected",
             Self::Refused => "refused",
+            Self::Disputed => "disputed",
             Self::Delivered => "delivered",
             Self::Failed => "failed",
             Self::Unknown => "unknown",

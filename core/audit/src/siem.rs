@@ -20,6 +20,7 @@ fn grade(action: Action) -> Grade {
         Action::Held
         | Action::Released
         | Action::Rejected
+        | Action::Disputed
         | Action::Changed
         | Action::Agreement
         | Action::Configured

@@ -233,6 +233,7 @@ async fn every_form_goes_over_plain_tcp() {
         let to = Destination::Tcp {
             host: "127.0.0.1".to_owned(),
             port: receiver.port(),
+            plaintext: None,
         };
         let mut running = Running::start(hub.exporter(to, form));
         running.until(40).await;

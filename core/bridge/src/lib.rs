@@ -45,5 +45,5 @@ pub mod testing;
 pub use context::{Connection, Context, Inbox, InboxClosed, State, StateError, Ticket};
 pub use error::{DeliveryError, Failure, SessionError};
 pub use media::{Media, MediaError, MediaSource, MediaStream, bounded};
-pub use pace::{Pacer, Rate};
+pub use pace::{Pacer, Rate, Turn};
 pub use session::{AppFile, Factory, Feedback, OpenError, Outcome, Probe, ProbeStatus, Session};

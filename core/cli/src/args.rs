@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use crate::orders::{Audit, By, Entries, Format, Hold, Office, Partner, Policy, Quarantine, Subject};
+pub use crate::orders::{Audit, By, Entries, Form, Format, Hold, Office, Partner, Policy, Quarantine, Subject, Tongue};
 
 /// Mirrors Matrix rooms with channels on other networks.
 #[derive(Debug, Parser)]
@@ -21,7 +21,8 @@ A first try, next to a Synapse on this machine:
   viaduct run
   # accept the invitation in Element, say something, and Echo answers
 
-Environment: VIADUCT_CONFIG names the configuration, VIADUCT_LOG sets the log level.
+Environment: VIADUCT_CONFIG names the configuration, VIADUCT_LOG sets the log level, VIADUCT_ADMIN_TOKEN (or a file named by
+VIADUCT_TOKEN_FILE) is the token that is shown to the running hub.
 Exit status: 0 all is well, 1 something is wrong and was told, 2 the command line was not understood."
 )]
 pub struct Cli {
@@ -35,6 +36,11 @@ pub struct Cli {
         value_name = "FILE"
     )]
     pub config: PathBuf,
+
+    /// A file with your own token, to show to the running hub [default: the variable `VIADUCT_ADMIN_TOKEN`, else the
+    /// configuration's `admin.token`]
+    #[arg(long, global = true, env = "VIADUCT_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
 
     /// What to do
     #[command(subcommand)]
@@ -122,7 +128,8 @@ Examples:
   viaduct policy test                             # the configuration's policies
   viaduct policy test policies/partner.yaml
   viaduct policy replay candidate.yaml --since 2026-06-01
-  viaduct policy explain '$event-id'")]
+  viaduct policy explain '$event-id'
+  viaduct policy reports --since 2026-06-01       # what senders call false alarms")]
     Policy {
         /// What to do with them
         #[command(subcommand)]
@@ -159,7 +166,8 @@ Asks the running hub.")]
 Examples:
   viaduct subject export matrix/@ann:example.org acme-irc/ann --reason 'letter of 2026-06-01' --out ann.json
   viaduct subject erase acme-irc/bob --reason 'letter of 2026-06-02'
-  viaduct subject unmask own.1:0123… --granted-by @dpo:example.org --reason 'incident 12'
+  viaduct subject grant own.1:0123… --to @anna:example.org --reason 'incident 12'    # as the data protection officer
+  viaduct subject unmask own.1:0123… --reason 'incident 12'                          # as Anna, within a day
 
 A person is named by all their ids, each as network/id. Asks the running hub.")]
     Subject {
@@ -167,7 +175,7 @@ A person is named by all their ids, each as network/id. Asks the running hub.")]
         #[command(subcommand)]
         action: Subject,
     },
-    /// Agreements with partners: list, add, sign, renew, suspend, resume, offboard
+    /// Agreements with partners: list, add, sign, renew, suspend, resume, report, offboard
     #[command(after_help = "\
 Examples:
   viaduct partner list
@@ -177,6 +185,9 @@ Examples:
   viaduct partner suspend acme --reason 'contact person is missing'
   viaduct partner offboard acme --preview
   viaduct partner offboard acme --out certificates
+  viaduct partner report acme --month 2026-11 --language de
+  viaduct partner record > verzeichnis.txt
+  viaduct partner incident acme --since 2026-11-01 --until 2026-11-03 --reason 'lost laptop' --json
 
 Asks the running hub; `list` also works while it is stopped.")]
     Partner {
@@ -212,6 +223,9 @@ pub struct Init {
     /// Where the homeserver reaches viaduct, if that is not the listening address
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+    /// Why http:// will do between homeserver and viaduct, if they are not on one machine
+    #[arg(long, value_name = "REASON")]
+    pub plaintext: Option<String>,
 }
 
 /// What `doctor` looks at.

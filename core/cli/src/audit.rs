@@ -10,11 +10,12 @@ use viaduct_audit::note::Verifier;
 use viaduct_audit::{Action, Entry, KeyRing, Query, Reader, Record, Tag, export, find, verify};
 use viaduct_config::Config;
 use viaduct_governance::Day;
-use viaduct_model::{Clock as _, MessageId, MirrorName, NetworkName, PersonId, Timestamp};
+pub use viaduct_governance::second as time;
+use viaduct_model::{Clock as _, MessageId, MirrorName, NetworkName, PersonId};
 
 use crate::args::{Audit, Entries, Format};
 use crate::capabilities::columns;
-use crate::hub::Hub;
+use crate::hub::{Hub, Shown};
 use crate::load;
 use crate::registry::Registry;
 use crate::settings;
@@ -26,7 +27,7 @@ use crate::trouble::Trouble;
 /// # Errors
 ///
 /// If the ledger, its key or the configuration cannot be read.
-pub async fn run(path: &Path, action: Audit, registry: &Registry) -> anyhow::Result<(String, bool)> {
+pub async fn run(path: &Path, shown: &Shown, action: Audit, registry: &Registry) -> anyhow::Result<(String, bool)> {
     let config = || Ok::<Config, anyhow::Error>(load::load(path, registry)?.config);
     match action {
         Audit::Verify {
@@ -45,7 +46,7 @@ pub async fn run(path: &Path, action: Audit, registry: &Registry) -> anyhow::Res
         }
         Audit::Export { which, format, out } => {
             let config = config()?;
-            Ok((hand_out(&config, &which, format, &out).await?, true))
+            Ok((hand_out(&config, shown, &which, format, &out).await?, true))
         }
         Audit::Key { folder, origin } => {
             let origin = match origin {
@@ -164,7 +165,13 @@ fn tags(config: &Config, person: &str) -> anyhow::Result<Vec<Tag>> {
     Ok(tags)
 }
 
-async fn hand_out(config: &Config, which: &Entries, format: Format, out: &Path) -> anyhow::Result<String> {
+async fn hand_out(
+    config: &Config,
+    shown: &Shown,
+    which: &Entries,
+    format: Format,
+    out: &Path,
+) -> anyhow::Result<String> {
     let signer = settings::signer(config)?;
     let reader = Reader::open(&folder(config)?, &signer.verifier())?;
     let beside = PathBuf::from(format!("{}.manifest", out.display()));
@@ -185,7 +192,7 @@ async fn hand_out(config: &Config, which: &Entries, format: Format, out: &Path) 
         .unwrap_or_default();
     let mut told = vec![format!("{count}: {} and {}", out.display(), beside.display())];
     let what = format!("{count} as {form}, {which:?}");
-    match Hub::find(config).await? {
+    match Hub::find(config, shown).await? {
         Some(hub) => drop(hub.order(&Order::NoteExport { what }).await?),
         None => told.push("warning: no hub is running, so the ledger does not note this export".to_owned()),
     }
@@ -260,15 +267,4 @@ fn why(entry: &Entry) -> String {
         format!("{rule}: {reason}")
     };
     told.chars().filter(|c| !c.is_control()).collect()
-}
-
-/// A time as people read it: UTC, to the second.
-pub fn time(at: Timestamp) -> String {
-    let (day, seconds) = (Day::of(at), at.as_millis() / 1000 % 86_400);
-    format!(
-        "{day} {:02}:{:02}:{:02}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
 }

@@ -8,7 +8,7 @@ use viaduct_store::{Batch, Delivery, DeliveryFilter, DeliveryState, Lane, Op, Se
 
 use crate::args::{Chosen, Deliveries, State, Which};
 use crate::capabilities::columns;
-use crate::hub::Hub;
+use crate::hub::{Hub, Shown};
 use crate::trouble::Trouble;
 
 /// Does what was asked and tells the outcome.
@@ -16,8 +16,8 @@ use crate::trouble::Trouble;
 /// # Errors
 ///
 /// If neither the hub nor the store can be reached, or what was named is not there.
-pub async fn run(config: &Config, action: Deliveries) -> anyhow::Result<String> {
-    let door = Door::find(config).await?;
+pub async fn run(config: &Config, shown: &Shown, action: Deliveries) -> anyhow::Result<String> {
+    let door = Door::find(config, shown).await?;
     let told = act(&door, action).await;
     door.close().await?;
     told
@@ -154,8 +154,8 @@ enum Door {
 }
 
 impl Door {
-    async fn find(config: &Config) -> anyhow::Result<Self> {
-        if let Some(hub) = Hub::find(config).await? {
+    async fn find(config: &Config, shown: &Shown) -> anyhow::Result<Self> {
+        if let Some(hub) = Hub::find(config, shown).await? {
             return Ok(Self::Api(hub));
         }
         Ok(Self::Store(open_store(config).await?))

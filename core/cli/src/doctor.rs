@@ -3,6 +3,7 @@
 mod bench;
 mod compliance;
 mod machine;
+mod people;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use viaduct_config::Config;
 use viaduct_model::{ChannelId, NetworkName};
 
 use crate::args::Doctor;
-use crate::hub::Hub;
+use crate::hub::{Hub, Shown};
 use crate::registry::Registry;
 use crate::settings;
 use crate::system::SystemClock;
@@ -33,7 +34,7 @@ const END: Duration = Duration::from_secs(6);
 /// One finding, and what it is about.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
-    /// `homeserver`, `machine`, or a network's name.
+    /// `homeserver`, `machine`, `people`, `compliance`, or a network's name.
     pub about: String,
     /// The finding.
     #[serde(flatten)]
@@ -45,7 +46,12 @@ pub struct Finding {
 /// # Errors
 ///
 /// If a token cannot be read, without which nothing can be tried.
-pub async fn examine(config: &Config, wanted: &Doctor, registry: &Registry) -> anyhow::Result<Vec<Finding>> {
+pub async fn examine(
+    config: &Config,
+    shown: &Shown,
+    wanted: &Doctor,
+    registry: &Registry,
+) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let mut add = |about: &str, probes: Vec<Probe>| {
         findings.extend(probes.into_iter().map(|probe| Finding {
@@ -54,6 +60,7 @@ pub async fn examine(config: &Config, wanted: &Doctor, registry: &Registry) -> a
         }));
     };
     add("machine", machine::probes(config));
+    add("people", people::probes(config).await?);
     if let Some(path) = &wanted.registration {
         add("homeserver", vec![registration(path, config)?]);
     }
@@ -64,10 +71,10 @@ pub async fn examine(config: &Config, wanted: &Doctor, registry: &Registry) -> a
     );
     add(
         "compliance",
-        compliance::probes(config, Hub::find(config).await?.as_ref()).await?,
+        compliance::probes(config, Hub::find(config, shown).await?.as_ref()).await?,
     );
     // A second connection beside a running hub's would take its nick or its stream away: there, the hub itself is asked.
-    if let Some(hub) = Hub::find(config).await? {
+    if let Some(hub) = Hub::find(config, shown).await? {
         for (name, probe) in asked(&hub.get("status", &[]).await?) {
             add(&name, vec![probe]);
         }

@@ -23,6 +23,7 @@ struct Answers {
     admin: String,
     listen: String,
     url: Option<String>,
+    plaintext: Option<String>,
 }
 
 /// Where everything goes: beside the configuration.
@@ -108,6 +109,7 @@ fn answers(given: Init) -> anyhow::Result<Answers> {
         admin,
         listen: given.listen,
         url: given.url,
+        plaintext: given.plaintext,
     })
 }
 
@@ -168,18 +170,20 @@ fn config_text(answers: &Answers) -> String {
         admin,
         listen,
         url,
+        plaintext,
     } = answers;
-    let url = url
-        .as_ref()
-        .map(|url| format!("  url: {}\n", quoted(url)))
-        .unwrap_or_default();
+    let optional = |key: &str, value: &Option<String>| {
+        let value = value.as_ref().map(|value| format!("  {key}: {}\n", quoted(value)));
+        value.unwrap_or_default()
+    };
+    let (url, plaintext) = (optional("url", url), optional("plaintext", plaintext));
     format!(
         "\
 # viaduct's configuration. `viaduct check` says what is wrong in it, `viaduct doctor` whether it works.
 homeserver:
   url: {homeserver}
   domain: {domain}
-
+{plaintext}
 appservice:
   listen: {listen}
 {url}  as_token_file: secrets/as_token
@@ -187,6 +191,7 @@ appservice:
 
 admin:
   listen: 127.0.0.1:29321
+  # With one administrator the token is theirs. Who else has something to say gets roles and a token of their own in `people`.
   token_file: secrets/admin_token
   users: [{admin}]
 
@@ -261,6 +266,7 @@ mod tests {
             admin: "@a:example.org".into(),
             listen: "127.0.0.1:1".into(),
             url: None,
+            plaintext: None,
         };
         let text = config_text(&answers);
         assert_eq!(text.matches("\nadmin:").count(), 1, "{text}");

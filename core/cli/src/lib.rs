@@ -15,6 +15,7 @@
 //! A new bridge is one line in [`registry::factories`]. A new command is a variant in `args`, a module that gives its
 //! output as text, and a line in `obey`.
 
+mod accounts;
 mod app;
 mod args;
 mod audit;
@@ -30,6 +31,7 @@ mod logging;
 mod office;
 mod orders;
 mod policy;
+mod protect;
 mod registration;
 pub mod registry;
 mod run;
@@ -67,12 +69,13 @@ pub fn main() -> ExitCode {
 async fn obey(cli: Cli) -> anyhow::Result<ExitCode> {
     let registry = Registry::new();
     let path = &cli.config;
+    let shown = &hub::Shown::new(cli.token_file);
     match cli.command {
         Command::Init(given) => console::say(&init::run(path, given, &registry, &system::SystemEntropy)?),
         Command::Check { json } => return check(path, json, &registry),
         Command::Doctor(wanted) => {
             let config = load::load(path, &registry)?.config;
-            let findings = doctor::examine(&config, &wanted, &registry).await?;
+            let findings = doctor::examine(&config, shown, &wanted, &registry).await?;
             let told = if wanted.json {
                 serde_json::to_string_pretty(&findings)?
             } else {
@@ -93,21 +96,21 @@ async fn obey(cli: Cli) -> anyhow::Result<ExitCode> {
             _ => capabilities::text(&registry),
         }),
         Command::Deliveries { action } => {
-            console::say(&deliveries::run(&load::load(path, &registry)?.config, action).await?);
+            console::say(&deliveries::run(&load::load(path, &registry)?.config, shown, action).await?);
         }
-        Command::Audit { action } => return Ok(told(&audit::run(path, action, &registry).await?)),
-        Command::Policy { action } => return Ok(told(&policy::run(path, action, &registry).await?)),
+        Command::Audit { action } => return Ok(told(&audit::run(path, shown, action, &registry).await?)),
+        Command::Policy { action } => return Ok(told(&policy::run(path, shown, action, &registry).await?)),
         Command::Quarantine { action } => {
-            console::say(&office::quarantine(&load::load(path, &registry)?.config, action).await?);
+            console::say(&office::quarantine(&load::load(path, &registry)?.config, shown, action).await?);
         }
         Command::Partner { action } => {
-            console::say(&office::partner(&load::load(path, &registry)?.config, action).await?);
+            console::say(&office::partner(&load::load(path, &registry)?.config, shown, action).await?);
         }
         Command::Hold { action } => {
-            console::say(&office::hold(&load::load(path, &registry)?.config, action).await?);
+            console::say(&office::hold(&load::load(path, &registry)?.config, shown, action).await?);
         }
         Command::Subject { action } => {
-            console::say(&office::subject(&load::load(path, &registry)?.config, action).await?);
+            console::say(&office::subject(&load::load(path, &registry)?.config, shown, action).await?);
         }
         Command::Kind(words) => console::say(&app::run(path, &words, &registry)?),
         Command::Schema => console::say(&serde_json::to_string_pretty(&viaduct_config::schema(&registry))?),

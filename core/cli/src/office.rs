@@ -14,10 +14,11 @@ use viaduct_governance::{
 };
 use viaduct_model::{Clock as _, Language, MirrorName, NetworkName, PersonId};
 
+use crate::accounts;
 use crate::args::{By, Hold, Office, Partner, Quarantine, Subject};
 use crate::audit;
 use crate::capabilities::columns;
-use crate::hub::Hub;
+use crate::hub::{Hub, Shown};
 use crate::letter;
 use crate::settings;
 use crate::system::SystemClock;
@@ -28,8 +29,8 @@ use crate::trouble::Trouble;
 /// # Errors
 ///
 /// If no hub is running, or it says no.
-pub async fn quarantine(config: &Config, action: Quarantine) -> anyhow::Result<String> {
-    let hub = running(config).await?;
+pub async fn quarantine(config: &Config, shown: &Shown, action: Quarantine) -> anyhow::Result<String> {
+    let hub = running(config, shown).await?;
     let id = |id: &str| HeldId::parse(id).context("this is no id; see `viaduct quarantine list`");
     match action {
         Quarantine::List { json } => {
@@ -42,7 +43,7 @@ pub async fn quarantine(config: &Config, action: Quarantine) -> anyhow::Result<S
         Quarantine::Show { id: which, reasoned } => {
             let order = Order::ShowHeld {
                 id: id(&which)?,
-                by: who(config, &reasoned.by)?,
+                by: who(&reasoned.by)?,
                 reason: reasoned.reason,
             };
             Ok(serde_json::to_string_pretty(&hub.order(&order).await?)?)
@@ -50,7 +51,7 @@ pub async fn quarantine(config: &Config, action: Quarantine) -> anyhow::Result<S
         Quarantine::Release { id: which, reasoned } => {
             let order = Order::ReleaseHeld {
                 id: id(&which)?,
-                by: who(config, &reasoned.by)?,
+                by: who(&reasoned.by)?,
                 reason: reasoned.reason,
             };
             hub.order(&order).await?;
@@ -59,7 +60,7 @@ pub async fn quarantine(config: &Config, action: Quarantine) -> anyhow::Result<S
         Quarantine::Reject { id: which, reasoned } => {
             let order = Order::RejectHeld {
                 id: id(&which)?,
-                by: who(config, &reasoned.by)?,
+                by: who(&reasoned.by)?,
                 reason: reasoned.reason,
             };
             let answer = hub.order(&order).await?;
@@ -100,17 +101,39 @@ fn held_table(held: &[Held]) -> String {
 /// # Errors
 ///
 /// If no hub is running where one is needed, or it says no.
-pub async fn partner(config: &Config, action: Partner) -> anyhow::Result<String> {
+pub async fn partner(config: &Config, shown: &Shown, action: Partner) -> anyhow::Result<String> {
     let name = |name: &str| PartnerName::new(name).context("this cannot be a partner's name");
     let order = match action {
-        Partner::List { json } => return list(config, json).await,
+        Partner::List { json } => return list(config, shown, json).await,
+        Partner::Report {
+            name: partner,
+            month,
+            form,
+        } => return accounts::report(config, shown, name(&partner)?, &month, &form).await,
+        Partner::Record { language } => return accounts::record(config, shown, language).await,
+        Partner::Incident {
+            name: partner,
+            since,
+            until,
+            form,
+            reasoned,
+        } => {
+            let order = Order::Incident {
+                name: name(&partner)?,
+                since: audit::day(&since)?,
+                until: audit::day(&until)?,
+                by: who(&reasoned.by)?,
+                reason: reasoned.reason,
+            };
+            return accounts::incident(config, shown, &order, &form).await;
+        }
         Partner::Offboard {
             name: partner,
             preview: true,
             ..
         } => {
             let order = Order::PreviewOffboarding { name: name(&partner)? };
-            let answer = running(config).await?.order(&order).await?;
+            let answer = running(config, shown).await?.order(&order).await?;
             return Ok(answer
                 .get("text")
                 .and_then(Value::as_str)
@@ -122,9 +145,9 @@ pub async fn partner(config: &Config, action: Partner) -> anyhow::Result<String>
         } => {
             let order = Order::Offboard {
                 name: name(&partner)?,
-                by: who(config, &by)?,
+                by: who(&by)?,
             };
-            let answer = running(config).await?.order(&order).await?;
+            let answer = running(config, shown).await?.order(&order).await?;
             return certificate(&serde_json::from_value(answer)?, &out);
         }
         Partner::Add {
@@ -134,7 +157,7 @@ pub async fn partner(config: &Config, action: Partner) -> anyhow::Result<String>
         } => Order::AddPartner {
             name: name(&partner)?,
             agreement: Box::new(agreement(&file)?),
-            by: who(config, &by)?,
+            by: who(&by)?,
         },
         Partner::Sign {
             name: partner,
@@ -147,7 +170,7 @@ pub async fn partner(config: &Config, action: Partner) -> anyhow::Result<String>
                 Office::Dpo => viaduct_governance::Office::Dpo,
                 Office::Management => viaduct_governance::Office::Management,
             },
-            by: who(config, &by)?,
+            by: who(&by)?,
         },
         Partner::Renew {
             name: partner,
@@ -156,7 +179,7 @@ pub async fn partner(config: &Config, action: Partner) -> anyhow::Result<String>
         } => Order::RenewPartner {
             name: name(&partner)?,
             until: audit::day(&until)?,
-            by: who(config, &by)?,
+            by: who(&by)?,
         },
         Partner::Suspend {
             name: partner,
@@ -164,16 +187,16 @@ pub async fn partner(config: &Config, action: Partner) -> anyhow::Result<String>
         } => Order::SuspendPartner {
             name: name(&partner)?,
             reason: reasoned.reason,
-            by: who(config, &reasoned.by)?,
+            by: who(&reasoned.by)?,
         },
         Partner::Resume { name: partner, by } => Order::ResumePartner {
             name: name(&partner)?,
-            by: who(config, &by)?,
+            by: who(&by)?,
         },
     };
-    let hub = running(config).await?;
+    let hub = running(config, shown).await?;
     hub.order(&order).await?;
-    list(config, false).await
+    list(config, shown, false).await
 }
 
 /// Writes a certificate, in both languages.
@@ -189,8 +212,8 @@ fn certificate(made: &Certificate, folder: &Path) -> anyhow::Result<String> {
     Ok(told.join("\n"))
 }
 
-async fn list(config: &Config, json: bool) -> anyhow::Result<String> {
-    let statuses: Vec<PartnerStatus> = match Hub::find(config).await? {
+async fn list(config: &Config, shown: &Shown, json: bool) -> anyhow::Result<String> {
+    let statuses: Vec<PartnerStatus> = match Hub::find(config, shown).await? {
         Some(hub) => serde_json::from_value(hub.order(&Order::Partners).await?)?,
         None => viaduct_admin::statuses(&configured(config), SystemClock.now()),
     };
@@ -219,8 +242,8 @@ async fn list(config: &Config, json: bool) -> anyhow::Result<String> {
 /// # Errors
 ///
 /// If no hub is running, or it says no.
-pub async fn hold(config: &Config, action: Hold) -> anyhow::Result<String> {
-    let hub = running(config).await?;
+pub async fn hold(config: &Config, shown: &Shown, action: Hold) -> anyhow::Result<String> {
+    let hub = running(config, shown).await?;
     match action {
         Hold::List { json } => {
             let answer = hub.order(&Order::Holds).await?;
@@ -260,7 +283,7 @@ pub async fn hold(config: &Config, action: Hold) -> anyhow::Result<String> {
             };
             let order = Order::PlaceHold {
                 scope,
-                by: who(config, &reasoned.by)?,
+                by: who(&reasoned.by)?,
                 reason: reasoned.reason,
             };
             let placed: LegalHold = serde_json::from_value(hub.order(&order).await?)?;
@@ -269,7 +292,7 @@ pub async fn hold(config: &Config, action: Hold) -> anyhow::Result<String> {
         Hold::End { id, reasoned } => {
             let order = Order::LiftHold {
                 id,
-                by: who(config, &reasoned.by)?,
+                by: who(&reasoned.by)?,
                 reason: reasoned.reason,
             };
             hub.order(&order).await?;
@@ -283,14 +306,14 @@ pub async fn hold(config: &Config, action: Hold) -> anyhow::Result<String> {
 /// # Errors
 ///
 /// If no hub is running, or it says no.
-pub async fn subject(config: &Config, action: Subject) -> anyhow::Result<String> {
-    let hub = running(config).await?;
+pub async fn subject(config: &Config, shown: &Shown, action: Subject) -> anyhow::Result<String> {
+    let hub = running(config, shown).await?;
     let people = |ids: &[String]| ids.iter().map(|id| person(id)).collect::<anyhow::Result<Vec<_>>>();
     match action {
         Subject::Export { ids, out, reasoned } => {
             let order = Order::ExportSubject {
                 ids: people(&ids)?,
-                by: who(config, &reasoned.by)?,
+                by: who(&reasoned.by)?,
                 reason: reasoned.reason,
             };
             let answer = hub.order(&order).await?;
@@ -304,7 +327,7 @@ pub async fn subject(config: &Config, action: Subject) -> anyhow::Result<String>
         Subject::Erase { ids, json, reasoned } => {
             let order = Order::EraseSubject {
                 ids: people(&ids)?,
-                by: who(config, &reasoned.by)?,
+                by: who(&reasoned.by)?,
                 reason: reasoned.reason,
             };
             let answer = hub.order(&order).await?;
@@ -313,15 +336,21 @@ pub async fn subject(config: &Config, action: Subject) -> anyhow::Result<String>
             }
             Ok(tally(&serde_json::from_value(answer)?))
         }
-        Subject::Unmask {
-            tag,
-            granted_by,
-            reasoned,
-        } => {
+        Subject::Grant { tag, to, reasoned } => {
+            let order = Order::GrantUnmask {
+                tag,
+                to: user(&to, "--to")?,
+                by: who(&reasoned.by)?,
+                reason: reasoned.reason,
+            };
+            hub.order(&order).await?;
+            Ok(format!("granted to {to}, once, until the same time tomorrow"))
+        }
+        Subject::Unmask { tag, reasoned } => {
             let order = Order::Unmask {
                 tag,
-                by: who(config, &reasoned.by)?,
-                granted_by,
+                by: who(&reasoned.by)?,
+                granted_by: String::new(),
                 reason: reasoned.reason,
             };
             let answer = hub.order(&order).await?;
@@ -388,26 +417,21 @@ fn agreement(file: &Path) -> anyhow::Result<Agreement> {
     })
 }
 
-/// Who gives an order.
-fn who(config: &Config, by: &By) -> anyhow::Result<String> {
-    match (&by.by, config.admin.users.as_slice()) {
-        (Some(user), _) if user.starts_with('@') && user.contains(':') => Ok(user.clone()),
-        (Some(user), _) => Err(Trouble::error(
-            format!("{user} is no Matrix user id"),
-            "--by",
-            "such as @you:example.org",
-        )),
-        (None, [only]) => Ok(only.clone()),
-        (None, _) => Err(Trouble::error(
-            "who are you?",
-            "--by",
-            "give your Matrix user id with --by, or in VIADUCT_USER",
-        )),
-    }
+/// Who gives an order, if that was said: the hub knows by the token, and refuses the order if it is another's.
+fn who(by: &By) -> anyhow::Result<String> {
+    by.by.as_ref().map_or_else(|| Ok(String::new()), |by| user(by, "--by"))
 }
 
-async fn running(config: &Config) -> anyhow::Result<Hub> {
-    Hub::find(config)
+fn user(text: &str, flag: &str) -> anyhow::Result<String> {
+    if text.starts_with('@') && text.contains(':') {
+        return Ok(text.to_owned());
+    }
+    let what = format!("{text} is no Matrix user id");
+    Err(Trouble::error(what, flag, "such as @you:example.org"))
+}
+
+pub(crate) async fn running(config: &Config, shown: &Shown) -> anyhow::Result<Hub> {
+    Hub::find(config, shown)
         .await?
         .ok_or_else(|| Trouble::error("no hub is running", "admin.listen", "start it with `viaduct run`"))
 }

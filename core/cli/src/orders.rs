@@ -108,6 +108,12 @@ pub enum Policy {
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
+    /// Make the lists with which a policy recognises what it must not be told: values, and passages of documents
+    Protect {
+        /// What to make
+        #[command(subcommand)]
+        what: crate::protect::Protect,
+    },
     /// Say what a policy would have made of what is in the journal; nothing is sent
     Replay {
         /// A file with one policy
@@ -117,6 +123,15 @@ pub enum Policy {
         #[arg(long)]
         mirror: Option<String>,
         /// Only what was said from this day on
+        #[arg(long, value_name = "DAY")]
+        since: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the rules that senders reported as false alarms, and how often
+    Reports {
+        /// Only since this day
         #[arg(long, value_name = "DAY")]
         since: Option<String>,
         /// As JSON
@@ -148,7 +163,7 @@ pub struct Reasoned {
 /// Who does something.
 #[derive(Debug, Args)]
 pub struct By {
-    /// Who you are, as a Matrix user id [default: the only one of admin.users]
+    /// Who you are, as a Matrix user id; the hub refuses the order if your token is another's [default: whose token it is]
     #[arg(long, value_name = "@YOU:NAME", env = "VIADUCT_USER")]
     pub by: Option<String>,
 }
@@ -251,6 +266,40 @@ pub enum Partner {
         #[command(flatten)]
         by: By,
     },
+    /// Report a month: volumes, findings, times, holds, notices read, what ends; from the ledger, no contents
+    Report {
+        /// The partner's name
+        name: String,
+        /// The month
+        #[arg(long, value_name = "2026-11")]
+        month: String,
+        /// In which form
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Write the record of processing activities (Art. 30 GDPR), from all agreements as they stand
+    Record {
+        /// In which language [default: the configuration's]
+        #[arg(long, value_enum)]
+        language: Option<Tongue>,
+    },
+    /// Gather what a notification of a breach needs (Art. 33 GDPR): whom and what it concerns; people as pseudonyms
+    Incident {
+        /// The partner's name
+        name: String,
+        /// The first day
+        #[arg(long, value_name = "DAY")]
+        since: String,
+        /// The last day
+        #[arg(long, value_name = "DAY")]
+        until: String,
+        /// In which form
+        #[command(flatten)]
+        form: Form,
+        /// Who and why
+        #[command(flatten)]
+        reasoned: Reasoned,
+    },
     /// Take a suspension back
     Resume {
         /// The partner's name
@@ -259,6 +308,26 @@ pub enum Partner {
         #[command(flatten)]
         by: By,
     },
+}
+
+/// In which form something is written.
+#[derive(Debug, Args)]
+pub struct Form {
+    /// In which language [default: the configuration's]
+    #[arg(long, value_enum)]
+    pub language: Option<Tongue>,
+    /// As JSON
+    #[arg(long, conflicts_with = "language")]
+    pub json: bool,
+}
+
+/// A language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Tongue {
+    /// German
+    De,
+    /// English
+    En,
 }
 
 /// What to do with legal holds.
@@ -328,13 +397,21 @@ pub enum Subject {
         #[command(flatten)]
         reasoned: Reasoned,
     },
-    /// Say whose a pseudonym is; two people have to agree
+    /// Let somebody else learn whose a pseudonym is, once, within a day
+    Grant {
+        /// The pseudonym, as it is in the ledger
+        tag: String,
+        /// Who may ask
+        #[arg(long, value_name = "@THEY:NAME")]
+        to: String,
+        /// Who grants it, and why
+        #[command(flatten)]
+        reasoned: Reasoned,
+    },
+    /// Say whose a pseudonym is, where somebody else has granted it
     Unmask {
         /// The pseudonym, as it is in the ledger
         tag: String,
-        /// Who grants it
-        #[arg(long, value_name = "@THEY:NAME")]
-        granted_by: String,
         /// Who asks, and why
         #[command(flatten)]
         reasoned: Reasoned,

@@ -14,13 +14,15 @@ use viaduct_engine::rehearse::{self, Judged, Replayed, Wanted};
 use viaduct_model::{Clock as _, MessageId, MirrorName};
 use viaduct_store::Store as _;
 
+use crate::accounts;
 use crate::args::Policy as Action;
 use crate::audit;
 use crate::capabilities::columns;
 use crate::deliveries::open_store;
-use crate::hub::Hub;
+use crate::hub::{Hub, Shown};
 use crate::load;
 use crate::office;
+use crate::protect;
 use crate::registry::Registry;
 use crate::settings;
 use crate::system::SystemClock;
@@ -34,10 +36,11 @@ const ENTRIES: usize = 100;
 /// # Errors
 ///
 /// If a file, the configuration, or neither hub nor store can be read.
-pub async fn run(path: &Path, action: Action, registry: &Registry) -> anyhow::Result<(String, bool)> {
+pub async fn run(path: &Path, shown: &Shown, action: Action, registry: &Registry) -> anyhow::Result<(String, bool)> {
     match action {
         Action::Test { file: Some(file) } => Ok(test(&policies(&file)?)),
         Action::Test { file: None } => Ok(test(&load::load(path, registry)?.config.policies)),
+        Action::Protect { what } => Ok((protect::run(what)?, true)),
         Action::Replay {
             file,
             mirror,
@@ -53,7 +56,7 @@ pub async fn run(path: &Path, action: Action, registry: &Registry) -> anyhow::Re
                     .transpose()?
                     .map(viaduct_governance::Day::start),
             };
-            let result = replay(&config, one(&file)?, wanted).await?;
+            let result = replay(&config, shown, one(&file)?, wanted).await?;
             let text = if json {
                 serde_json::to_string_pretty(&result)?
             } else {
@@ -61,9 +64,13 @@ pub async fn run(path: &Path, action: Action, registry: &Registry) -> anyhow::Re
             };
             Ok((text, true))
         }
+        Action::Reports { since, json } => {
+            let config = load::load(path, registry)?.config;
+            Ok((accounts::disputed(&config, shown, since.as_deref(), json).await?, true))
+        }
         Action::Explain { event, json } => {
             let config = load::load(path, registry)?.config;
-            Ok((explain(&config, &event, json).await?, true))
+            Ok((explain(&config, shown, &event, json).await?, true))
         }
     }
 }
@@ -160,8 +167,8 @@ fn problem(name: &str, result: &ExampleResult) -> Option<String> {
     }
 }
 
-async fn replay(config: &Config, policy: Policy, wanted: Wanted) -> anyhow::Result<Replayed> {
-    if let Some(hub) = Hub::find(config).await? {
+async fn replay(config: &Config, shown: &Shown, policy: Policy, wanted: Wanted) -> anyhow::Result<Replayed> {
+    if let Some(hub) = Hub::find(config, shown).await? {
         let order = Order::Replay {
             policy: Box::new(policy),
             wanted,
@@ -225,9 +232,9 @@ fn rules(judged: &Judged) -> String {
     }
 }
 
-async fn explain(config: &Config, event: &str, json: bool) -> anyhow::Result<String> {
+async fn explain(config: &Config, shown: &Shown, event: &str, json: bool) -> anyhow::Result<String> {
     let id = MessageId::new(event).context("this is no event's id")?;
-    let judged: Vec<Judged> = if let Some(hub) = Hub::find(config).await? {
+    let judged: Vec<Judged> = if let Some(hub) = Hub::find(config, shown).await? {
         serde_json::from_value(hub.order(&Order::Explain { event: id.clone() }).await?)?
     } else {
         let store = open_store(config).await?;

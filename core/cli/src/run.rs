@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use viaduct_admin::{Hub, Metrics};
+use viaduct_admin::{Access, Desk, Hub, Metrics};
 use viaduct_config::Config;
 use viaduct_engine::{Commands, Engine, EngineError, Home, Parts};
 use viaduct_inspect::Inspector;
 use viaduct_matrix::Homeserver;
-use viaduct_model::{Language, Secret};
+use viaduct_model::Language;
 use viaduct_store::{SledStore, StoreOptions};
 
 use crate::registry::{Registry, factories};
@@ -38,7 +38,7 @@ pub async fn run(path: &Path, registry: &Registry) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = CancellationToken::new();
-    let (engine, admin) = start(&checked.config, &stop).await?;
+    let Started { engine, access, served } = start(&checked.config, &stop).await?;
     let mut current = checked.config;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -49,12 +49,12 @@ pub async fn run(path: &Path, registry: &Registry) -> anyhow::Result<()> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => reload(path, registry, &engine, &mut current).await,
+            _ = hangup.recv() => reload(path, registry, &engine, &access, &mut current).await,
         }
     }
     tracing::info!("viaduct is stopping; what is being delivered is finished first.");
     stop.cancel();
-    admin.await.context("the admin listener")??;
+    served.await.context("the admin listener")??;
     engine
         .stop()
         .await
@@ -63,17 +63,17 @@ pub async fn run(path: &Path, registry: &Registry) -> anyhow::Result<()> {
     Ok(())
 }
 
-type Served = tokio::task::JoinHandle<std::io::Result<()>>;
+/// A hub at work.
+struct Started {
+    engine: Arc<Engine>,
+    access: Arc<Access>,
+    served: tokio::task::JoinHandle<std::io::Result<()>>,
+}
 
-async fn start(config: &Config, stop: &CancellationToken) -> anyhow::Result<(Arc<Engine>, Served)> {
+async fn start(config: &Config, stop: &CancellationToken) -> anyhow::Result<Started> {
     let metrics = Metrics::install()?;
     tokio::spawn(metrics.clone().upkeep(stop.clone()));
-    let token = config
-        .admin
-        .token()
-        .map(|source| source.read())
-        .transpose()
-        .context("admin: the token cannot be read")?;
+    let access = Arc::new(Access::new(settings::directory(config)?, Arc::new(SystemClock)));
     let listener = listen(config.admin.listen).await?;
     let home = settings::homeserver(config)?;
     let (path, options) = (config.store.path.clone(), store_options(config.store.cache));
@@ -85,7 +85,7 @@ async fn start(config: &Config, stop: &CancellationToken) -> anyhow::Result<(Arc
     }
     let spool = config.store.path.with_extension("spool");
     let inspector = Inspector::new(config.files.clone(), &spool)?;
-    let hub: Arc<OnceLock<Weak<Engine>>> = Arc::default();
+    let desk: Arc<OnceLock<Weak<Desk>>> = Arc::default();
     let parts = Parts {
         store: Arc::new(store),
         clock: Arc::new(SystemClock),
@@ -97,20 +97,19 @@ async fn start(config: &Config, stop: &CancellationToken) -> anyhow::Result<(Arc
                 .map_err(|error| EngineError::Home(error.to_string()))
         }),
         public_url: config.appservice.public_url.clone(),
-        commands: Some(Arc::new(BotCommands::of(config, Arc::clone(&hub)))),
+        commands: Some(Arc::new(BotCommands {
+            language: config.appservice.language,
+            desk: Arc::clone(&desk),
+        })),
         audit,
         inspector: Some(inspector),
     };
     let engine = Arc::new(Engine::start(settings::engine(config), parts).await?);
-    hub.set(Arc::downgrade(&engine)).ok();
-
-    let router = viaduct_admin::router(
-        Arc::clone(&engine) as Arc<dyn Hub>,
-        metrics,
-        token.as_ref().map(Secret::reveal),
-    );
+    let at_work = Arc::new(Desk::new(Arc::clone(&engine) as Arc<dyn Hub>, Arc::clone(&access)));
+    desk.set(Arc::downgrade(&at_work)).ok();
+    let router = viaduct_admin::router(at_work, metrics);
     let served = tokio::spawn(viaduct_admin::serve(listener, router, stop.clone()));
-    Ok((engine, served))
+    Ok(Started { engine, access, served })
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -134,45 +133,29 @@ pub fn store_options(cache: u64) -> StoreOptions {
 
 /// What the bot answers, to those whom it obeys.
 struct BotCommands {
-    users: Vec<String>,
     language: Language,
-    hub: Arc<OnceLock<Weak<Engine>>>,
-}
-
-impl BotCommands {
-    fn of(config: &Config, hub: Arc<OnceLock<Weak<Engine>>>) -> Self {
-        Self {
-            users: config.admin.users.clone(),
-            language: config.appservice.language,
-            hub,
-        }
-    }
+    desk: Arc<OnceLock<Weak<Desk>>>,
 }
 
 #[async_trait]
 impl Commands for BotCommands {
     async fn answer(&self, text: &str, sender: &str) -> String {
-        if !self.users.iter().any(|user| user == sender) {
-            let refusal = self.language.pick(
-                "Only this bridge's operators may command me.",
-                "Nur die Betreiber dieser Brücke dürfen mir befehlen.",
-            );
-            return refusal.to_owned();
+        match self.desk.get().and_then(Weak::upgrade) {
+            Some(desk) => viaduct_admin::answer(text, sender, &desk, self.language).await,
+            None => String::new(),
         }
-        let Some(engine) = self.hub.get().and_then(Weak::upgrade) else {
-            return String::new();
-        };
-        if let Some(answer) = viaduct_admin::obey(text, sender, &*engine, self.language).await {
-            return answer;
-        }
-        viaduct_admin::command(text, &engine.status().await, self.language)
     }
 }
 
 /// Takes over a changed configuration, or none of it if it has errors.
-async fn reload(path: &Path, registry: &Registry, engine: &Engine, current: &mut Config) {
-    let config = match load::load(path, registry) {
-        Ok(checked) => checked.config,
+async fn reload(path: &Path, registry: &Registry, engine: &Engine, access: &Access, current: &mut Config) {
+    let read = || {
+        let config = load::load(path, registry)?.config;
+        let directory = settings::directory(&config)?;
+        anyhow::Ok((config, directory))
+    };
+    let (config, directory) = match read() {
+        Ok(read) => read,
         Err(error) => {
             console::complain(&crate::trouble::tell(&error));
             tracing::error!("The configuration has errors; nothing was changed.");
@@ -184,16 +167,21 @@ async fn reload(path: &Path, registry: &Registry, engine: &Engine, current: &mut
             config.homeserver.clone(),
             config.appservice.clone(),
             config.store.clone(),
-            config.admin.clone(),
+            config.admin.listen,
             config.audit.clone(),
             config.files.clone(),
         )
     };
     if fixed(&config) != fixed(current) || config.logging != current.logging {
-        tracing::warn!("Changes of homeserver, appservice, store, admin, audit, files and logging need a restart.");
+        tracing::warn!(
+            "Changes of homeserver, appservice, store, admin.listen, audit, files and logging need a restart."
+        );
     }
     match engine.reload(settings::engine(&config)).await {
-        Ok(()) => *current = config,
+        Ok(()) => {
+            access.replace(directory);
+            *current = config;
+        }
         Err(error) => tracing::error!(%error, "The configuration could not be taken over."),
     }
 }

@@ -1,15 +1,18 @@
 //! From the configuration to what the engine and the homeserver side take.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
+use viaduct_admin::{Directory, Grant, Meaning, Oidc, Role, Roles};
 use viaduct_audit::note::Signer;
 use viaduct_config::{Config, PolicyNames, Room, SecretSource};
 use viaduct_engine::{Audit, Flow, Forms, MemberSpec, MirrorSpec, NamedPolicy, NetworkSpec, Policies, Settings};
 use viaduct_governance::HubKey;
 use viaduct_matrix::{HomeserverConfig, RoomSpec, SpeakFor};
 use viaduct_model::{Place, Secret};
+use viaduct_token::Issuer;
 
 use crate::trouble::Trouble;
 
@@ -58,10 +61,93 @@ pub fn engine(config: &Config) -> Settings {
         networks: networks.collect(),
         mirrors: mirrors.collect(),
         partners: config.partners.clone(),
+        policy_rooms: config.policy_rooms.iter().map(|room| existing(room)).collect(),
         operators: config.admin.room.clone().map(|room| existing(&room)),
         language: config.appservice.language,
         keep: Duration::from_secs(u64::from(config.store.keep_days) * 24 * 60 * 60),
     }
+}
+
+/// Who may use the API and command the bot, with their tokens read.
+///
+/// # Errors
+///
+/// If a token cannot be read, two people have the same one, or the identity provider's section cannot be used.
+pub fn directory(config: &Config) -> anyhow::Result<Directory> {
+    let admin = &config.admin;
+    let token = |source: Option<SecretSource>, whose: &str| {
+        let read = source.map(|source| source.read()).transpose();
+        read.with_context(|| format!("admin: the token {whose} cannot be read"))
+    };
+    let api = token(admin.token(), "of the API")?;
+    // Where there is one administrator, the token is theirs. Where there are several it cannot say which of them shows it.
+    let (own, shared) = match admin.users.as_slice() {
+        [_] => (api, None),
+        _ => (None, api),
+    };
+    let users = admin.users.iter().map(|user| Grant {
+        user: user.clone(),
+        roles: Role::ALL.into_iter().collect(),
+        until: None,
+        token: own.clone(),
+    });
+    let mut people: Vec<Grant> = users.collect();
+    for (user, person) in &admin.people {
+        people.push(Grant {
+            user: user.clone(),
+            roles: roles(&person.roles),
+            until: person.until,
+            token: token(person.token(), &format!("of {user}"))?,
+        });
+    }
+    let tokens = people.iter().filter_map(|grant| grant.token.as_ref()).chain(&shared);
+    let mut seen = BTreeSet::new();
+    if !tokens.map(Secret::reveal).all(|token| seen.insert(token)) {
+        let fix = "give each person a token of their own";
+        return Err(Trouble::error("two people have the same token", "admin", fix));
+    }
+    Ok(Directory {
+        people,
+        shared,
+        oidc: admin
+            .oidc
+            .as_ref()
+            .map(|oidc| provider(oidc, &config.homeserver.domain))
+            .transpose()?,
+    })
+}
+
+fn provider(oidc: &viaduct_config::Oidc, domain: &str) -> anyhow::Result<Oidc> {
+    let roots = oidc
+        .ca_file
+        .as_ref()
+        .map(std::fs::read)
+        .transpose()
+        .context("admin.oidc.ca_file cannot be read")?;
+    let http = viaduct_token::client(roots.as_deref()).context("admin.oidc")?;
+    let issuer = Issuer::named(http, &oidc.issuer).map_err(|what| Trouble::error(what, "admin.oidc.issuer", ""))?;
+    let meaning = Meaning {
+        user_claim: oidc.user_claim.clone(),
+        groups_claim: oidc.groups_claim.clone(),
+        roles: oidc
+            .roles
+            .iter()
+            .map(|(group, given)| (group.clone(), roles(given)))
+            .collect(),
+        domain: domain.to_owned(),
+    };
+    Ok(Oidc::new(issuer, &oidc.issuer, &oidc.audience, meaning))
+}
+
+fn roles(given: &BTreeSet<viaduct_config::Role>) -> Roles {
+    let role = |role: &viaduct_config::Role| match role {
+        viaduct_config::Role::Operator => Role::Operator,
+        viaduct_config::Role::Compliance => Role::Compliance,
+        viaduct_config::Role::Approver => Role::Approver,
+        viaduct_config::Role::Auditor => Role::Auditor,
+        viaduct_config::Role::Dpo => Role::Dpo,
+    };
+    given.iter().map(role).collect()
 }
 
 /// The ledger's place and keys, if one is to be kept.
@@ -119,8 +205,8 @@ pub fn homeserver(config: &Config) -> anyhow::Result<HomeserverConfig> {
     Ok(HomeserverConfig {
         url: config.homeserver.url.trim_end_matches('/').to_owned(),
         domain: config.homeserver.domain.clone(),
-        as_token: secret("as_token", appservice.as_token())?,
-        hs_token: secret("hs_token", appservice.hs_token())?,
+        as_token: secret_of("appservice", "as_token", appservice.as_token())?,
+        hs_token: secret_of("appservice", "hs_token", appservice.hs_token())?,
         id: appservice.id.clone(),
         bot: appservice.bot.clone(),
         ghost_prefix: appservice.ghost_prefix.clone(),
@@ -140,12 +226,6 @@ fn speak_for(wanted: &viaduct_config::SpeakFor) -> SpeakFor {
         viaduct_config::SpeakFor::These(people) if people.is_empty() => SpeakFor::Nobody,
         viaduct_config::SpeakFor::These(people) => SpeakFor::These(people.iter().cloned().collect()),
     }
-}
-
-fn secret(name: &str, source: Option<SecretSource>) -> anyhow::Result<viaduct_matrix::Secret> {
-    Ok(viaduct_matrix::Secret::new(
-        secret_of("appservice", name, source)?.reveal(),
-    ))
 }
 
 fn secret_of(section: &str, name: &str, source: Option<SecretSource>) -> anyhow::Result<Secret> {

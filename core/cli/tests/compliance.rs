@@ -104,6 +104,108 @@ async fn the_ledger_is_checked_searched_and_handed_out() {
     assert!(bad(&folder, &alone).contains("NOT as it was signed"));
 }
 
+/// Anna is there for compliance, Boris decides, Dora protects data; the administrator is `@a:localhost`.
+fn with_people(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let everybody = [("anna", "compliance, auditor"), ("boris", "approver"), ("dora", "dpo")];
+    let people = everybody.map(|(name, roles)| {
+        let file = format!("secrets/{name}");
+        std::fs::write(folder.join(&file), format!("{name}-token\n")).unwrap();
+        std::fs::set_permissions(folder.join(&file), std::fs::Permissions::from_mode(0o600)).unwrap();
+        format!("    \"@{name}:localhost\": {{roles: [{roles}], token_file: {file}}}\n")
+    });
+    let people = format!("  people:\n{}", people.concat());
+    let config = folder.join("viaduct.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(config, text.replacen("  users: ", &format!("{people}  users: "), 1)).unwrap();
+}
+
+#[tokio::test]
+async fn s33_each_acts_in_their_own_name_and_within_their_role() {
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let mut hub = Hub::start_with(with_people);
+    hub.wait_for("/healthz", "", |code, _| code == 200).await;
+    let folder = hub.folder.path().to_owned();
+    std::fs::write(folder.join("acme.yaml"), AGREEMENT).unwrap();
+    let token = |name: &str| format!("secrets/{name}");
+    let (anna, boris, dora) = (token("anna"), token("boris"), token("dora"));
+
+    let suspend = ["partner", "suspend", "acme", "--reason", "x"];
+    let by = |line: &[&'static str], token: &str| -> Vec<String> {
+        let shown = ["--token-file", token].map(str::to_owned);
+        line.iter().map(|word| (*word).to_owned()).chain(shown).collect()
+    };
+    let good_by = |line: &[&'static str], token: &str| {
+        let line = by(line, token);
+        good(&folder, &line.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let bad_by = |line: &[&'static str], token: &str| {
+        let line = by(line, token);
+        bad(&folder, &line.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    assert!(good_by(&["partner", "add", "acme", "acme.yaml"], &anna).contains("draft"));
+    // Whoever makes an agreement does not sign it, and each office has its own people.
+    assert!(bad_by(&["partner", "sign", "acme", "management"], &anna).contains("needs the role approver"));
+    good_by(&["partner", "sign", "acme", "management"], &boris);
+    assert!(bad_by(&["partner", "sign", "acme", "dpo"], &boris).contains("needs the role dpo"));
+    good_by(&["partner", "sign", "acme", "dpo"], &dora);
+    assert!(bad_by(&suspend, &boris).contains("needs the role compliance"));
+    let as_anna = ["partner", "suspend", "acme", "--reason", "x", "--by", "@anna:localhost"];
+    let told = bad_by(&as_anna, &boris);
+    assert!(
+        told.contains("@anna:localhost gives it, but it is given by @boris:localhost"),
+        "{told}"
+    );
+    let told = bad(&folder, &as_anna);
+    assert!(
+        told.contains("but it is given by @a:localhost"),
+        "the administrator's token is theirs: {told}"
+    );
+    good_by(&as_anna, &anna);
+
+    // Two agree before anybody learns whose a pseudonym is.
+    let unmask = ["subject", "unmask", "own.1:00", "--reason", "incident 12"];
+    assert!(bad_by(&unmask, &anna).contains("nobody has granted it"));
+    good_by(
+        &[
+            "subject",
+            "grant",
+            "own.1:00",
+            "--to",
+            "@anna:localhost",
+            "--reason",
+            "agreed",
+        ],
+        &dora,
+    );
+    assert!(good_by(&unmask, &anna).contains("nobody who is known here"));
+    assert!(bad_by(&unmask, &anna).contains("nobody has granted it"));
+
+    // Who is taken out is out as soon as the configuration is read again.
+    let config = folder.join("viaduct.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let without: Vec<&str> = text.lines().filter(|line| !line.contains("@anna:localhost")).collect();
+    std::fs::write(&config, without.join("\n")).unwrap();
+    hub.signal("-HUP");
+    hub.wait_for("/api/v1/status", "anna-token", |code, _| code == 401)
+        .await;
+    assert!(bad_by(&suspend, &anna).contains("missing or wrong"));
+
+    hub.signal("-TERM");
+    assert!(hub.end().await.success());
+    let refused = good(&folder, &["audit", "find", "--action", "refused", "--json"]);
+    assert_eq!(
+        refused.matches("access: suspend_partner was refused").count(),
+        3,
+        "{refused}"
+    );
+    assert!(
+        !refused.contains("@anna") && !refused.contains("@boris"),
+        "no names: {refused}"
+    );
+    assert!(good(&folder, &["audit", "verify"]).contains("every byte as it was signed"));
+}
+
 #[test]
 fn policies_are_tried() {
     let folder = tempfile::tempdir().unwrap();

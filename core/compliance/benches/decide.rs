@@ -7,6 +7,9 @@ mod cpu;
 
 use std::hint::black_box;
 
+use common::lists::{Lists, filter_of, refusing};
+use common::numbers::Chance;
+use common::prose::{ENGLISH, GERMAN};
 use cpu::CpuTime;
 use criterion::{Criterion, criterion_group, criterion_main};
 use viaduct_compliance::{Detector, Dictionary, Filter, Policy, Rule, RuleAction};
@@ -73,7 +76,55 @@ fn rules() -> Vec<Rule> {
     rules
 }
 
+/// Rules that protect 20,000 values and 50 documents by lists.
+fn protecting(lists: &Lists) -> Vec<Rule> {
+    let mut chance = Chance(0x5eed);
+    let values: Vec<String> = (0..20_000)
+        .map(|number| match number % 3 {
+            0 => format!("KD-{}", chance.digits(8)),
+            1 => format!("{}-{}", chance.from("ABCDEFGH", 3), chance.digits(5)),
+            _ => format!("{} {}", GERMAN.word(&mut chance), ENGLISH.sentence(&mut chance)),
+        })
+        .map(|value| value.chars().take(40).collect())
+        .collect();
+    let documents: Vec<String> = (0..50)
+        .map(|number| {
+            if number % 2 == 0 { &GERMAN } else { &ENGLISH }
+                .sentences(200, &mut chance)
+                .join("\n")
+        })
+        .collect();
+    vec![
+        Rule {
+            values: Some(lists.values(&values.join("\n"))),
+            ..refusing("values")
+        },
+        Rule {
+            fingerprints: Some(lists.documents(&documents, 0.3, 200)),
+            ..refusing("documents")
+        },
+    ]
+}
+
 fn decide(criterion: &mut Criterion<CpuTime>) {
+    let lists = Lists::new();
+    for (name, rules) in [
+        ("200 rules and lists", [rules(), protecting(&lists)].concat()),
+        ("lists alone", protecting(&lists)),
+    ] {
+        let filter = filter_of(rules);
+        for language in ["de", "en"] {
+            let event = common::said(&message(language));
+            assert_eq!(common::decided(&filter, event.clone()), "pass");
+            criterion.bench_function(&format!("4 KiB, {name}, {language}"), |bencher| {
+                bencher.iter_batched(
+                    || event.clone(),
+                    |event| filter.decide(black_box(event)),
+                    criterion::BatchSize::SmallInput,
+                );
+            });
+        }
+    }
     let filter = Filter::compile(Policy {
         rules: rules(),
         ..Policy::default()

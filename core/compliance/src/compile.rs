@@ -4,7 +4,8 @@ use time::format_description::well_known::{Iso8601, Rfc3339};
 use time::{Date, Duration, OffsetDateTime, Time};
 use viaduct_model::{EventKind, Timestamp};
 
-use crate::policy::{Group, Overriding, Policy, Rule, RuleAction};
+use crate::policy::{Fingerprints, Group, Overriding, Policy, Rule, RuleAction, TextPart};
+use crate::protect::{self, Threshold};
 use crate::scan::Scanner;
 use crate::text::fold;
 
@@ -26,6 +27,16 @@ pub enum PolicyError {
     Words {
         /// The rule.
         rule: String,
+        /// Why.
+        detail: String,
+    },
+    /// A list of what is protected cannot be used.
+    #[error("rule {rule:?}: {condition}: {detail}")]
+    List {
+        /// The rule.
+        rule: String,
+        /// Its condition.
+        condition: &'static str,
         /// Why.
         detail: String,
     },
@@ -144,6 +155,11 @@ impl Compiled {
         self.policy.groups.get(name)
     }
 
+    /// Whether any rule looks at what is within files.
+    pub(crate) fn reads_files(&self) -> bool {
+        self.scanner.reads_files()
+    }
+
     /// Whether any rule looks at texts.
     pub(crate) fn reads(&self) -> bool {
         self.rules.iter().any(|rule| !rule.matchers.is_empty())
@@ -251,9 +267,17 @@ fn ready(rule: &Rule, scanner: &mut Scanner, errors: &mut Vec<PolicyError>) -> R
             }),
         }
     }
+    let maskable = rule.values.is_some() || matchers.iter().any(|list| !list.is_empty());
+    matchers.extend(protected(rule, scanner, errors).map(|matcher| vec![matcher]));
     matchers.retain(|list| !list.is_empty());
+    if rule.texts.contains(&TextPart::File) {
+        matchers
+            .iter()
+            .flatten()
+            .for_each(|matcher| scanner.look_into_files(*matcher));
+    }
     let needed = match rule.action {
-        RuleAction::Mask if matchers.is_empty() => Some("something to mask: `detectors`, `patterns` or `words`"),
+        RuleAction::Mask if !maskable => Some("something to mask: `detectors`, `patterns`, `words` or `values`"),
         RuleAction::StripAttachment | RuleAction::StripMetadata if rule.attachments.is_none() => {
             Some("a description under `attachments`")
         }
@@ -277,6 +301,44 @@ fn ready(rule: &Rule, scanner: &mut Scanner, errors: &mut Vec<PolicyError>) -> R
         matchers,
         file_names: names.iter().map(|name| fold(name).to_lowercase()).collect(),
     }
+}
+
+/// The matchers of what a rule protects by lists.
+fn protected(rule: &Rule, scanner: &mut Scanner, errors: &mut Vec<PolicyError>) -> impl Iterator<Item = usize> {
+    let mut failed = |condition, detail: String| {
+        errors.push(PolicyError::List {
+            rule: rule.name.clone(),
+            condition,
+            detail,
+        });
+    };
+    let values = rule
+        .values
+        .as_ref()
+        .map(|wanted| protect::values(&wanted.list_file, &wanted.key_file));
+    let values = values.and_then(|list| list.map_err(|error| failed("values", error.to_string())).ok());
+    let documents = rule.fingerprints.as_ref().and_then(|wanted| {
+        let list = threshold(wanted).and_then(|threshold| {
+            let list = protect::documents(&wanted.list_file, &wanted.key_file);
+            Ok((list.map_err(|error| error.to_string())?, threshold))
+        });
+        list.map_err(|detail| failed("fingerprints", detail)).ok()
+    });
+    let values = values.map(|list| scanner.values(list));
+    let documents = documents.map(|(list, threshold)| scanner.fingerprints(list, threshold, &rule.texts));
+    for matcher in values.iter().chain(&documents).filter(|_| rule.texts.is_empty()) {
+        scanner.look_into_files(*matcher);
+    }
+    values.into_iter().chain(documents)
+}
+
+fn threshold(wanted: &Fingerprints) -> Result<Threshold, String> {
+    if wanted.share > 0.0 && wanted.share <= 1.0 {
+        let passage = Some(wanted.passage).filter(|passage| *passage > 0);
+        let share = wanted.share;
+        return Ok(Threshold { share, passage });
+    }
+    Err("`share` is a part of 1, such as 0.3".to_owned())
 }
 
 /// A day or a time; for a day its beginning or, `end_of_day`, the beginning of the next.

@@ -1,5 +1,7 @@
 //! What a decision may know besides the event itself. Everything is handed in: a decision looks at no clock, disk or network.
 
+use std::sync::Arc;
+
 use viaduct_model::{MediaRef, Message, Person, Timestamp};
 
 use crate::policy::ScanResult;
@@ -50,8 +52,19 @@ pub struct Evidence {
     pub macros: Option<bool>,
     /// What it says beside what it shows.
     pub metadata: Metadata,
+    /// What can be read in it.
+    pub text: FileText,
     /// What the malware scan said.
     pub scan: ScanResult,
+}
+
+/// What can be read in a file, and in the files within it. By default nothing is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FileText {
+    /// The text, without markup.
+    pub read: Arc<str>,
+    /// Whether that is all: nothing was cut off, locked or of a sort that cannot be read. Pictures, sounds and films have no text.
+    pub whole: bool,
 }
 
 /// A file within an archive.

@@ -6,11 +6,13 @@ use crate::context::{Approval, Context, Metadata};
 use crate::decision::{Decision, Finding, Release, Verdict};
 use crate::policy::RuleAction;
 use crate::rules::Matched;
-use crate::text::{Masked, Part, Span, mask, read, read_previous};
+use crate::text::{Masked, Part, Span, mask, read, read_file, read_previous};
 use crate::{Cleared, Filter};
 
 /// The most text that is looked at in one event, in bytes. What has more is held.
 const TEXT_BOUND: usize = 1024 * 1024;
+/// The same of the texts of its files.
+const FILE_TEXT_BOUND: usize = 16 * 1024 * 1024;
 
 /// Asks all filters on an event's way: the source's inwards, the destination's outwards. Each looks at the event as it came;
 /// the strictest decision wins, and what any of them masks or takes away is gone. All findings are kept, in the order of the
@@ -153,7 +155,7 @@ fn decide(
     }
     let mut parts = Vec::new();
     if filters.iter().any(|filter| filter.reads()) {
-        let Some(read) = texts(context, &mut outbound) else {
+        let Some(read) = texts(&filters, context, &mut outbound) else {
             let stop = Stop::hold("policy", "it has more text than can be examined");
             return stopped(vec![stop], Vec::new(), approval.is_some());
         };
@@ -203,7 +205,7 @@ fn masked(filters: &[&Filter], context: &Context<'_>, outbound: &mut Outbound, c
     if mask(outbound, spans) == Masked::Impossible {
         return Some(Stop::refuse(rule, "what must be masked cannot be masked here"));
     }
-    let Some(parts) = texts(context, outbound) else {
+    let Some(parts) = texts(filters, context, outbound) else {
         return Some(Stop::hold(rule, "it could not be masked for certain"));
     };
     let still =
@@ -230,10 +232,17 @@ fn stripped(outbound: &mut Outbound, changes: &[Changes]) -> Option<Stop> {
 }
 
 /// All texts of an event; none if they are too long to look at.
-fn texts(context: &Context<'_>, outbound: &mut Outbound) -> Option<Vec<Part>> {
+fn texts(filters: &[&Filter], context: &Context<'_>, outbound: &mut Outbound) -> Option<Vec<Part>> {
     let (mut parts, bytes) = read(outbound);
     if bytes > TEXT_BOUND {
         return None;
+    }
+    if filters.iter().any(|filter| filter.reads_files()) {
+        let texts = || context.evidence.iter().map(|evidence| &*evidence.text.read);
+        if texts().map(str::len).sum::<usize>() > FILE_TEXT_BOUND {
+            return None;
+        }
+        parts.extend(texts().filter(|text| !text.is_empty()).map(read_file));
     }
     if let Some(previous) = context.previous {
         parts.extend(read_previous(outbound, previous));

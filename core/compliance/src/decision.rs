@@ -74,7 +74,7 @@ pub struct Finding {
     /// Whether it acted, or only reports.
     #[serde(default)]
     pub mode: Mode,
-    /// The sorts of things found: names of detectors, `pattern`, `words`, `file`.
+    /// The sorts of things found: names of detectors, `pattern`, `words`, `values`, `fingerprints`, `file`, `unread file`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sorts: Vec<String>,
     /// The label given.

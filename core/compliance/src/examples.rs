@@ -8,10 +8,10 @@ use viaduct_model::{
 };
 
 use crate::compile::{Compiled, PolicyError, label_key};
-use crate::context::{Context, Evidence};
+use crate::context::{Context, Evidence, FileText};
 use crate::policy::{Policy, ScanResult};
 use crate::rules::{Facts, match_rule};
-use crate::text::read;
+use crate::text::{read, read_file};
 
 /// Events that show what a rule means.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -90,6 +90,9 @@ pub struct FileExample {
     /// For an archive: how many levels of archives it has; left out, it is none.
     #[serde(default)]
     pub archive_depth: Option<u32>,
+    /// What can be read in it; left out, nothing.
+    #[serde(default)]
+    pub text: String,
     /// What the malware scan said.
     #[serde(default)]
     pub scan: ScanResult,
@@ -186,7 +189,9 @@ fn outcome(compiled: &Compiled, number: usize, example: &Example, expected: bool
         labels: &event.labels,
         ..Context::default()
     };
-    let (parts, _) = read(&mut outbound);
+    let (mut parts, _) = read(&mut outbound);
+    let files = evidence.iter().map(|evidence| &*evidence.text.read);
+    parts.extend(files.filter(|text| !text.is_empty()).map(read_file));
     let hits = compiled.scanner.scan(&parts);
     let facts = Facts {
         compiled,
@@ -208,6 +213,10 @@ fn evidence(file: &FileExample) -> Evidence {
         sniffed: file.seen.clone(),
         size: file.size,
         archive_depth: file.archive_depth.or(Some(0)),
+        text: FileText {
+            read: file.text.as_str().into(),
+            whole: true,
+        },
         scan: file.scan,
         ..Evidence::default()
     }

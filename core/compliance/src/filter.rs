@@ -9,6 +9,7 @@ use crate::context::{Approval, Context};
 use crate::decide::{Changes, Opinion, Stop, decide_all, release_all};
 use crate::decision::{Decision, Finding};
 use crate::policy::{Direction, Mode, Overriding, Policy, Rule, RuleAction, ScanResult};
+use crate::policy_list::PolicyList;
 use crate::rules::{Facts, Matched, in_group, match_rule};
 use crate::text::Part;
 
@@ -18,15 +19,25 @@ pub struct Filter {
     compiled: Arc<Compiled>,
     /// What is wrong with the policy: then everything is held.
     problem: Option<String>,
+    /// Whom policy lists do not want.
+    list: Option<Arc<PolicyList>>,
 }
 
 impl Filter {
     /// Makes a policy ready. A policy that cannot be used holds everything; use [`Filter::compile`] to learn why.
     pub fn new(policy: Policy) -> Self {
         Self::compile(policy).unwrap_or_else(|errors| Self {
-            compiled: Arc::default(),
             problem: Some(errors.first().map(ToString::to_string).unwrap_or_default()),
+            ..Self::default()
         })
+    }
+
+    /// A filter that refuses whom these lists do not want, and nothing else.
+    pub fn of_list(list: Arc<PolicyList>) -> Self {
+        Self {
+            list: Some(list),
+            ..Self::default()
+        }
     }
 
     /// Makes a policy ready.
@@ -37,7 +48,7 @@ impl Filter {
     pub fn compile(policy: Policy) -> Result<Self, Vec<PolicyError>> {
         Ok(Self {
             compiled: Arc::new(Compiled::new(policy)?),
-            problem: None,
+            ..Self::default()
         })
     }
 
@@ -74,7 +85,12 @@ impl Filter {
 
     /// Whether any rule asks about files what only their bytes can tell: then they must be looked into beforehand.
     pub fn looks_at_files(&self) -> bool {
-        self.policy().rules.iter().any(|rule| rule.attachments.is_some())
+        self.reads_files() || self.policy().rules.iter().any(|rule| rule.attachments.is_some())
+    }
+
+    /// Whether anything looks at what is within files.
+    pub(crate) fn reads_files(&self) -> bool {
+        self.compiled.reads_files()
     }
 
     /// The barrier that stands between two places whoever speaks there; a mirror must not join them.
@@ -132,11 +148,25 @@ impl Filter {
             findings: matched.iter().map(|matched| finding(compiled, matched)).collect(),
             stops: barred(&facts, &labels)
                 .into_iter()
+                .chain(self.unwanted(outbound))
                 .chain(stopped(outbound, &acting, approval))
                 .chain(unscanned(&facts, approval))
                 .collect(),
             changes: Changes::of(&acting),
         }
+    }
+
+    /// What policy lists make of an event.
+    fn unwanted(&self, outbound: &Outbound) -> Option<Stop> {
+        let list = self.list.as_ref()?;
+        if list.bans(outbound) {
+            return Some(Stop::refuse(
+                "policy list",
+                "a policy list does not want this person, server or room",
+            ));
+        }
+        list.is_overfull()
+            .then(|| Stop::hold("policy list", "a policy list has more rules than can be kept"))
     }
 
     /// Whether anything that these rules mask is found in these texts.

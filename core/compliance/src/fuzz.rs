@@ -10,10 +10,12 @@ use viaduct_model::{
     NetworkName, Outbound, Person, PersonId, Place, Reaction, Timestamp,
 };
 
-use crate::{Context, Decision, Detector, Dictionary, Filter, Policy, Rule, RuleAction, decide_all};
+use crate::protect::{Key, list_values};
+use crate::{Context, Decision, Detector, Dictionary, Filter, Policy, Rule, RuleAction, TextPart, Values, decide_all};
 
 /// What must not cross.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
+    PROTECTED,
     "Projekt Falke",
     "DE89 3704 0044 0532 0130 00",
     "4111 1111 1111 1111",
@@ -21,6 +23,9 @@ const SECRETS: [&str; 6] = [
     "86095742719",
     "15070649C103",
 ];
+
+/// A value that the filter knows by its keyed hash only.
+const PROTECTED: &str = "KD-4711 0815";
 
 /// Characters that nobody sees.
 const UNSEEN: [char; 10] = [
@@ -93,6 +98,7 @@ pub fn evade(data: &[u8]) {
     );
 }
 
+#[expect(clippy::expect_used, reason = "a fuzzer without its files is none")]
 static STRICT: LazyLock<Filter> = LazyLock::new(|| {
     let rule = |name: &str| Rule {
         name: name.to_owned(),
@@ -117,10 +123,30 @@ static STRICT: LazyLock<Filter> = LazyLock::new(|| {
                 patterns: vec![r"(?i)ACME-\d{4}".to_owned()],
                 ..rule("pattern")
             },
+            Rule {
+                values: Some(values().expect("lists can be written")),
+                // Files are not looked into here.
+                texts: TextPart::SAID.to_vec(),
+                ..rule("values")
+            },
         ],
         ..Policy::default()
     })
 });
+
+/// The list of what is protected, in files as an operator has it.
+fn values() -> std::io::Result<Values> {
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+    let folder = std::env::temp_dir().join(format!("viaduct-fuzz-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let [list_file, key_file] = ["list", "key"].map(|name| folder.join(name));
+    let list = Key::new(KEY).and_then(|key| list_values(&key, PROTECTED));
+    std::fs::write(&list_file, list.map_err(std::io::Error::other)?)?;
+    std::fs::write(&key_file, KEY)?;
+    #[cfg(unix)]
+    std::fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(Values { list_file, key_file })
+}
 
 /// A character as somebody writes it who wants it read by people and not by a filter.
 fn disguised(character: char, bytes: &mut Bytes<'_>) -> String {

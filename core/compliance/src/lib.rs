@@ -60,11 +60,15 @@
 //! | `text` | every text of an event, normalised against evasion, with the way back to the original characters |
 //! | `detect` | one detector a file |
 //! | `scan` | one pass over a text for all rules together |
+//! | `protect` | lists of keyed hashes: values and fingerprints of documents |
 //! | `compile` | a policy made ready, and what can be wrong with it |
 //! | `rules` | whether one rule matches |
+//! | `policy_list` | whom a policy room does not want |
 //! | `filter` | what one policy makes of an event |
 //! | `decide` | what all policies on its way make of it together, and who may let go what they hold |
 //! | `examples` | the rules' own tests |
+//!
+//! A decision looks at no clock, disk or network. Making a policy ready reads the lists that it names, and nothing else.
 //!
 //! # Extending
 //!
@@ -84,6 +88,8 @@ mod filter;
 pub mod fuzz;
 mod places;
 mod policy;
+mod policy_list;
+pub mod protect;
 mod rules;
 mod scan;
 mod text;
@@ -91,13 +97,14 @@ mod wildcard;
 
 pub use cleared::Cleared;
 pub use compile::PolicyError;
-pub use context::{Approval, Context, Evidence, JUSTIFICATION, Member, Metadata, sniff};
+pub use context::{Approval, Context, Evidence, FileText, JUSTIFICATION, Member, Metadata, sniff};
 pub use decide::{decide_all, release_all};
 pub use decision::{Decision, Finding, Release, Verdict};
 pub use detect::Detector;
 pub use examples::{EventExample, Example, ExampleOutcome, ExampleResult, Examples, FileExample};
 pub use filter::Filter;
 pub use policy::{
-    AttachmentCondition, Barrier, Dictionary, Direction, Group, Mode, Overriding, Policy, Rule, RuleAction, ScanResult,
-    TextPart,
+    AttachmentCondition, Barrier, Dictionary, Direction, Fingerprints, Group, Mode, Overriding, Policy, Rule,
+    RuleAction, ScanResult, TextPart, Values,
 };
+pub use policy_list::{EntityKind, ListRule, PolicyList};

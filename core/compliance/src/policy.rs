@@ -4,6 +4,7 @@
 //! holds. [`Filter`](crate::Filter) makes a policy ready to decide.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -134,7 +135,8 @@ pub struct Rule {
     /// The rule holds until the end of this day, or until this time.
     #[serde(default)]
     pub valid_until: Option<String>,
-    /// The texts that `detectors`, `patterns` and `words` look at. Left out: all of them.
+    /// The texts that `detectors`, `patterns`, `words`, `values` and `fingerprints` look at. Left out: all of them, but what is
+    /// within files only for `values` and `fingerprints`.
     #[serde(default)]
     pub texts: Vec<TextPart>,
     /// Something of these sorts was found.
@@ -146,7 +148,14 @@ pub struct Rule {
     /// A word of a dictionary occurs.
     #[serde(default)]
     pub words: Option<Dictionary>,
-    /// At least so many findings of `detectors`, `patterns` and `words` together.
+    /// A value of a list occurs. A file that cannot be read counts as having one, except in a rule that allows.
+    #[serde(default)]
+    pub values: Option<Values>,
+    /// Enough of a protected document occurs, in all texts of the event and its files together. A file that cannot be read
+    /// counts as one, except in a rule that allows.
+    #[serde(default)]
+    pub fingerprints: Option<Fingerprints>,
+    /// At least so many findings of `detectors`, `patterns`, `words`, `values` and `fingerprints` together.
     #[serde(default)]
     pub min_count: Option<u32>,
     /// A file answers this description.
@@ -231,6 +240,63 @@ pub enum TextPart {
     Reaction,
     /// The reason given for a deletion, a removal or the end of a conversation.
     Reason,
+    /// What can be read within a file.
+    File,
+}
+
+impl TextPart {
+    /// What is said by an event itself: all but what is within files.
+    pub const SAID: [Self; 10] = [
+        Self::Body,
+        Self::Link,
+        Self::Aside,
+        Self::FileName,
+        Self::Topic,
+        Self::Name,
+        Self::Author,
+        Self::Person,
+        Self::Reaction,
+        Self::Reason,
+    ];
+}
+
+/// Values that must not (or only then) cross, such as customer numbers, names and part numbers, from a list of keyed hashes that
+/// `viaduct policy protect values` made: the hub does not know them. Case, accents, look-alike characters and what separates
+/// letters and digits make no difference.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Values {
+    /// The file with the list.
+    pub list_file: PathBuf,
+    /// The file with the key that the list was made with, readable by the hub's user only.
+    pub key_file: PathBuf,
+}
+
+/// Documents of which no more than a little must cross, from a list of fingerprints that `viaduct policy protect documents`
+/// made: the hub does not have the documents. They are found in what was copied, in whatever order, and not in what was
+/// reworded throughout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprints {
+    /// The file with the list.
+    pub list_file: PathBuf,
+    /// The file with the key that the list was made with, readable by the hub's user only.
+    pub key_file: PathBuf,
+    /// How much of one document must occur, as a part of 1.
+    #[serde(default = "default_share")]
+    pub share: f64,
+    /// Or passages of so many letters and digits together, however little of the document that is. With 0, only `share` counts.
+    /// Below 60 greetings and set phrases are found, too.
+    #[serde(default = "default_passage")]
+    pub passage: u32,
+}
+
+fn default_share() -> f64 {
+    0.3
+}
+
+fn default_passage() -> u32 {
+    200
 }
 
 /// Words that must not (or only then) cross. Case, accents and look-alike characters make no difference.

@@ -5,7 +5,7 @@ use viaduct_model::{Attachment, Outbound, Place, Timestamp};
 use crate::compile::{Compiled, Ready, label_key};
 use crate::context::{Context, Evidence, Member, Metadata};
 use crate::filter::direction;
-use crate::policy::{AttachmentCondition, Group, Rule, RuleAction, ScanResult};
+use crate::policy::{AttachmentCondition, Group, Rule, RuleAction, ScanResult, TextPart};
 use crate::scan::{Hit, Hits};
 use crate::text::{Span, fold};
 use crate::wildcard::{any_wildcard, wildcard};
@@ -144,10 +144,20 @@ pub(crate) fn place_in_group(group: &Group, place: &Place) -> bool {
 }
 
 fn match_texts(facts: &Facts<'_>, rule: &Rule, ready: &Ready, matched: &mut Matched<'_>) -> Option<()> {
-    let wanted = |hit: &&Hit| rule.texts.is_empty() || rule.texts.contains(&hit.kind);
+    let mut unread = false;
     for list in &ready.matchers {
         let before = matched.count;
+        let mut reads_files = false;
         for matcher in list {
+            let Some(sort) = facts.compiled.scanner.sort(*matcher) else {
+                continue;
+            };
+            let into_files = rule.texts.contains(&TextPart::File) || (rule.texts.is_empty() && sort.reads_files());
+            reads_files |= into_files;
+            let wanted = |hit: &&Hit| match hit.kind {
+                TextPart::File => into_files,
+                kind => rule.texts.is_empty() || rule.texts.contains(&kind),
+            };
             let mut some = false;
             for hit in facts.hits.get(*matcher).into_iter().flatten().filter(wanted) {
                 some = true;
@@ -156,15 +166,36 @@ fn match_texts(facts: &Facts<'_>, rule: &Rule, ready: &Ready, matched: &mut Matc
                     matched.spans.extend(hit.spans.iter().copied());
                 }
             }
-            if let (true, Some(sort)) = (some, facts.compiled.scanner.sort(*matcher)) {
+            if some {
                 matched.sorts.push(sort.as_str());
             }
         }
         if matched.count == before {
-            return None;
+            // Not knowing never opens anything.
+            if !(reads_files && rule.action != RuleAction::Allow && has_unread_files(facts)) {
+                return None;
+            }
+            unread = true;
+            matched.count += 1;
+            matched.sorts.push("unread file");
         }
     }
-    (matched.count >= rule.min_count.unwrap_or(1)).then_some(())
+    (unread || matched.count >= rule.min_count.unwrap_or(1)).then_some(())
+}
+
+/// Whether there is a file of which not everything was read.
+fn has_unread_files(facts: &Facts<'_>) -> bool {
+    let files = facts
+        .outbound
+        .content
+        .message()
+        .map_or(0, |message| message.attachments.len());
+    (0..files).any(|number| {
+        facts
+            .context
+            .evidence_of(number)
+            .is_none_or(|evidence| !evidence.text.whole)
+    })
 }
 
 fn match_files(

@@ -381,3 +381,66 @@ fn rules_carry_their_own_tests() {
         ]
     );
 }
+
+#[test]
+fn policy_lists_refuse_people_servers_and_rooms() {
+    use std::sync::Arc;
+
+    use viaduct_compliance::{EntityKind, ListRule, PolicyList, decide_all};
+
+    let list = |rules: &[(EntityKind, &str)]| {
+        let rules = rules.iter().map(|(kind, entity)| {
+            let rule = ListRule {
+                entity: Some((*entity).to_owned()),
+                recommendation: Some("m.ban".to_owned()),
+            };
+            (*kind, rule)
+        });
+        Filter::of_list(Arc::new(PolicyList::new(rules)))
+    };
+    let from = |network: &str, id: &str, organisation: Option<&str>| {
+        let mut outbound = said("hello");
+        outbound.author.person.network = viaduct_model::NetworkName::new(network).unwrap();
+        outbound.author.person.id = viaduct_model::PersonId::new(id).unwrap();
+        outbound.author.person.organisation = organisation.map(str::to_owned);
+        outbound
+    };
+    let server = list(&[
+        (EntityKind::Server, "*.evil.example"),
+        (EntityKind::Server, "bad.example"),
+    ]);
+    for (network, id, organisation, wanted) in [
+        ("matrix", "@a:x.evil.example", None, "refuse"),
+        ("matrix", "@a:x.evil.example:8448", None, "refuse"),
+        ("matrix", "@a:X.Evil.example", None, "refuse"),
+        ("matrix", "@a:evil.example", None, "pass"),
+        ("matrix", "@evil.example:good.example", None, "pass"),
+        ("acme-xmpp", "bob@bad.example/phone", None, "refuse"),
+        ("acme-slack", "U1", Some("bad.example"), "refuse"),
+        ("acme-slack", "U1", Some("good.example"), "pass"),
+    ] {
+        assert_eq!(
+            decided(&server, from(network, id, organisation)),
+            wanted,
+            "{network} {id} {organisation:?}"
+        );
+    }
+    let user = list(&[(EntityKind::User, "@anna:*")]);
+    assert_eq!(decided(&user, said("hello")), "refuse");
+    let mut joined = from("matrix", "@bert:example.org", None);
+    let person = said("").author.person;
+    joined.content = Content::Membership {
+        person,
+        change: viaduct_model::Membership::Join,
+        reason: None,
+    };
+    assert_eq!(decided(&user, joined), "refuse", "whoever it is about");
+    let room = list(&[(EntityKind::Room, "!room:example.org")]);
+    assert_eq!(decided(&room, said("hello")), "refuse");
+    let allow = filter("rules: [{ name: all, action: allow }]");
+    let decision = decide_all([&allow, &user], &Context::default(), said("hello"));
+    assert_eq!(common::verdict(&decision), "refuse", "no rule of a policy allows it");
+    let full = (0..3000).map(|number| format!("@x{number}*")).collect::<Vec<_>>();
+    let full: Vec<_> = full.iter().map(|entity| (EntityKind::User, entity.as_str())).collect();
+    assert_eq!(decided(&list(&full), said("hello")), "hold");
+}

@@ -11,6 +11,10 @@ fn the_example_policies_pass_their_own_examples() {
     let mut tried = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        // Those that need lists are tried with the command that makes them.
+        if path.is_dir() {
+            continue;
+        }
         let policy: Policy = serde_norway::from_str(&std::fs::read_to_string(&path).unwrap())
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let results = policy.test().unwrap();

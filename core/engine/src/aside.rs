@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use viaduct_model::Event;
-use viaduct_store::{DeliveryState, Lane, Op, Seq};
+use viaduct_store::{Delivery, DeliveryFilter, DeliveryState, Lane, Op, Seq};
 
-use crate::EngineError;
 use crate::core::Core;
 use crate::deliver::{Delivering, Prepared};
 use crate::end::End;
 use crate::resolve;
 use crate::routes::Mirror;
+use crate::{Engine, EngineError};
 
 /// Passes on what only matters now, to whoever can show it, once.
 pub(crate) async fn pass_on(core: &Arc<Core>, mirror: &Arc<Mirror>, event: &Event) {
@@ -38,7 +38,7 @@ pub(crate) async fn pass_on(core: &Arc<Core>, mirror: &Arc<Mirror>, event: &Even
 }
 
 /// Tries one recorded delivery again, outside its lane's order.
-pub(crate) async fn retry(core: &Arc<Core>, lane: &Lane, seq: Seq) -> Result<String, EngineError> {
+async fn retry(core: &Arc<Core>, lane: &Lane, seq: Seq) -> Result<String, EngineError> {
     let record = core.store.delivery(lane, seq).await?.ok_or(EngineError::NoDelivery)?;
     if !matches!(record.state, DeliveryState::Failed | DeliveryState::Unknown) {
         return Err(EngineError::NoDelivery);
@@ -91,4 +91,44 @@ pub(crate) async fn retry(core: &Arc<Core>, lane: &Lane, seq: Seq) -> Result<Str
     ops.append(&mut end.step.ops);
     core.submit(ops, entries).await?.await?;
     Ok(name)
+}
+
+impl Engine {
+    /// Records of deliveries that did not simply arrive.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, EngineError> {
+        Ok(self.core.store.deliveries(filter).await?)
+    }
+
+    /// Tries a failed or unknown delivery once more, outside the order, and removes its record if it arrives.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::NoDelivery`] when there is no such record, or it is not one that may be tried again.
+    pub async fn retry(&self, lane: &Lane, seq: Seq) -> Result<String, EngineError> {
+        retry(&self.core, lane, seq).await
+    }
+
+    /// Gives a delivery up: removes its record.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::NoDelivery`] when there is no such record.
+    pub async fn drop_delivery(&self, lane: &Lane, seq: Seq) -> Result<(), EngineError> {
+        self.core
+            .store
+            .delivery(lane, seq)
+            .await?
+            .ok_or(EngineError::NoDelivery)?;
+        Ok(self
+            .core
+            .commit(Op::Forget {
+                lane: lane.clone(),
+                seq,
+            })
+            .await?)
+    }
 }

@@ -80,6 +80,8 @@ pub(crate) struct Core {
     pub(crate) govern: Govern,
     /// Looks into files, where a filter asks for it.
     pub(crate) inspector: Option<Inspector>,
+    /// What the policy rooms say.
+    pub(crate) lists: crate::lists::Lists,
     /// How many mirrors' rooms have not been asked for yet since the start.
     pub(crate) unsettled: watch::Sender<usize>,
     settings: RwLock<Arc<Settings>>,
@@ -140,6 +142,7 @@ impl Core {
             book,
             govern,
             inspector,
+            lists: crate::lists::Lists::default(),
             unsettled: watch::Sender::new(0),
             settings: RwLock::new(Arc::new(settings)),
             routes: RwLock::new(Arc::new(routes)),
@@ -311,6 +314,12 @@ impl Core {
                 .clone()
         };
         handle.wake(self);
+    }
+
+    /// Forgets where a lane was: its mark was set anew.
+    pub(crate) fn forget_lane(&self, lane: &Lane) {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.remove(lane);
     }
 
     pub(crate) fn lanes(&self) -> Vec<Arc<LaneHandle>> {

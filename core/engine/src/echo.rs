@@ -26,13 +26,6 @@ async fn try_settle(
     event: &Event,
     key: &DeliveryKey,
 ) -> Result<(), StoreError> {
-    if let Some(cursor) = &event.cursor {
-        core.commit(Op::Cursor {
-            place: event.place.clone(),
-            cursor: cursor.clone(),
-        })
-        .await?;
-    }
     let filter = viaduct_store::DeliveryFilter {
         mirror: Some(mirror.name.clone()),
         state: Some(DeliveryState::Unknown),

@@ -1,11 +1,11 @@
 //! Agreements at work: what may cross where today, in whose name records are kept, and which policies follow.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 use viaduct_governance::{
-    Agreements, Holds, Notices, PartnerName, Quarantine, Recorder, Register, RetentionJob, Source,
+    Agreements, Alarms, Holds, Notices, PartnerName, Quarantine, Recorder, Register, RetentionJob, Source,
 };
 use viaduct_model::{Clock, MirrorName, NetworkName, Place, Timestamp};
 use viaduct_store::Store;
@@ -43,6 +43,7 @@ pub(crate) struct Desk {
     pub(crate) holds: Holds,
     pub(crate) retention: RetentionJob,
     pub(crate) notices: Notices,
+    pub(crate) alarms: Alarms,
     /// One room is told at a time, so that several lanes of a mirror do not tell it the same.
     pub(crate) telling: tokio::sync::Mutex<()>,
     /// One partnership is wound up at a time.
@@ -60,10 +61,12 @@ pub(crate) struct Govern {
     pub(crate) desk: Option<Desk>,
     /// Woken when something may have become ready to be delivered.
     pub(crate) released: Notify,
+    /// One task at a time takes people out of rooms that their channels have left.
+    pub(crate) clearing: tokio::sync::Mutex<()>,
     plain: RwLock<Arc<Register>>,
     places: Mutex<HashMap<Place, Arc<Terms>>>,
-    /// The mirrors whose rooms know what they have to.
-    told: Mutex<HashSet<MirrorName>>,
+    /// The mirrors whose rooms know what they have to, and until when that holds.
+    told: Mutex<HashMap<MirrorName, Option<Timestamp>>>,
     /// Which partners' agreements let something cross, when it was last looked.
     standing: Mutex<BTreeMap<PartnerName, bool>>,
 }
@@ -86,6 +89,7 @@ impl Govern {
                 holds: Holds::new(store.clone(), recorder.clone(), keys.clone()),
                 retention: RetentionJob::new(store.clone(), recorder.clone(), keys.clone()),
                 notices: Notices::new(store.clone(), keys.clone()),
+                alarms: Alarms::new(store.clone(), keys.clone()),
                 recorder: recorder.clone(),
                 telling: tokio::sync::Mutex::default(),
                 winding_up: tokio::sync::Mutex::default(),
@@ -97,6 +101,7 @@ impl Govern {
             quarantine,
             desk,
             released: Notify::new(),
+            clearing: tokio::sync::Mutex::default(),
             plain: RwLock::new(plain(settings)),
             places: Mutex::default(),
             told: Mutex::default(),
@@ -121,21 +126,16 @@ impl Govern {
     }
 
     /// Whether a mirror's room knows what it has to.
-    pub(crate) fn is_told(&self, mirror: &MirrorName) -> bool {
-        self.desk.is_none()
-            || self
-                .told
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .contains(mirror)
+    pub(crate) fn is_told(&self, mirror: &MirrorName, now: Timestamp) -> bool {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = told.get(mirror);
+        self.desk.is_none() || until.is_some_and(|until| until.is_none_or(|until| now < until))
     }
 
-    /// Notes that it does.
-    pub(crate) fn note_told(&self, mirror: &MirrorName) {
-        self.told
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(mirror.clone());
+    /// Notes that it does, and until when that holds; none: until something changes.
+    pub(crate) fn note_told(&self, mirror: &MirrorName, until: Option<Timestamp>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert(mirror.clone(), until);
     }
 
     /// Whether a network belongs to the own organisation, or to a partner who was not wound up.

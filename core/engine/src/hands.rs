@@ -1,6 +1,5 @@
 //! What data protection asks of the networks: saying goodbye, deleting, taking away whoever stands for people.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,18 +8,17 @@ use viaduct_bridge::{DeliveryError, Failure};
 use viaduct_compliance::{Decision, decide_all};
 use viaduct_governance::{Remote, Reply, Trace};
 use viaduct_model::{
-    Author, Content, DeliveryKey, Membership, Message, MessageId, MessageStyle, MirrorName, NetworkName, Outbound,
-    Person, PersonId, Place, Support,
+    Author, ChannelId, Content, DeliveryKey, Membership, Message, MessageId, MessageStyle, MirrorName, NetworkName,
+    Outbound, Person, PersonId, Place, Support,
 };
-use viaduct_store::{Op, Seq};
+use viaduct_store::Op;
 
 use crate::core::Core;
 use crate::deliver::actual;
-use crate::routes::home_of;
-use crate::{leaving, supervise};
+use crate::presence::Present;
+use crate::routes::{Mirror, home_of};
+use crate::{leaving, presence, supervise};
 
-/// How many journal entries are read at once.
-const PAGE: usize = 256;
 /// Networks whose access was given up, in the store's state table.
 const CLOSED: &str = "closed/";
 
@@ -55,7 +53,7 @@ impl Hands {
         let Some(side) = self.0.side(&place.network) else {
             return Reply::Refused(format!("{} is not connected", place.network));
         };
-        let Some(to) = actual(&self.0, place) else {
+        let Some(to) = self.address(mirror, place).await else {
             return Reply::Refused("there is no room".to_owned());
         };
         let from = home_of(mirror);
@@ -84,22 +82,32 @@ impl Hands {
         }
     }
 
-    /// Everybody who spoke in a mirror, by where.
-    async fn speakers(&self, mirror: &MirrorName) -> Result<BTreeMap<(Place, String), Person>, String> {
-        let mut speakers = BTreeMap::new();
-        let mut after = Seq(0);
-        loop {
-            let page = self.0.store.journal(mirror, after, PAGE).await;
-            let page = page.map_err(|error| error.to_string())?;
-            let Some((last, _)) = page.last() else {
-                return Ok(speakers);
-            };
-            after = *last;
-            for (_, event) in page {
-                let key = (event.place.clone(), event.sender.id.to_string());
-                speakers.entry(key).or_insert(event.sender);
-            }
+    /// Has whoever stands for a person leave a place.
+    pub(crate) async fn leave(&self, mirror: &MirrorName, place: &Place, person: &Person) -> Reply {
+        let content = Content::Membership {
+            person: person.clone(),
+            change: Membership::Leave,
+            reason: None,
+        };
+        let key = format!("dismiss-{}-{}", person.network, person.id);
+        self.send(mirror, place, person.clone(), content, &[], &key).await
+    }
+
+    /// A place as its network knows it. The room of a mirror that has ended is known to the store alone.
+    async fn address(&self, mirror: &MirrorName, place: &Place) -> Option<Place> {
+        if let Some(to) = actual(&self.0, place) {
+            return Some(to);
         }
+        let portals = self.0.store.portals().await.ok()?;
+        let portal = portals.into_iter().find(|portal| portal.mirror == *mirror)?;
+        Some(Place::new(NetworkName::matrix(), ChannelId::new(portal.room).ok()?))
+    }
+
+    /// Everybody known of a mirror, by where.
+    async fn present(&self, mirror: &Mirror) -> Result<Present, String> {
+        let places: Vec<&Place> = mirror.members.iter().map(|member| &member.place).collect();
+        let present = presence::of(&*self.0.store, &mirror.name, &places).await;
+        present.map_err(|error| error.to_string())
     }
 }
 
@@ -145,42 +153,28 @@ impl Remote for Hands {
         let Some(found) = self.0.routes().named(mirror).cloned() else {
             return Reply::Done;
         };
-        let speakers = match self.speakers(mirror).await {
-            Ok(speakers) => speakers,
+        let present = match self.present(&found).await {
+            Ok(present) => present,
             Err(why) => return Reply::Later(why),
         };
+        let theirs = presence::only_at(place, &present);
+        let others = present.iter().filter(|((at, _), _)| at != place);
+        let others: Vec<Person> = others.map(|(_, person)| person.clone()).collect();
         let mut refused = None;
-        for ((from, id), person) in speakers {
+        for member in &found.members {
             // Ghosts of their people leave everywhere else; puppets of all others leave there.
-            let leaves = |member: &&crate::routes::Member| (from == *place) != (member.place == *place);
-            for member in found.members.iter().filter(leaves) {
-                let Some(side) = self.0.side(&member.place.network) else {
-                    continue;
-                };
-                if side.session.capabilities(&member.place.channel).membership != Support::Native {
-                    continue;
-                }
-                let content = Content::Membership {
-                    person: person.clone(),
-                    change: Membership::Leave,
-                    reason: None,
-                };
-                let key = format!("dismiss-{from}-{id}");
-                match self
-                    .send(mirror, &member.place, person.clone(), content, &[], &key)
-                    .await
-                {
-                    Reply::Done => {}
-                    Reply::Later(why) => return Reply::Later(why),
-                    Reply::Refused(why) => refused = Some(why),
-                }
+            let people = if member.place == *place { &others } else { &theirs };
+            match presence::take_out(self, mirror, &member.place, people).await {
+                Reply::Done => {}
+                Reply::Later(why) => return Reply::Later(why),
+                Reply::Refused(why) => refused = Some(why),
             }
         }
         refused.map_or(Reply::Done, Reply::Refused)
     }
 
-    async fn close(&self, _mirror: &MirrorName, place: &Place) -> Reply {
-        leaving::close(&self.0, place).await
+    async fn close(&self, mirror: &MirrorName, place: &Place) -> Reply {
+        leaving::close(&self.0, mirror, place).await
     }
 
     async fn drop_tokens(&self, network: &NetworkName) -> Reply {
@@ -201,7 +195,7 @@ impl Remote for Hands {
     async fn traces(&self, network: &NetworkName, person: &PersonId) -> Result<Vec<Trace>, String> {
         let mut traces = Vec::new();
         for mirror in self.0.routes().mirrors() {
-            for ((place, id), known) in self.speakers(&mirror.name).await? {
+            for ((place, id), known) in self.present(mirror).await? {
                 let is_theirs = place.network == *network && id == person.as_str();
                 if is_theirs && !traces.iter().any(|trace: &Trace| trace.detail == known.name) {
                     traces.push(Trace {
@@ -221,13 +215,18 @@ impl Remote for Hands {
         }
         let mut refused = None;
         for mirror in self.0.routes().mirrors() {
-            let speakers = match self.speakers(&mirror.name).await {
-                Ok(speakers) => speakers,
+            let present = match self.present(mirror).await {
+                Ok(present) => present,
                 Err(why) => return Reply::Later(why),
             };
-            for ((place, id), known) in speakers {
+            for ((place, id), known) in present {
                 if place.network != *network || id != person.as_str() {
                     continue;
+                }
+                if let Some(forget) = presence::forget(&place, &known)
+                    && let Err(error) = self.0.commit(forget).await
+                {
+                    return Reply::Later(error.to_string());
                 }
                 // The ghost leaves; its profile gets the id for a name.
                 let nameless = Person {

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use viaduct_bridge::{DeliveryError, Session};
+use viaduct_compliance::{EntityKind, ListRule};
 use viaduct_matrix::{BridgeInfo, Homeserver, RoomSpec};
 use viaduct_model::{NetworkName, Person, PersonId};
 
@@ -18,6 +19,8 @@ pub trait Home: Session {
     async fn notice(&self, room: &str, text: &str, reply_to: Option<&str>, key: &str) -> Result<(), DeliveryError>;
     /// The label of a room, as its state says.
     async fn label(&self, room: &str) -> Result<Option<String>, DeliveryError>;
+    /// What the state of a policy room says.
+    async fn policy_rules(&self, room: &RoomSpec) -> Result<Vec<(EntityKind, ListRule)>, DeliveryError>;
     /// Whom a ghost stands for.
     fn person_of_ghost(&self, user: &str) -> Option<(NetworkName, PersonId)>;
 }
@@ -42,6 +45,10 @@ impl Home for Homeserver {
 
     async fn label(&self, room: &str) -> Result<Option<String>, DeliveryError> {
         Self::label(self, room).await
+    }
+
+    async fn policy_rules(&self, room: &RoomSpec) -> Result<Vec<(EntityKind, ListRule)>, DeliveryError> {
+        Self::policy_rules(self, room).await
     }
 
     fn person_of_ghost(&self, user: &str) -> Option<(NetworkName, PersonId)> {

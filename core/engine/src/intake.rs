@@ -1,8 +1,9 @@
 //! Accepting events: the first step of every event's way.
 //!
-//! Each side has one intake task. It takes what the session pushed in order, finds the mirrors, submits everything as one
-//! batch to the store, and keeps the commits in flight in a short queue: so the next push is already being written while the
-//! last is synced. When a commit is done, its ticket resolves (the session may acknowledge) and the lanes are woken.
+//! Each side has one intake task. It takes the pushes that wait, in order, finds the mirrors, submits everything as one batch
+//! to the store, and keeps the commits in flight in a short queue: so the next pushes are already being written while the last
+//! are synced. When a commit is done, the tickets of its pushes resolve (the session may acknowledge) and the lanes are woken.
+//! What could not be stored together is stored push by push: one that is too large takes no other with it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use crate::{faults, ledger, notices, reactions, roster, telemetry};
 
 /// How many pushes of one side wait in memory; beyond it the session waits.
 const QUEUE: usize = 64;
+/// How many pushes are written as one batch at most.
+const TOGETHER: usize = 32;
 /// How many batches of one side are being written at the same time.
 const IN_FLIGHT: usize = 32;
 /// How many typing and read notifications are passed on at the same time; beyond it they are dropped.
@@ -31,6 +34,14 @@ const EPHEMERAL: usize = 32;
 struct Push {
     events: Vec<Event>,
     done: oneshot::Sender<()>,
+}
+
+impl Push {
+    /// Whether the store is asked, or a mirror made, before it is written: what came before must not wait for that.
+    fn takes_a_while(&self) -> bool {
+        let mut events = self.events.iter();
+        events.any(|event| event.echo_of.is_some() || event.direct_to.is_some())
+    }
 }
 
 /// One side's door into the engine.
@@ -86,15 +97,20 @@ impl Inbox for SideInbox {
     }
 }
 
-/// A batch on its way to the device.
-struct Writing {
-    commit: Commit,
-    /// What to write again if it could not be written.
+/// One push with its events' mirrors found.
+struct Routed {
+    /// What to write, and to write again if it could not be written.
     ops: Vec<Op>,
     entries: Vec<Written>,
-    /// For each accepted event: its mirror and source.
+    /// Where its events happened.
     woken: Vec<(Arc<Mirror>, Place)>,
     done: oneshot::Sender<()>,
+}
+
+/// A batch of pushes on its way to the device.
+struct Writing {
+    commit: Commit,
+    pushes: Vec<Routed>,
 }
 
 struct Intake {
@@ -107,6 +123,7 @@ struct Intake {
 impl Intake {
     async fn run(self, mut pushes: mpsc::Receiver<Push>) {
         let mut writing: VecDeque<Writing> = VecDeque::new();
+        let mut taken = Vec::with_capacity(TOGETHER);
         loop {
             tokio::select! {
                 biased;
@@ -115,9 +132,16 @@ impl Intake {
                         self.written(result, written, &mut writing).await;
                     }
                 }
-                push = pushes.recv(), if writing.len() < IN_FLIGHT => match push {
-                    Some(push) => writing.extend(self.submit(push).await),
-                    None => break,
+                count = pushes.recv_many(&mut taken, TOGETHER), if writing.len() < IN_FLIGHT => {
+                    if count == 0 {
+                        break;
+                    }
+                    // Who is about to push does it now, and is written along.
+                    tokio::task::yield_now().await;
+                    while taken.len() < TOGETHER && let Ok(push) = pushes.try_recv() {
+                        taken.push(push);
+                    }
+                    self.take(&mut taken, &mut writing).await;
                 },
                 () = self.core.stop.cancelled(), if writing.is_empty() => break,
             }
@@ -128,18 +152,27 @@ impl Intake {
         }
     }
 
-    /// Submits one push; nothing is returned if there was nothing to store.
-    async fn submit(&self, push: Push) -> Option<Writing> {
+    /// Submits pushes in order, together where nothing takes a while.
+    async fn take(&self, taken: &mut Vec<Push>, writing: &mut VecDeque<Writing>) {
+        let mut routed = Vec::with_capacity(taken.len());
+        for push in taken.drain(..) {
+            if push.takes_a_while() {
+                self.submit(std::mem::take(&mut routed), writing).await;
+            }
+            routed.extend(self.routed(push).await);
+        }
+        self.submit(routed, writing).await;
+    }
+
+    /// Finds the mirrors of a push's events. None, and its ticket resolves, if there is nothing to store.
+    async fn routed(&self, push: Push) -> Option<Routed> {
         let mut ops = Vec::with_capacity(push.events.len());
         let mut entries = Vec::new();
         let mut woken: Vec<(Arc<Mirror>, Place)> = Vec::new();
         for event in push.events {
-            if let Some((event, mirror)) = self.route(event).await {
+            if let Some((event, mirror)) = self.route(event, &mut ops).await {
                 self.meters.accepted(event.content.kind());
-                if !woken
-                    .iter()
-                    .any(|(known, place)| Arc::ptr_eq(known, &mirror) && *place == event.place)
-                {
+                if !woken.iter().any(|known| is_at(known, &mirror, &event.place)) {
                     woken.push((mirror.clone(), event.place.clone()));
                 }
                 ops.extend(reactions::remember(&event));
@@ -159,24 +192,50 @@ impl Intake {
             push.done.send(()).ok();
             return None;
         }
+        Some(Routed {
+            ops,
+            entries,
+            woken,
+            done: push.done,
+        })
+    }
+
+    /// Submits pushes as one batch; one by one if the store does not take them so.
+    async fn submit(&self, pushes: Vec<Routed>, writing: &mut VecDeque<Writing>) {
+        if pushes.is_empty() {
+            return;
+        }
         faults::point("accept-before");
-        match self.core.submit(ops.clone(), entries.clone()).await {
-            Ok(commit) => Some(Writing {
-                commit,
-                ops,
-                entries,
-                woken,
-                done: push.done,
-            }),
-            Err(error) => {
-                tracing::error!(network = %self.network, %error, "Events could not be stored and are not acknowledged.");
-                None
+        match self.offer(&pushes).await {
+            Ok(commit) => writing.push_back(Writing { commit, pushes }),
+            Err(StoreError::TooLarge(_)) if pushes.len() > 1 => {
+                for push in pushes {
+                    match self.offer(std::slice::from_ref(&push)).await {
+                        Ok(commit) => writing.push_back(Writing {
+                            commit,
+                            pushes: vec![push],
+                        }),
+                        Err(error) => self.unstored(&error),
+                    }
+                }
             }
+            Err(error) => self.unstored(&error),
         }
     }
 
-    /// Finds an event's mirror. Ephemeral events, echoes and events of unmirrored channels end here.
-    async fn route(&self, mut event: Event) -> Option<(Event, Arc<Mirror>)> {
+    fn unstored(&self, error: &StoreError) {
+        tracing::error!(network = %self.network, %error, "Events could not be stored and are not acknowledged.");
+    }
+
+    async fn offer(&self, pushes: &[Routed]) -> Result<Commit, StoreError> {
+        let ops = pushes.iter().flat_map(|push| &push.ops).cloned().collect();
+        let entries: Vec<Written> = pushes.iter().flat_map(|push| &push.entries).cloned().collect();
+        self.core.submit(ops, entries).await
+    }
+
+    /// Finds an event's mirror. Ephemeral events, echoes and events of unmirrored channels end here; of an echo its position is
+    /// left among the `ops`, behind what was said before it.
+    async fn route(&self, mut event: Event, ops: &mut Vec<Op>) -> Option<(Event, Arc<Mirror>)> {
         if self.network.is_matrix() {
             let mirror = self.core.mirror_of_room(event.place.channel.as_str())?;
             event.place = home_of(&mirror);
@@ -196,6 +255,8 @@ impl Intake {
         }
         let reads = mirror.member(&event.place).is_some_and(|member| member.flow.reads());
         if let (Some(key), true) = (&event.echo_of, reads) {
+            let place = event.place.clone();
+            ops.extend(event.cursor.take().map(|cursor| Op::Cursor { place, cursor }));
             echo::settle(&self.core, &mirror, &event, key).await;
             return None;
         }
@@ -222,47 +283,53 @@ impl Intake {
     }
 
     /// The oldest batch is on the device, or failed. A failed one is written again, in order, until it succeeds: the disk
-    /// may have been full. Its ticket waits so long, and with it the upstream acknowledgement.
+    /// may have been full. Its tickets wait so long, and with them the upstream acknowledgements.
     async fn written(&self, result: Result<Vec<Accepted>, StoreError>, first: Writing, rest: &mut VecDeque<Writing>) {
         match result {
-            Ok(applied) => self.settle(&applied, first),
+            Ok(applied) => self.settle(&applied, first.pushes),
             Err(error) => {
-                let mut failed = VecDeque::from([first]);
+                let mut failed = VecDeque::from(first.pushes);
                 self.rewrite(error, &mut failed, rest).await;
             }
         }
     }
 
-    fn settle(&self, applied: &[Accepted], written: Writing) {
+    fn settle(&self, applied: &[Accepted], pushes: Vec<Routed>) {
         faults::point("accept-after");
         for accepted in applied {
             if let Accepted::Duplicate(_) = accepted {
                 telemetry::duplicate(&self.network);
             }
         }
-        written.done.send(()).ok();
-        for (mirror, place) in &written.woken {
+        let mut woken: Vec<(Arc<Mirror>, Place)> = Vec::new();
+        for push in pushes {
+            push.done.send(()).ok();
+            for (mirror, place) in push.woken {
+                if !woken.iter().any(|known| is_at(known, &mirror, &place)) {
+                    woken.push((mirror, place));
+                }
+            }
+        }
+        for (mirror, place) in &woken {
             self.core.wake(mirror, place);
         }
     }
 
-    async fn rewrite(&self, error: StoreError, failed: &mut VecDeque<Writing>, rest: &mut VecDeque<Writing>) {
+    async fn rewrite(&self, error: StoreError, failed: &mut VecDeque<Routed>, rest: &mut VecDeque<Writing>) {
         tracing::error!(network = %self.network, %error, "The store failed; what was read waits and is tried again.");
         // What was submitted behind the failed batch is waited for, and what failed of it goes behind.
         while let Some(mut next) = rest.pop_front() {
             match (&mut next.commit).await {
-                Ok(applied) => self.settle(&applied, next),
-                Err(_) => failed.push_back(next),
+                Ok(applied) => self.settle(&applied, next.pushes),
+                Err(_) => failed.extend(next.pushes),
             }
         }
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
-        while let Some(mut next) = failed.pop_front() {
+        while let Some(next) = failed.pop_front() {
+            let next = vec![next];
             loop {
-                let result = match self.core.submit(next.ops.clone(), next.entries.clone()).await {
-                    Ok(commit) => {
-                        next.commit = commit;
-                        (&mut next.commit).await
-                    }
+                let result = match self.offer(&next).await {
+                    Ok(commit) => commit.await,
                     Err(error) => Err(error),
                 };
                 match result {
@@ -273,7 +340,9 @@ impl Intake {
                     Err(StoreError::Closed) => return,
                     Err(StoreError::TooLarge(bytes)) => {
                         tracing::error!(network = %self.network, bytes, "An event is too large to be stored and was dropped.");
-                        next.done.send(()).ok();
+                        for push in next {
+                            push.done.send(()).ok();
+                        }
                         break;
                     }
                     Err(_) => {
@@ -287,6 +356,11 @@ impl Intake {
             }
         }
     }
+}
+
+/// Whether a mirror and a place in it are these.
+fn is_at((known, at): &(Arc<Mirror>, Place), mirror: &Arc<Mirror>, place: &Place) -> bool {
+    Arc::ptr_eq(known, mirror) && at == place
 }
 
 /// Waits for the oldest batch.

@@ -16,6 +16,7 @@ use crate::backoff::Backoff;
 use crate::core::{Core, Side};
 use crate::deliver::{Delivering, Prepared};
 use crate::end::End;
+use crate::lists::Lists;
 use crate::routes::{Member, Mirror};
 use crate::settling::Settling;
 use crate::{faults, labels, notices, quarantine, resolve, telemetry};
@@ -154,6 +155,10 @@ impl<'a> Worker<'a> {
             tracing::debug!(mirror = %lane.mirror, to = %lane.to, "The lane rests until the room's label is known.");
             return Ok(None);
         }
+        if !Lists::are_known(core) {
+            tracing::debug!(mirror = %lane.mirror, to = %lane.to, "The lane rests until the policy rooms are known.");
+            return Ok(None);
+        }
         if notices::ensure(core, &mirror).await.is_none() {
             return Ok(None);
         }
@@ -211,8 +216,17 @@ impl<'a> Worker<'a> {
         self.settled_all().await
     }
 
+    /// Whether the destination is still the mirror's: it may have been taken out meanwhile.
+    fn is_mirrored(&self) -> bool {
+        let lane = &self.handle.lane;
+        let routes = self.core.routes();
+        routes
+            .named(&lane.mirror)
+            .is_some_and(|mirror| mirror.member(&lane.to).is_some())
+    }
+
     async fn run(&mut self) -> Result<(), StoreError> {
-        while !self.core.stop.is_cancelled() {
+        while !self.core.stop.is_cancelled() && self.is_mirrored() {
             let entries = self
                 .core
                 .store

@@ -23,12 +23,15 @@
 //! | `partners` | what operators do with agreements |
 //! | `rights`, `hands` | what people may demand, what has to end; and what the networks do for it |
 //! | `quarantine`, `overriding` | what is held, until a second person releases it, or its sender where the rules allow it |
+//! | `disputing` | what senders call a false alarm |
 //! | `labels` | the labels of the rooms |
 //! | `ledger` | every step's entry, in the step's own commit |
 //! | `rooms` | the mirrors' rooms, asked for at the start |
 //! | `roster` | joins and leaves, in the background |
 //! | `channels` | how networks and single channels stand, told to the operators |
 //! | `leaving` | channels that are mirrored no longer |
+//! | `presence` | whose ghosts and puppets there are, and how they leave |
+//! | `accounts` | reports and records from the ledger and the agreements |
 //! | `upkeep` | dropping what is delivered and old |
 //! | [`rehearse`] | trying policies on what is in the journal |
 //! | `reactions` | finding reactions that are taken back |
@@ -47,11 +50,13 @@
 //!
 //! A new fallback belongs into `plan`; a new kind of side implements [`viaduct_bridge::Session`] and nothing here changes.
 
+mod accounts;
 mod aside;
 mod backoff;
 mod channels;
 mod core;
 mod deliver;
+mod disputing;
 mod echo;
 mod end;
 mod faults;
@@ -63,6 +68,7 @@ mod labels;
 mod lane;
 mod leaving;
 mod ledger;
+mod lists;
 mod media;
 mod notices;
 mod observer;
@@ -70,6 +76,7 @@ mod overriding;
 mod partners;
 mod plan;
 mod prepare;
+mod presence;
 mod quarantine;
 mod reactions;
 pub mod rehearse;
@@ -99,7 +106,7 @@ use viaduct_governance::GovernanceError;
 use viaduct_inspect::Inspector;
 use viaduct_matrix::Observer;
 use viaduct_model::{Clock, Entropy, MessageId, NetworkName};
-use viaduct_store::{Batch, Delivery, DeliveryFilter, Lane, Op, Seq, Store, StoreError};
+use viaduct_store::{Batch, Lane, Op, Store, StoreError};
 
 pub use home::Home;
 pub use ledger::Audit;
@@ -270,6 +277,7 @@ impl Engine {
         engine.begin_mirrors();
         engine.core.tasks.spawn(upkeep::run(engine.core.clone()));
         engine.core.tasks.spawn(upkeep::calendar(engine.core.clone()));
+        engine.core.tasks.spawn(lists::run(engine.core.clone()));
         engine.core.tasks.spawn(quarantine::run(engine.core.clone()));
         Ok(engine)
     }
@@ -315,6 +323,9 @@ impl Engine {
         if let Err(error) = leaving::leave_ended(&self.core).await {
             tracing::error!(%error, "Channels that are mirrored no longer could not be left yet.");
         }
+        // Thousands of ghosts leave one by one: nobody waits for that.
+        let core = self.core.clone();
+        self.core.tasks.spawn(async move { leaving::clear_ended(&core).await });
         let stays = |network: &NetworkSpec| self.stays(network, &before, &settings);
         let (staying, ending): (Vec<_>, Vec<_>) = before.networks.iter().partition(|network| stays(network));
         join_all(
@@ -395,44 +406,6 @@ impl Engine {
     pub async fn note(&self, action: Action, reason: &str) -> Result<(), EngineError> {
         let entry = ledger::plain(self.core.clock.now(), action, reason);
         Ok(self.core.note(vec![entry]).await?)
-    }
-
-    /// Records of deliveries that did not simply arrive.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
-    pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, EngineError> {
-        Ok(self.core.store.deliveries(filter).await?)
-    }
-
-    /// Tries a failed or unknown delivery once more, outside the order, and removes its record if it arrives.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineError::NoDelivery`] when there is no such record, or it is not one that may be tried again.
-    pub async fn retry(&self, lane: &Lane, seq: Seq) -> Result<String, EngineError> {
-        aside::retry(&self.core, lane, seq).await
-    }
-
-    /// Gives a delivery up: removes its record.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineError::NoDelivery`] when there is no such record.
-    pub async fn drop_delivery(&self, lane: &Lane, seq: Seq) -> Result<(), EngineError> {
-        self.core
-            .store
-            .delivery(lane, seq)
-            .await?
-            .ok_or(EngineError::NoDelivery)?;
-        Ok(self
-            .core
-            .commit(Op::Forget {
-                lane: lane.clone(),
-                seq,
-            })
-            .await?)
     }
 
     /// Stops: no more intake, deliveries under way are finished, everything is written out.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use viaduct_compliance::{Finding, Mode, RuleAction};
-use viaduct_governance::{Day, Held, HeldState, MirrorPlaces, Notice, PartnerName, Text, day, help, notice};
-use viaduct_model::{Content, Event, Membership, MessageId, MirrorName, Place};
+use viaduct_governance::{Day, Held, HeldState, MirrorPlaces, Notice, PartnerName, Telling, Text, day, help, notice};
+use viaduct_model::{Content, Event, Language, Membership, MirrorName, NetworkName, Person, PersonId, Place};
+use viaduct_store::{Lane, Seq};
 
 use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::routes::Mirror;
-use crate::{EngineError, upkeep};
+use crate::{EngineError, disputing, upkeep};
 
 /// An hour, in milliseconds.
 const HOUR: u64 = 60 * 60 * 1000;
@@ -22,22 +23,22 @@ fn places(mirror: &Mirror) -> MirrorPlaces {
     }
 }
 
-fn notice_of(core: &Core, mirror: &Mirror) -> Option<Notice> {
+pub(crate) fn notice_of(core: &Core, mirror: &Mirror) -> Option<Notice> {
     notice(&core.govern.register(), &places(mirror), false)
 }
 
-/// Sees to it that a mirror's room was told before anything is passed on, however long the homeserver is away. None if the hub
-/// is stopping. A room that does not exist yet is told when it is made.
+/// Sees to it that a mirror's room was told before anything is passed on, and again where the agreements want that, however long
+/// the homeserver is away. None if the hub is stopping. A room that does not exist yet is told when it is made.
 pub(crate) async fn ensure(core: &Arc<Core>, mirror: &Mirror) -> Option<()> {
-    if core.govern.is_told(&mirror.name) {
+    if core.govern.is_told(&mirror.name, core.clock.now()) {
         return Some(());
     }
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_mins(1));
     loop {
         match tell(core, mirror).await {
-            Ok(told) => {
-                if told {
-                    core.govern.note_told(&mirror.name);
+            Ok(telling) => {
+                if let Telling::Known { until } = telling {
+                    core.govern.note_told(&mirror.name, until);
                 }
                 return Some(());
             }
@@ -52,26 +53,25 @@ pub(crate) async fn ensure(core: &Arc<Core>, mirror: &Mirror) -> Option<()> {
     }
 }
 
-/// Tells a mirror's room if it has to be told; whether it is told now.
-async fn tell(core: &Arc<Core>, mirror: &Mirror) -> Result<bool, EngineError> {
+/// Tells a mirror's room if it has to be told; whether it knows now.
+async fn tell(core: &Arc<Core>, mirror: &Mirror) -> Result<Telling, EngineError> {
     let (Some(desk), Some(notice)) = (&core.govern.desk, notice_of(core, mirror)) else {
-        return Ok(true);
+        return Ok(Telling::Known { until: None });
     };
     let alone = desk.telling.lock().await;
-    if !desk.notices.is_due(&mirror.name, &notice).await? {
-        return Ok(true);
-    }
-    let (Some(home), Some(room)) = (core.home(), core.room_of(&mirror.name)) else {
-        return Ok(false);
+    let now = core.clock.now();
+    let known = desk.notices.telling(&mirror.name, &notice, now).await?;
+    let (Telling::Due, Some(home), Some(room)) = (known, core.home(), core.room_of(&mirror.name)) else {
+        return Ok(known);
     };
-    let key = format!("notice-{}-{}", mirror.name, notice.version);
+    let key = format!("notice-{}-{}-{}", mirror.name, notice.version, Day::of(now));
     home.notice(&room, &notice.text(), None, &key)
         .await
         .map_err(|error| EngineError::Home(error.to_string()))?;
-    let step = desk.notices.said(&mirror.name, &notice, core.clock.now())?;
+    let (step, telling) = desk.notices.said(&mirror.name, &notice, now).await?;
     core.submit(step.ops, step.entries).await?.await?;
     drop(alone);
-    Ok(true)
+    Ok(telling)
 }
 
 /// Somebody new in a mirror's room is told as well.
@@ -142,9 +142,11 @@ pub(crate) async fn rests(core: &Arc<Core>, partner: &PartnerName, reason: Optio
 
 /// What a filter did to an event that it let pass is told to its sender, where the sender is on the homeserver; what a rule
 /// wants the operators to know is told to them. Never repeats what was found.
-pub(crate) fn advise(core: &Arc<Core>, source: &Place, id: &MessageId, to: &Place, findings: &[Finding]) {
+pub(crate) fn advise(core: &Arc<Core>, lane: &Lane, seq: Seq, event: &Event, findings: &[Finding]) {
     let language = core.settings().language;
-    let organisation = organisation(core, to);
+    let organisation = organisation(core, &lane.to);
+    let (id, to) = (&event.id, &lane.to);
+    let mut told: Vec<(String, String)> = Vec::new();
     for finding in findings.iter().filter(|finding| finding.mode == Mode::Enforce) {
         let values = [
             ("partner", &*organisation),
@@ -156,25 +158,41 @@ pub(crate) fn advise(core: &Arc<Core>, source: &Place, id: &MessageId, to: &Plac
             RuleAction::StripAttachment => Text::Stripped,
             RuleAction::Warn => Text::Warned,
             RuleAction::Notify => {
-                let text = format!("{}: {} ({} → {to})", finding.rule, finding.count, source);
+                let text = format!("{}: {} ({} → {to})", finding.rule, finding.count, event.place);
                 spawn_report(core, text, format!("notify-{id}-{}", finding.rule));
                 continue;
             }
             _ => continue,
         };
-        let (Some(home), Some(room)) = (core.home(), room(core, source)) else {
-            continue;
-        };
-        let (said, key) = (
-            text.say(language, &values),
-            format!("advice-{id}-{to}-{}", finding.rule),
-        );
-        let id = id.clone();
-        core.tasks.spawn(async move {
-            if let Err(error) = home.notice(&room, &said, Some(id.as_str()), &key).await {
+        told.push((finding.rule.clone(), text.say(language, &values)));
+    }
+    let (Some(home), Some(room)) = (core.home(), room(core, &event.place)) else {
+        return;
+    };
+    if told.is_empty() {
+        return;
+    }
+    let (core, lane, event) = (core.clone(), lane.clone(), event.clone());
+    core.tasks.clone().spawn(async move {
+        let rules: Vec<&str> = told.iter().map(|(rule, _)| rule.as_str()).collect();
+        let mut hint = disputing::hint(&core, &lane, seq, &event, &rules).await;
+        for (index, (rule, text)) in told.iter().enumerate() {
+            // Once, with the last of them.
+            let last = index + 1 == told.len();
+            let said = with_hint(text, hint.take_if(|_| last));
+            let key = format!("advice-{}-{}-{rule}", event.id, lane.to);
+            if let Err(error) = home.notice(&room, &said, Some(event.id.as_str()), &key).await {
                 tracing::debug!(%error, "A sender could not be told what a policy did.");
             }
-        });
+        }
+    });
+}
+
+/// What a sender is told, and what they can do about it.
+pub(crate) fn with_hint(text: &str, hint: Option<String>) -> String {
+    match hint {
+        Some(hint) => format!("{text}\n{hint}"),
+        None => text.to_owned(),
     }
 }
 
@@ -252,9 +270,44 @@ pub(crate) fn asked(core: &Core, room: &str, text: &str) -> Option<String> {
     let mirror = core.mirror_of_room(room)?;
     let mirror = core.routes().named(&mirror).cloned()?;
     let language = if words.last() == Some(&"datenschutz") {
-        viaduct_model::Language::German
+        Language::German
     } else {
-        viaduct_model::Language::English
+        Language::English
     };
     Some(help(&core.govern.register(), &places(&mirror), false, language))
+}
+
+/// The answer to somebody who has read the notice of a room; none if they said something else, or the room has no notice. They
+/// are counted, once a version.
+pub(crate) async fn read(core: &Arc<Core>, room: &str, sender: &str, text: &str) -> Option<String> {
+    let text = text.trim();
+    let language = match text
+        .strip_prefix("!viaduct")
+        .unwrap_or(text)
+        .trim()
+        .to_lowercase()
+        .as_str()
+    {
+        "gelesen" => Language::German,
+        "read" => Language::English,
+        _ => return None,
+    };
+    let mirror = core.mirror_of_room(room)?;
+    let mirror = core.routes().named(&mirror).cloned()?;
+    let (desk, notice) = (core.govern.desk.as_ref()?, notice_of(core, &mirror)?);
+    let person = Person {
+        network: NetworkName::matrix(),
+        id: PersonId::new(sender).ok()?,
+        name: sender.to_owned(),
+        avatar: None,
+        organisation: None,
+        bot: false,
+    };
+    let step = desk.notices.read_by(&mirror.name, &notice, &person);
+    let noted = async { core.submit(step.ops, step.entries).await?.await };
+    if let Err(error) = noted.await {
+        tracing::error!(mirror = %mirror.name, %error, "That a notice was read could not be noted.");
+        return Some(error.to_string());
+    }
+    Some(Text::Acknowledged.say(language, &[]))
 }

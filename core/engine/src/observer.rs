@@ -10,7 +10,7 @@ use viaduct_store::StoreError;
 
 use crate::backoff::Backoff;
 use crate::core::Core;
-use crate::{intake, labels};
+use crate::{disputing, intake, labels, notices, overriding};
 
 /// How long after a start the homeserver's events wait for the mirrors' rooms.
 const SETTLING: Duration = Duration::from_secs(20);
@@ -67,6 +67,23 @@ impl HomeObserver {
     }
 }
 
+impl HomeObserver {
+    /// The answer to what everybody may say: ask about data protection, say that they have read the notice, decide about what
+    /// they sent where the rules allow it, and call a rule wrong. None if it was something else.
+    async fn for_everybody(&self, room: &str, sender: &str, text: &str) -> Option<String> {
+        if let Some(answer) = notices::asked(&self.core, room, text) {
+            return Some(answer);
+        }
+        if let Some(answer) = notices::read(&self.core, room, sender, text).await {
+            return Some(answer);
+        }
+        if let Some(answer) = disputing::asked(&self.core, sender, text).await {
+            return Some(answer);
+        }
+        overriding::asked(&self.core, sender, text).await
+    }
+}
+
 #[async_trait]
 impl Observer for HomeObserver {
     async fn invited(&self, room: &str, invitee: &str, by: &str, direct: bool) {
@@ -107,12 +124,7 @@ impl Observer for HomeObserver {
 
     async fn command(&self, room: &str, sender: &str, text: &str, event_id: &str) {
         let Some(home) = self.core.home() else { return };
-        // Everybody may ask about data protection, and decide about what they sent where the rules allow it.
-        let everybody = match crate::notices::asked(&self.core, room, text) {
-            Some(answer) => Some(answer),
-            None => crate::overriding::asked(&self.core, sender, text).await,
-        };
-        let answer = match (everybody, &self.commands) {
+        let answer = match (self.for_everybody(room, sender, text).await, &self.commands) {
             (Some(answer), _) => Some(answer),
             (None, Some(commands)) => Some(commands.answer(text, sender).await),
             (None, None) => None,

@@ -12,7 +12,8 @@ use viaduct_store::{Lane, Seq};
 
 use crate::EngineError;
 use crate::core::Core;
-use crate::notices::{organisation, room};
+use crate::disputing;
+use crate::notices::{organisation, room, with_hint};
 
 /// Tells the sender of what is held that they may send it all the same, and how. Never repeats what was found.
 pub(crate) fn offer(core: &Arc<Core>, lane: &Lane, seq: Seq, event: &Event, verdict: &Verdict) {
@@ -27,10 +28,11 @@ pub(crate) fn offer(core: &Arc<Core>, lane: &Lane, seq: Seq, event: &Event, verd
         ("chars", &JUSTIFICATION.to_string()),
     ];
     let text = Text::OverrideOffered.say(core.settings().language, &values);
-    let answered = event.id.clone();
-    core.tasks.spawn(async move {
-        let key = format!("offer-{id}");
-        if let Err(error) = home.notice(&room, &text, Some(answered.as_str()), &key).await {
+    let (core, lane, event, verdict) = (core.clone(), lane.clone(), event.clone(), verdict.clone());
+    core.tasks.clone().spawn(async move {
+        let hint = disputing::hint_on(&core, &lane, seq, &event, &verdict).await;
+        let (text, key) = (with_hint(&text, hint), format!("offer-{id}"));
+        if let Err(error) = home.notice(&room, &text, Some(event.id.as_str()), &key).await {
             tracing::warn!(%id, %error, "A sender could not be told that they may send it all the same.");
         }
     });

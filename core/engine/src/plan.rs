@@ -62,8 +62,8 @@ pub enum Plan {
 pub trait Links {
     /// A link for a file, if files are published.
     fn file(&self, media: &MediaRef, name: &str) -> Option<String>;
-    /// A reference to the event's own text as a file.
-    fn text(&self) -> MediaRef;
+    /// A reference to the event's own text as a file; none if its text may not be read as it is.
+    fn text(&self) -> Option<MediaRef>;
 }
 
 /// Decides what an event becomes at a destination with these capabilities.
@@ -200,17 +200,20 @@ fn with_link(text: &str, link: String) -> Vec<Inline> {
         .collect()
 }
 
+/// Whether a message has more lines than the network bears.
+pub(crate) fn is_long(message: &Message, caps: &Capabilities) -> bool {
+    caps.line_limit
+        .is_some_and(|limit| message.body.to_plain().lines().count() > limit as usize)
+}
+
 /// A text with more lines than the network bears becomes its beginning and a link, where files are published.
 fn shorten(message: &mut Message, caps: &Capabilities, forms: &Forms, links: &dyn Links) {
-    let Some(limit) = caps.line_limit else { return };
-    let text = message.body.to_plain();
-    if text.lines().count() <= limit as usize {
+    if !is_long(message, caps) {
         return;
     }
-    if let Some(link) = links
-        .file(&links.text(), "message.txt")
-        .filter(|link| is_safe_link(link))
-    {
+    let text = message.body.to_plain();
+    let link = links.text().and_then(|text| links.file(&text, "message.txt"));
+    if let Some(link) = link.filter(|link| is_safe_link(link)) {
         let shown = fill(&forms.long_text, &[("quote", &quote(Some(&text))), ("link", "\u{0}")]);
         message.body = Document::paragraph(with_link(&shown, link));
     }

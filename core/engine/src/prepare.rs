@@ -17,16 +17,19 @@ use crate::deliver::{Delivering, Prepared, Sending};
 use crate::end::End;
 use crate::govern::Terms;
 use crate::ledger::Trace;
+use crate::lists::Lists;
 use crate::media::Sources;
-use crate::plan::{Links, Plan, Resolved, plan};
+use crate::plan::{Links, Plan, Resolved, is_long, plan};
 use crate::routes::{Mirror, Versioned};
-use crate::{labels, ledger, notices, overriding, quarantine, resolve};
+use crate::{disputing, labels, ledger, notices, overriding, quarantine, resolve};
 
 /// Links for the planning of one event.
 struct EventLinks<'a> {
     core: &'a Core,
     mirror: &'a Mirror,
     seq: Seq,
+    /// A policy changed the text: the one in the journal is not for the destination.
+    rewritten: bool,
 }
 
 impl Links for EventLinks<'_> {
@@ -34,8 +37,8 @@ impl Links for EventLinks<'_> {
         self.core.links.link(media, name, self.core.clock.now())
     }
 
-    fn text(&self) -> MediaRef {
-        crate::media::text_ref(&self.mirror.name, self.seq)
+    fn text(&self) -> Option<MediaRef> {
+        (!self.rewritten).then(|| crate::media::text_ref(&self.mirror.name, self.seq))
     }
 }
 
@@ -61,9 +64,21 @@ struct Asked<'a> {
     there: Arc<Terms>,
     inward: &'a [Arc<Versioned>],
     outward: &'a [Arc<Versioned>],
+    /// The policy rooms, whatever the way.
+    lists: Vec<Arc<Versioned>>,
     approval: Option<&'a Approval<'a>>,
     /// The labels of the conversation.
     labels: Vec<String>,
+}
+
+/// What came of asking about an event as it came.
+#[derive(Default)]
+struct Examined {
+    evidence: Vec<Evidence>,
+    /// What was found in a text that becomes a link.
+    findings: Vec<Finding>,
+    /// Whether the text is another one now.
+    rewritten: bool,
 }
 
 /// Why something did not cross.
@@ -86,6 +101,7 @@ impl<'a> Asked<'a> {
                 .map(|member| member.filters.inward.as_slice())
                 .unwrap_or_default(),
             outward: &delivering.member.filters.outward,
+            lists: Lists::all(delivering.core),
             approval,
             labels: labels::of(delivering.core, delivering.mirror),
         }
@@ -93,7 +109,8 @@ impl<'a> Asked<'a> {
 
     fn all(&self) -> impl Iterator<Item = &Versioned> {
         let agreed = self.here.inward.iter().chain(&self.there.outward);
-        self.inward.iter().chain(self.outward).chain(agreed).map(Arc::as_ref)
+        let own = self.inward.iter().chain(self.outward);
+        own.chain(agreed).chain(&self.lists).map(Arc::as_ref)
     }
 
     fn filters(&self) -> impl Iterator<Item = &Filter> {
@@ -140,7 +157,7 @@ impl<'a> Asked<'a> {
 }
 
 /// Whether somebody said something by it and should know when it does not arrive.
-fn is_said(kind: EventKind) -> bool {
+pub(crate) fn is_said(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::Message
@@ -188,20 +205,27 @@ impl Delivering<'_> {
             Trace::of(&book.keys, terms, self.mirror, &self.member.place, &event)
         });
         let previous = resolved.target.as_ref().and_then(|target| target.message.as_ref());
-        let mut evidence = Vec::new();
-        if self.looks_into(&event, &asked) {
-            // What a file becomes at the destination, a link perhaps, is decided after the file itself was judged.
+        let caps = self.side.session.capabilities(&self.member.place.channel);
+        let is_long = event.content.message().is_some_and(|message| is_long(message, &caps));
+        let mut examined = Examined::default();
+        if is_long || self.looks_into(&event, &asked) {
+            // What a file or a long text becomes at the destination, a link perhaps, is decided after it was judged itself.
             match self.examined(&mut event, previous, &asked).await {
-                Some(Ok(found)) => evidence = found,
+                Some(Ok(found)) => examined = found,
                 Some(Err(kept)) => return self.kept(seq, event, kept, trace).await,
                 None => return Prepared::End(End::stopped()),
             }
         }
-        let caps = self.side.session.capabilities(&self.member.place.channel);
+        let Examined {
+            mut evidence,
+            findings,
+            rewritten,
+        } = examined;
         let links = EventLinks {
             core: self.core,
             mirror: self.mirror,
             seq,
+            rewritten,
         };
         let (content, parts) = match plan(&event.content, resolved, &caps, &self.member.forms, &links) {
             Plan::Send(content, parts) => (content, parts),
@@ -215,15 +239,17 @@ impl Delivering<'_> {
         }
         let outbound = self.outbound(&event, content, parts);
         match asked.decide(&outbound_context(now, previous, &evidence, &asked.labels), outbound) {
-            Ok(cleared) => {
+            Ok((cleared, found)) => {
+                // Of a long text, what was found in all of it, and not in its beginning.
+                let findings = if is_long { findings } else { found };
                 if let Some(trace) = &mut trace {
-                    trace.passed(asked.policies(), &cleared.1);
+                    trace.passed(asked.policies(), &findings);
                 }
-                if is_said(event.content.kind()) && !cleared.1.is_empty() {
-                    notices::advise(self.core, &event.place, &event.id, &self.member.place, &cleared.1);
+                if is_said(event.content.kind()) && !findings.is_empty() {
+                    notices::advise(self.core, &self.lane(), seq, &event, &findings);
                 }
                 Prepared::Send(Box::new(Sending {
-                    cleared: cleared.0,
+                    cleared,
                     trace,
                     source: event.place,
                     id: event.id,
@@ -259,13 +285,14 @@ impl Delivering<'_> {
     }
 
     /// Looks into an event's files and asks the filters about the event as it came; what passes has references to the very
-    /// bytes that were looked into, and without what a filter took away. None if the hub is stopping.
+    /// bytes that were looked into, and is without what a filter took away. Its text is asked about again, as it is sent. None if
+    /// the hub is stopping.
     async fn examined(
         &self,
         event: &mut Event,
         previous: Option<&Message>,
         asked: &Asked<'_>,
-    ) -> Option<Result<Vec<Evidence>, Box<Kept>>> {
+    ) -> Option<Result<Examined, Box<Kept>>> {
         let mut outbound = self.outbound(event, event.content.clone(), Vec::new());
         let mut evidence = Vec::new();
         if let Some(inspector) = &self.core.inspector {
@@ -286,20 +313,25 @@ impl Delivering<'_> {
         }
         let now = self.core.clock.now();
         let context = outbound_context(now, previous, &evidence, &asked.labels);
-        let (cleared, _) = match asked.decide(&context, outbound) {
+        let (cleared, findings) = match asked.decide(&context, outbound) {
             Ok(cleared) => cleared,
             Err(kept) => return Some(Err(kept)),
         };
         let passed = cleared.into_inner();
-        let files = passed.content.message().map(|message| message.attachments.clone());
-        if let (Some(message), Some(files)) = (event.content.message_mut(), files) {
-            if files.len() != message.attachments.len() {
+        let mut rewritten = false;
+        if let (Some(message), Some(passed)) = (event.content.message_mut(), passed.content.message()) {
+            if passed.attachments.len() != message.attachments.len() {
                 // What was taken away is not there to be judged again.
                 evidence.clear();
             }
-            message.attachments = files;
+            message.attachments.clone_from(&passed.attachments);
+            rewritten = passed.body != message.body;
         }
-        Some(Ok(evidence))
+        Some(Ok(Examined {
+            evidence,
+            findings,
+            rewritten,
+        }))
     }
 
     /// A policy kept an event back: its sender is told, and what is held is kept.
@@ -316,7 +348,8 @@ impl Delivering<'_> {
             _ => Outcome::Refused(verdict.reason.clone()),
         };
         // Whoever merely came or went said nothing that could be missed.
-        if is_said(event.content.kind()) {
+        let said = is_said(event.content.kind());
+        if said {
             self.tell(&event.place, &event.id, outcome);
         }
         let mut end = if state == DeliveryState::Held {
@@ -330,9 +363,14 @@ impl Delivering<'_> {
             let end = quarantine::hold(self.core, &self.lane(), seq, &accepted, &verdict, author.as_deref());
             if verdict.release.by_sender() && !end.step.is_empty() {
                 overriding::offer(self.core, &self.lane(), seq, &accepted, &verdict);
+            } else if said {
+                disputing::offer(self.core, &self.lane(), seq, &accepted, &verdict);
             }
             end
         } else {
+            if said {
+                disputing::offer(self.core, &self.lane(), seq, &event, &verdict);
+            }
             End::recorded(state, format!("{}: {}", verdict.rule, verdict.reason))
         };
         if end.step.entries.is_empty() {

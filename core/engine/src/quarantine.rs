@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use viaduct_bridge::Outcome;
 use viaduct_compliance::{Approval, Verdict};
-use viaduct_governance::{Held, HeldId, Hold, Quarantine, Step};
+use viaduct_governance::{EXPIRED, Held, HeldId, Hold, Quarantine, Step, Text};
 use viaduct_model::{Event, Timestamp};
 use viaduct_store::{DeliveryState, Lane, Op, Seq, StoreError};
 
@@ -14,6 +14,7 @@ use crate::EngineError;
 use crate::core::Core;
 use crate::deliver::{Delivering, Prepared};
 use crate::end::End;
+use crate::prepare::is_said;
 use crate::{deliver, notices, resolve};
 
 /// How often there is a look without being told to: a destination may have come back.
@@ -60,7 +61,7 @@ fn ended(core: &Core, what: &Hold<'_>, reason: String) -> End {
 }
 
 /// Whether an event refers to one that is held on its lane; then it waits behind that one.
-pub(crate) async fn behind(core: &Core, lane: &Lane, seq: Seq, event: &Event) -> Result<Option<End>, StoreError> {
+pub(crate) async fn behind(core: &Arc<Core>, lane: &Lane, seq: Seq, event: &Event) -> Result<Option<End>, StoreError> {
     let Some(quarantine) = &core.govern.quarantine else {
         return Ok(None);
     };
@@ -85,6 +86,10 @@ pub(crate) async fn behind(core: &Core, lane: &Lane, seq: Seq, event: &Event) ->
                 rule_author: None,
                 behind: Some(at.seq),
             };
+            if is_said(event.content.kind()) {
+                let why = Text::HeldBehind.say(core.settings().language, &[]);
+                deliver::tell(core, &event.place, &event.id, &lane.to, Outcome::Held(why));
+            }
             return Ok(Some(ended(core, &what, BEHIND.to_owned())));
         }
     }
@@ -214,12 +219,20 @@ pub(crate) async fn expire(core: &Arc<Core>, now: Timestamp) -> Result<(), Engin
         return Ok(());
     };
     for (step, rejected) in quarantine.expired(now).await? {
-        settle_rejected(core, step, &rejected, "nobody released it in time").await?;
+        let told = Text::Expired.say(core.settings().language, &[]);
+        settle_rejected(core, step, &rejected, EXPIRED, &told).await?;
     }
     Ok(())
 }
 
-async fn settle_rejected(core: &Arc<Core>, step: Step, rejected: &[Held], reason: &str) -> Result<(), EngineError> {
+/// Writes down what was rejected, and why; its senders are `told` so.
+async fn settle_rejected(
+    core: &Arc<Core>,
+    step: Step,
+    rejected: &[Held],
+    reason: &str,
+    told: &str,
+) -> Result<(), EngineError> {
     let now = core.clock.now();
     let refused = rejected.iter().map(|held| Op::Settle {
         lane: held.lane.clone(),
@@ -230,7 +243,7 @@ async fn settle_rejected(core: &Arc<Core>, step: Step, rejected: &[Held], reason
     let ops = step.ops.into_iter().chain(refused).collect();
     core.submit(ops, step.entries).await?.await?;
     for held in rejected {
-        let outcome = Outcome::Refused(reason.to_owned());
+        let outcome = Outcome::Refused(told.to_owned());
         deliver::tell(core, &held.from, &held.event, &held.lane.to, outcome);
     }
     core.govern.released.notify_one();
@@ -281,7 +294,8 @@ impl crate::Engine {
         let (step, rejected) = quarantine(&self.core)?
             .reject(id, by, reason, self.core.clock.now())
             .await?;
-        settle_rejected(&self.core, step, &rejected, reason).await?;
+        let told = Text::Rejected.say(self.core.settings().language, &[("reason", reason)]);
+        settle_rejected(&self.core, step, &rejected, reason, &told).await?;
         Ok(rejected.len())
     }
 }

@@ -15,6 +15,7 @@ use viaduct_store::{Lane, Seq};
 use crate::core::Core;
 use crate::deliver::{Delivering, Prepared};
 use crate::plan::Resolved;
+use crate::presence;
 use crate::routes::Mirror;
 
 /// How many changes of one lane are passed on side by side.
@@ -120,7 +121,7 @@ async fn pass_on(core: &Arc<Core>, to: &Place, event: Event) {
     if delivering.obstacle(&event.place).is_some() {
         return;
     }
-    let mut end = match delivering.prepare(Seq(0), event, &Resolved::default()).await {
+    let mut end = match delivering.prepare(Seq(0), event.clone(), &Resolved::default()).await {
         Prepared::Send(mut sending) => {
             let trace = sending.trace.take();
             delivering.deliver(*sending).await.traced(trace)
@@ -128,6 +129,11 @@ async fn pass_on(core: &Arc<Core>, to: &Place, event: Event) {
         Prepared::End(end) => end,
         Prepared::Elsewhere => return,
     };
+    if end.arrived()
+        && let Err(error) = presence::note(core, &event).await
+    {
+        tracing::warn!(%to, %error, "A membership change could not be remembered.");
+    }
     if let Err(error) = core.note(end.entries(core.clock.now())).await {
         tracing::warn!(%to, %error, "A membership change could not be noted in the ledger.");
     }

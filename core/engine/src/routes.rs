@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use viaduct_compliance::{Filter, Policy};
 use viaduct_matrix::RoomSpec;
@@ -22,8 +23,9 @@ pub(crate) fn home_of(mirror: &MirrorName) -> Place {
 pub(crate) struct PolicyVersion(String);
 
 impl PolicyVersion {
-    fn of(name: &str, policy: &Policy) -> Self {
-        let text = serde_json::to_vec(policy).unwrap_or_default();
+    /// The version of what is said under a name.
+    pub(crate) fn of(name: &str, said: &impl Serialize) -> Self {
+        let text = serde_json::to_vec(said).unwrap_or_default();
         let hash = Sha256::digest(&text);
         let mut version = format!("{name}@");
         for byte in hash.iter().take(6) {

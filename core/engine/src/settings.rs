@@ -19,6 +19,8 @@ pub struct Settings {
     /// The agreements with partners. Nothing crosses to or from a network that is neither the own organisation's nor covered
     /// by one that is in force.
     pub partners: BTreeMap<PartnerName, Agreement>,
+    /// Rooms whose policy lists say whom nothing may cross from or to.
+    pub policy_rooms: Vec<RoomSpec>,
     /// The room in which operators are told what is due.
     pub operators: Option<RoomSpec>,
     /// What people are spoken to in.
@@ -33,6 +35,7 @@ impl Default for Settings {
             networks: Vec::new(),
             mirrors: Vec::new(),
             partners: BTreeMap::new(),
+            policy_rooms: Vec::new(),
             operators: None,
             language: Language::default(),
             keep: Duration::from_hours(7 * 24),

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use viaduct_governance::{Due, DueWhat, Text, day};
-use viaduct_model::{Language, Timestamp};
+use viaduct_model::Timestamp;
 use viaduct_store::{Lane, Op, Seq, StoreError};
 
 use crate::core::Core;
+use crate::govern::Desk;
 use crate::routes::Mirror;
 use crate::{EngineError, leaving, notices, quarantine, rights};
 
@@ -36,6 +36,7 @@ pub(crate) async fn calendar(core: Arc<Core>) {
         if let Err(error) = leaving::leave_ended(&core).await {
             tracing::error!(%error, "Channels that are mirrored no longer could not be left; it is tried again.");
         }
+        leaving::clear_ended(&core).await;
         tokio::select! {
             () = tokio::time::sleep(CALENDAR) => {}
             () = core.stop.cancelled() => return,
@@ -51,7 +52,7 @@ pub(crate) async fn look(core: &Arc<Core>) -> Result<(), EngineError> {
         return Ok(());
     };
     for due in agreements.take_due().await? {
-        let text = said(&due, core.settings().language);
+        let text = due.say(core.settings().language);
         tracing::warn!(partner = %due.partner, "{text}");
         tell_operators(
             core,
@@ -86,23 +87,6 @@ pub(crate) async fn look(core: &Arc<Core>) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// What is due, in the operators' language.
-fn said(due: &Due, language: Language) -> String {
-    let (text, days) = match due.what {
-        DueWhat::Began => (Text::AgreementBegan, 0),
-        DueWhat::Ends(days) => (Text::AgreementEnds, days),
-        DueWhat::Ended => (Text::AgreementEnded, 0),
-        DueWhat::ContractEnds(days) => (Text::ContractEnds, days),
-        DueWhat::ContractEnded => (Text::ContractEnded, 0),
-    };
-    let values = [
-        ("partner", due.partner.as_str()),
-        ("until", &day(due.last_day, language)),
-        ("days", &days.to_string()),
-    ];
-    text.say(language, &values)
-}
-
 /// Says something in the operators' room, if there is one. The same `key` is said once. False if they could not be told.
 pub(crate) async fn tell_operators(core: &Arc<Core>, text: &str, key: &str) -> bool {
     let settings = core.settings();
@@ -126,10 +110,13 @@ pub(crate) async fn run(core: Arc<Core>) {
             () = tokio::time::sleep(pause) => {}
             () = core.stop.cancelled() => return,
         }
-        if core.govern.desk.is_some() {
+        if let Some(desk) = &core.govern.desk {
             match rights::retain(&core).await {
                 Ok(report) => tracing::debug!(?report, "What is due was deleted."),
                 Err(error) => tracing::warn!(%error, "What is due could not be deleted."),
+            }
+            if let Err(error) = forget_alarms(&core, desk).await {
+                tracing::warn!(%error, "What senders were told long ago could not be forgotten.");
             }
             continue;
         }
@@ -139,6 +126,14 @@ pub(crate) async fn run(core: Arc<Core>) {
             }
         }
     }
+}
+
+async fn forget_alarms(core: &Core, desk: &Desk) -> Result<(), EngineError> {
+    let step = desk.alarms.tidy(core.clock.now()).await?;
+    if !step.is_empty() {
+        core.submit(step.ops, step.entries).await?.await?;
+    }
+    Ok(())
 }
 
 /// Drops what every lane has settled and is older than the operator wants to keep.

@@ -9,12 +9,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::partner::{TODAY, audit, partnered, two};
-use common::{FakeSide, TestClock, place, settings, start, start_with, until};
+use common::{FakeSide, Script, TestClock, place, settings, start, start_with, until};
 use viaduct_audit::{Action, Reader};
 use viaduct_bridge::{DeliveryError, Failure};
 use viaduct_engine::{MirrorSpec, Settings};
 use viaduct_governance::{Certificate, PartnerName};
-use viaduct_model::{MirrorName, NetworkName};
+use viaduct_model::{Content, Membership, MirrorName, NetworkName, PersonId};
 use viaduct_store::{MemoryStore, Store};
 
 /// Like `m`, of the channel `d`.
@@ -70,6 +70,115 @@ async fn s10_what_a_reload_takes_out_is_left_and_nobody_is_reconnected() {
     assert_eq!(hub.sides[1].context().channels.len(), 1);
     hub.engine.reload(wanted).await.unwrap();
     assert_eq!((runs(&hub.sides), left(&hub.sides)[1].as_str()), (vec![1, 2], "d c"));
+}
+
+/// Who left a place, by where they are from.
+fn gone(side: &FakeSide) -> Vec<String> {
+    let name = |outbound: &viaduct_model::Outbound| match &outbound.content {
+        Content::Membership {
+            person,
+            change: Membership::Leave,
+            ..
+        } => Some(format!("{}/{}", person.network, person.id)),
+        _ => None,
+    };
+    let mut gone: Vec<String> = side.delivered.lock().unwrap().iter().filter_map(name).collect();
+    gone.sort();
+    gone.dedup();
+    gone
+}
+
+/// Ann speaks on each side, and Bob, who says nothing, comes in on the right one.
+async fn people(hub: &common::Hub) {
+    let right = &hub.sides[1];
+    let mut join = right.message("c", "join");
+    join.sender.id = PersonId::new("bob").unwrap();
+    join.content = Content::Membership {
+        person: join.sender.clone(),
+        change: Membership::Join,
+        reason: None,
+    };
+    right.push(vec![join, right.message("c", "b")]).await;
+    hub.sides[0].push(vec![hub.sides[0].message("c", "a")]).await;
+    hub.home.wait_for(3).await;
+    hub.sides[0].wait_for(2).await;
+    hub.sides[1].wait_for(1).await;
+    // The lanes' last marks, and who came, are written in the background.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ghosts_and_puppets_of_a_channel_that_is_taken_out_leave_and_all_others_stay() {
+    let mut wanted = settings(&two());
+    let hub = start(Arc::new(MemoryStore::new()), two(), wanted.clone()).await;
+    until(|| runs(&hub.sides) == [1, 1]).await;
+    people(&hub).await;
+    // The homeserver is away for a moment: they leave later.
+    hub.home.told(Script::Fail(DeliveryError::retry("away")));
+    let member = wanted.mirrors[0].members.pop().unwrap();
+    hub.engine.reload(wanted.clone()).await.unwrap();
+    assert_eq!(left(&hub.sides), ["", "c"]);
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    let both = ["right/ann", "right/bob"];
+    assert_eq!(
+        (gone(&hub.home), gone(&hub.sides[0])),
+        (both.map(str::to_owned).to_vec(), both.map(str::to_owned).to_vec())
+    );
+    assert!(gone(&hub.sides[1]).is_empty(), "the session itself has left there");
+    // Nothing is left to be cleared.
+    let before = hub.home.texts();
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(hub.home.texts(), before);
+    // And it is a channel like any other when it comes back.
+    wanted.mirrors[0].members.push(member);
+    hub.engine.reload(wanted).await.unwrap();
+    until(|| runs(&hub.sides) == [1, 2]).await;
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(hub.home.texts(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ghosts_leave_also_when_their_mirror_was_taken_out_while_the_hub_was_away() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let mut wanted = settings(&two());
+    let hub = start(store.clone(), two(), wanted.clone()).await;
+    until(|| runs(&hub.sides) == [1, 1]).await;
+    people(&hub).await;
+    drop(hub);
+    wanted.mirrors.clear();
+    let hub = start(store, two(), wanted).await;
+    until(|| gone(&hub.home).len() == 3).await;
+    assert_eq!(gone(&hub.home), ["left/ann", "right/ann", "right/bob"]);
+    assert!(
+        hub.home
+            .delivered
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|out| out.to.channel.as_str() == "!room")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_moves_to_another_room_takes_its_people_out_of_the_first() {
+    let mut wanted = settings(&two());
+    let hub = start(Arc::new(MemoryStore::new()), two(), wanted.clone()).await;
+    until(|| runs(&hub.sides) == [1, 1]).await;
+    people(&hub).await;
+    let mut other = second(&wanted);
+    other.members = vec![wanted.mirrors[0].members.pop().unwrap()];
+    wanted.mirrors.push(other);
+    hub.engine.reload(wanted).await.unwrap();
+    until(|| gone(&hub.home).len() == 2).await;
+    assert!(
+        hub.home
+            .delivered
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|out| out.to.channel.as_str() == "!room")
+    );
+    assert_eq!(left(&hub.sides), ["", ""], "nobody left the channel itself");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 //! said of each key here is its reference: the configuration's schema is made of it.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,6 +101,9 @@ pub struct Agreement {
     /// Who agreed to it on the own side. Without all three it is a draft.
     #[serde(default)]
     pub sign_offs: SignOffs,
+    /// What the rooms are told beside what follows from this agreement, and how often.
+    #[serde(default, skip_serializing_if = "NoticeTerms::is_default")]
+    pub notice: NoticeTerms,
     /// Give a reason here, and nothing crosses for now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<String>,
@@ -280,6 +284,35 @@ pub enum ContactRole {
     It,
     /// The matter itself.
     Business,
+}
+
+/// What people in the rooms are told: always before the first message, and when it changes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoticeTerms {
+    /// They are told again after so many days, before the next message. Left out: only when something in it changes. Where
+    /// several agreements concern a room, the shortest time counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_days: Option<NonZeroU32>,
+    /// Words of your own, at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<Words>,
+}
+
+impl NoticeTerms {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Words of an operator's own, in both languages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Words {
+    /// In German.
+    pub de: String,
+    /// In English.
+    pub en: String,
 }
 
 /// Who agreed on the own side.

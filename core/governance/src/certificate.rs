@@ -8,9 +8,9 @@ use viaduct_model::{Language, Place, Timestamp};
 use crate::PartnerName;
 use crate::date::Day;
 use crate::notices::day;
+use crate::phrases::Phrase;
 use crate::register::Partner;
 use crate::tally::{Basis, HERE, Tally};
-use crate::texts::Text;
 
 /// One of a partner's two keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +25,8 @@ pub enum KeyKind {
 impl KeyKind {
     fn say(self, language: Language) -> String {
         match self {
-            Self::Content => Text::KeyContent.say(language, &[]),
-            Self::Pseudonyms => Text::KeyPseudonyms.say(language, &[]),
+            Self::Content => Phrase::KeyContent.say(language, &[]),
+            Self::Pseudonyms => Phrase::KeyPseudonyms.say(language, &[]),
         }
     }
 }
@@ -105,7 +105,7 @@ fn text(name: &PartnerName, partner: &Partner, outcome: &Outcome, language: Lang
     let agreement = &partner.agreement;
     let date = |at: Timestamp| day(Day::of(at), language);
     let mut lines = vec![
-        Text::CertificateHead.say(
+        Phrase::CertificateHead.say(
             language,
             &[
                 ("organisation", &agreement.organisation),
@@ -124,36 +124,36 @@ fn text(name: &PartnerName, partner: &Partner, outcome: &Outcome, language: Lang
         let deleted = line.deleted.to_string();
         lines.push(if network == HERE {
             let held = outcome.held.to_string();
-            Text::CertificateOwn.say(language, &[("deleted", &deleted), ("held", &held)])
+            Phrase::CertificateOwn.say(language, &[("deleted", &deleted), ("held", &held)])
         } else {
-            Text::CertificateNetwork.say(language, &[("network", network), ("deleted", &deleted)])
+            Phrase::CertificateNetwork.say(language, &[("network", network), ("deleted", &deleted)])
         });
         for (basis, count) in &line.retained {
             let values = [("count", &*count.to_string()), ("basis", &*basis.say(language))];
-            lines.push(Text::CertificateRetained.say(language, &values));
+            lines.push(Phrase::CertificateRetained.say(language, &values));
         }
         for (reason, count) in &line.refused {
             let values = [("count", &*count.to_string()), ("reason", reason.as_str())];
-            lines.push(Text::CertificateRefused.say(language, &values));
+            lines.push(Phrase::CertificateRefused.say(language, &values));
         }
     }
     lines.push(String::new());
     if !outcome.keys_gone.is_empty() {
         let keys: Vec<String> = outcome.keys_gone.iter().map(|key| key.say(language)).collect();
         let keys = keys.join(", ");
-        lines.push(Text::CertificateKeysGone.say(language, &[("keys", &keys)]));
+        lines.push(Phrase::CertificateKeysGone.say(language, &[("keys", &keys)]));
     }
     for (key, basis) in &outcome.keys_kept {
         let values = [("keys", &*key.say(language)), ("basis", &*basis.say(language))];
-        lines.push(Text::CertificateKeysKept.say(language, &values));
+        lines.push(Phrase::CertificateKeysKept.say(language, &values));
     }
     if !outcome.left.is_empty() {
         let places: Vec<String> = outcome.left.iter().map(Place::to_string).collect();
-        lines.push(Text::CertificateLeft.say(language, &[("places", &places.join(", "))]));
+        lines.push(Phrase::CertificateLeft.say(language, &[("places", &places.join(", "))]));
     }
     for (place, why) in &outcome.not_left {
         let values = [("place", &*place.to_string()), ("reason", why.as_str())];
-        lines.push(Text::CertificateNotLeft.say(language, &values));
+        lines.push(Phrase::CertificateNotLeft.say(language, &values));
     }
     let kept: Vec<String> = outcome
         .tokens_kept
@@ -171,9 +171,9 @@ fn text(name: &PartnerName, partner: &Partner, outcome: &Outcome, language: Lang
         ("networks", &*some(outcome.tokens_gone.clone())),
         ("kept", &*some(kept)),
     ];
-    lines.push(Text::CertificateTokens.say(language, &values));
+    lines.push(Phrase::CertificateTokens.say(language, &values));
     lines.push(String::new());
-    lines.push(Text::CertificateFoot.say(language, &[]));
+    lines.push(Phrase::CertificateFoot.say(language, &[]));
     signable(&lines.join("\n"))
 }
 

@@ -64,6 +64,57 @@ impl Day {
     }
 }
 
+/// A month in the calendar, `2026-11`. Its borders are taken in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Month(Day);
+
+impl Month {
+    /// Reads a month.
+    ///
+    /// # Errors
+    ///
+    /// What to write.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let first = Day::parse(&format!("{text}-01"));
+        first
+            .map(Self)
+            .map_err(|_| format!("`{text}` is not a month; write it as 2026-11"))
+    }
+
+    /// Its first day.
+    pub fn first(self) -> Day {
+        self.0
+    }
+
+    /// Its last day.
+    pub fn last(self) -> Day {
+        let date = self.0.0;
+        let days = date.month().length(date.year());
+        self.0.plus_days(u32::from(days) - 1)
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.0.0.year(), u8::from(self.0.0.month()))
+    }
+}
+
+impl TryFrom<String> for Month {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Month> for String {
+    fn from(month: Month) -> Self {
+        month.to_string()
+    }
+}
+
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -90,6 +141,13 @@ impl From<Day> for String {
     }
 }
 
+/// A time to the second, in UTC: `2026-12-31 23:59:59`.
+pub fn second(at: Timestamp) -> String {
+    let seconds = at.as_millis() / 1000 % (DAY / 1000);
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    format!("{} {hours:02}:{minutes:02}:{:02}", Day::of(at), seconds % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -113,6 +171,26 @@ mod tests {
             "2026-12-31T00:00:00Z",
         ] {
             assert!(Day::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn months_have_a_first_and_a_last_day() {
+        for (text, last) in [
+            ("2026-11", "2026-11-30"),
+            ("2028-02", "2028-02-29"),
+            ("2026-12", "2026-12-31"),
+        ] {
+            let month = Month::parse(text).unwrap();
+            assert_eq!(
+                (month.to_string(), month.last().to_string()),
+                (text.to_owned(), last.to_owned())
+            );
+            assert_eq!(month.first().to_string(), format!("{text}-01"));
+        }
+        assert_eq!(second(Timestamp(1_780_272_061_999)), "2026-06-01 00:01:01");
+        for wrong in ["", "2026", "2026-13", "2026-11-01", "11.2026"] {
+            assert!(Month::parse(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -16,7 +16,10 @@
 //! | `subject` | what a person may demand: export, erasure, their pseudonym |
 //! | `offboard`, `certificate` | the end of a partnership, and its proof |
 //! | `remote`, `tally` | what is asked of the networks, and the table of what came of it |
+//! | `alarms` | what filters told senders of, and that these call it wrong |
+//! | `report`, `incident`, `processing` | what happened with a partner, what a breach concerns, what is processed |
 //! | `texts`, `notices` | everything people are told, in German and English |
+//! | `phrases` | what documents are made of, in both |
 //! | `step` | what a step writes: changes of the store and ledger entries, in one commit |
 //!
 //! # The shape of everything here
@@ -43,21 +46,27 @@
 //! A new condition for an agreement is a variant of [`Gap`] and a line in `standing::gaps`: until it is met nothing crosses.
 //! A new command is a method of [`Agreements`] that ends in one commit with its ledger entry. A new class of records is a
 //! variant of [`Class`], a period of [`Retention`] and a line in `records`. A new job of winding up is a variant of [`Job`];
-//! it must be one that can be done again. A new text is a variant of [`Text`]; the compiler asks for both languages.
+//! it must be one that can be done again. A new text is a variant of [`Text`], one of a document a variant of `Phrase`; the
+//! compiler asks for both languages.
 
 mod agreement;
 mod agreements;
+mod alarms;
 mod certificate;
 mod date;
 mod error;
 mod holds;
+mod incident;
 mod keys;
 mod notices;
 mod offboard;
+mod phrases;
+mod processing;
 mod quarantine;
 mod records;
 mod register;
 mod remote;
+mod report;
 mod retention;
 mod standing;
 mod step;
@@ -70,20 +79,25 @@ mod tests;
 mod texts;
 
 pub use agreement::{
-    Agreement, Contact, ContactRole, Contract, PartnerName, Period, Region, Retention, SignOff, SignOffs, Statutory,
+    Agreement, Contact, ContactRole, Contract, NoticeTerms, PartnerName, Period, Region, Retention, SignOff, SignOffs,
+    Statutory, Words,
 };
 pub use agreements::{Agreements, Office};
+pub use alarms::{Alarm, Alarms, Dispute, Disputed, disputed};
 pub use certificate::{Certificate, KeyKind, Outcome};
-pub use date::Day;
+pub use date::{Day, Month, second};
 pub use error::GovernanceError;
 pub use holds::{Holds, LegalHold, Scope, covering};
+pub use incident::{Incident, IncidentEvent};
 pub use keys::{HubKey, Keys};
-pub use notices::{Notice, Notices, contact, day, help, notice};
+pub use notices::{Notice, Notices, Telling, contact, day, help, notice};
 pub use offboard::{Job, Offboarding, Preview, Progress, jobs};
-pub use quarantine::{Held, HeldId, HeldState, Hold, Quarantine};
+pub use processing::processing_record;
+pub use quarantine::{EXPIRED, Held, HeldId, HeldState, Hold, Quarantine};
 pub use records::{Class, Item, MirrorPlaces, Replaced, due, item, people, statutory};
 pub use register::{Coverage, Due, DueWhat, Partner, Register, Source, Terms};
 pub use remote::{Remote, Reply, Trace};
+pub use report::{DueDay, Ending, Gathering, HeldCounts, Hit, HitOutcome, Latency, PartnerReport, Readers, Volume};
 pub use retention::{RetentionJob, RetentionPlan, RetentionReport, keys_due, plan};
 pub use standing::{
     FOREIGN_KINDS, Gap, History, NetworkFacts, Networks, Renewal, Standing, WARNINGS, gaps, last_day, standing,

@@ -1,5 +1,6 @@
 //! What people in a mirrored room are told before the first message is passed on, when they join, and when it changes.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use viaduct_model::{Language, MirrorName, Person, Timestamp};
 use viaduct_store::Store;
 
 use crate::agreement::{Agreement, Period};
-use crate::date::Day;
+use crate::date::{DAY, Day};
 use crate::keys::Keys;
 use crate::records::MirrorPlaces;
 use crate::register::{Partner, Register};
@@ -20,6 +21,7 @@ use crate::{GovernanceError, PartnerName};
 
 const ROOM: &str = "notice/";
 const MEMBER: &str = "notice-to/";
+const READ: &str = "notice-read/";
 
 /// What a room has to be told. The same facts always give the same version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +32,8 @@ pub struct Notice {
     pub german: String,
     /// In English.
     pub english: String,
+    /// After how many days it is said again; none: only when it changes.
+    pub every_days: Option<NonZeroU32>,
 }
 
 impl Notice {
@@ -64,8 +68,18 @@ pub fn notice(register: &Register, mirror: &MirrorPlaces, encrypted: bool) -> Op
     let [german, english] = Language::ALL.map(|language| {
         let first = encrypted.then(|| Text::NoticeEncrypted.say(language, &[]));
         let each = covering.iter().map(|(_, partner)| about(partner, mirror, language));
-        first.into_iter().chain(each).collect::<Vec<_>>().join("\n")
+        let own = covering.iter().filter_map(|(_, partner)| {
+            let words = partner.agreement.notice.words.as_ref()?;
+            Some(language.pick(&words.en, &words.de).to_owned())
+        });
+        let last = Text::NoticeAcknowledge.say(language, &[]);
+        let parts = first.into_iter().chain(each).chain(own).chain([last]);
+        parts.collect::<Vec<_>>().join("\n")
     });
+    let every_days = covering
+        .iter()
+        .filter_map(|(_, partner)| partner.agreement.notice.every_days)
+        .min();
     let digest = Sha256::new()
         .chain_update(&german)
         .chain_update([0])
@@ -81,6 +95,7 @@ pub fn notice(register: &Register, mirror: &MirrorPlaces, encrypted: bool) -> Op
         version,
         german,
         english,
+        every_days,
     })
 }
 
@@ -108,7 +123,7 @@ fn about(partner: &Partner, mirror: &MirrorPlaces, language: Language) -> String
     )
 }
 
-fn periods(agreement: &Agreement, language: Language) -> String {
+pub(crate) fn periods(agreement: &Agreement, language: Language) -> String {
     let days = |period: Period| {
         let [inward, outward] = [Direction::In, Direction::Out].map(|direction| period.days(direction).to_string());
         if inward == outward {
@@ -159,7 +174,45 @@ pub fn help(register: &Register, mirror: &MirrorPlaces, encrypted: bool, languag
     Text::HelpDataProtection.say(language, &values)
 }
 
-/// Which notices were said already.
+/// What is remembered of a room that was told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Remembered")]
+struct Said {
+    version: String,
+    at: Timestamp,
+}
+
+/// The same as it may be written down: earlier versions of viaduct kept no time.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Remembered {
+    Version(String),
+    Said { version: String, at: Timestamp },
+}
+
+impl From<Remembered> for Said {
+    fn from(remembered: Remembered) -> Self {
+        let (version, at) = match remembered {
+            Remembered::Version(version) => (version, Timestamp::default()),
+            Remembered::Said { version, at } => (version, at),
+        };
+        Self { version, at }
+    }
+}
+
+/// Whether a room has to be told, and if not, until when that holds; without an end: until something changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    /// It has to be told now.
+    Due,
+    /// It knows.
+    Known {
+        /// When it has to be told again.
+        until: Option<Timestamp>,
+    },
+}
+
+/// Which notices were said already, and who has read them.
 #[derive(Debug)]
 pub struct Notices {
     store: Arc<dyn Store>,
@@ -172,26 +225,58 @@ impl Notices {
         Self { store, keys }
     }
 
-    /// Whether a room has to be told: never before, or something else.
+    /// Whether a room has to be told: never before, something else, or long ago.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn is_due(&self, mirror: &MirrorName, notice: &Notice) -> Result<bool, GovernanceError> {
-        let said: Option<String> = load(&*self.store, &format!("{ROOM}{mirror}")).await?;
-        Ok(said.as_ref() != Some(&notice.version))
+    pub async fn telling(
+        &self,
+        mirror: &MirrorName,
+        notice: &Notice,
+        now: Timestamp,
+    ) -> Result<Telling, GovernanceError> {
+        let said: Option<Said> = load(&*self.store, &format!("{ROOM}{mirror}")).await?;
+        let Some(said) = said.filter(|said| said.version == notice.version) else {
+            return Ok(Telling::Due);
+        };
+        let until = again(notice, said.at);
+        Ok(match until {
+            Some(until) if until <= now => Telling::Due,
+            until => Telling::Known { until },
+        })
     }
 
-    /// The step after the room was told.
+    /// The step after the room was told, and until when that holds. What was remembered of members and of another wording is
+    /// dropped with it.
     ///
     /// # Errors
     ///
-    /// Never in practice.
-    pub fn said(&self, mirror: &MirrorName, notice: &Notice, now: Timestamp) -> Result<Step, GovernanceError> {
+    /// When the store fails.
+    pub async fn said(
+        &self,
+        mirror: &MirrorName,
+        notice: &Notice,
+        now: Timestamp,
+    ) -> Result<(Step, Telling), GovernanceError> {
         let mut entry = Entry::new(now, Action::Notified);
         entry.mirror = Some(mirror.clone());
         entry.reason = Some(format!("notice {}", notice.version));
-        Ok(Step::entry(entry).with(keep(&format!("{ROOM}{mirror}"), Some(&notice.version))?))
+        let said = Said {
+            version: notice.version.clone(),
+            at: now,
+        };
+        let mut step = Step::entry(entry).with(keep(&format!("{ROOM}{mirror}"), Some(&said))?);
+        for kind in [MEMBER, READ] {
+            let kept = format!("{kind}{mirror}/{}/", notice.version);
+            for (key, _) in self.store.state_scan(OWNER, &format!("{kind}{mirror}/")).await? {
+                if !key.starts_with(&kept) {
+                    step.ops.push(raw(&key, None));
+                }
+            }
+        }
+        let until = again(notice, now);
+        Ok((step, Telling::Known { until }))
     }
 
     /// Whether a new member has to be told, which happens once a version. Members are remembered by pseudonym.
@@ -205,7 +290,7 @@ impl Notices {
         notice: &Notice,
         person: &Person,
     ) -> Result<bool, GovernanceError> {
-        let Some(key) = self.member_key(mirror, notice, person) else {
+        let Some(key) = self.key_of(MEMBER, mirror, notice, person) else {
             return Ok(true);
         };
         Ok(self.store.state(OWNER, &key).await?.is_none())
@@ -218,14 +303,41 @@ impl Notices {
         entry.actor = self.keys.person(&PartnerName::own(), person);
         entry.reason = Some(format!("notice {} to a member", notice.version));
         let step = Step::entry(entry);
-        match self.member_key(mirror, notice, person) {
+        match self.key_of(MEMBER, mirror, notice, person) {
             Some(key) => step.with(raw(&key, Some(Vec::new()))),
             None => step,
         }
     }
 
-    fn member_key(&self, mirror: &MirrorName, notice: &Notice, person: &Person) -> Option<String> {
-        let tag = self.keys.person(&PartnerName::own(), person)?;
-        Some(format!("{MEMBER}{mirror}/{}/{tag}", notice.version))
+    /// The step after somebody said that they have read the notice. No entry in the ledger: only how many there are is of
+    /// interest, and who they are is remembered by pseudonym, so that each counts once.
+    pub fn read_by(&self, mirror: &MirrorName, notice: &Notice, person: &Person) -> Step {
+        let key = self.key_of(READ, mirror, notice, person);
+        let ops = key.map(|key| raw(&key, Some(Vec::new())));
+        Step {
+            ops: ops.into_iter().collect(),
+            entries: Vec::new(),
+        }
     }
+
+    /// How many have read the notice in this version.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn readers(&self, mirror: &MirrorName, notice: &Notice) -> Result<u64, GovernanceError> {
+        let prefix = format!("{READ}{mirror}/{}/", notice.version);
+        Ok(self.store.state_scan(OWNER, &prefix).await?.len() as u64)
+    }
+
+    fn key_of(&self, kind: &str, mirror: &MirrorName, notice: &Notice, person: &Person) -> Option<String> {
+        let tag = self.keys.person(&PartnerName::own(), person)?;
+        Some(format!("{kind}{mirror}/{}/{tag}", notice.version))
+    }
+}
+
+/// When a notice that was said at a time has to be said again.
+fn again(notice: &Notice, at: Timestamp) -> Option<Timestamp> {
+    let days = u64::from(notice.every_days?.get());
+    Some(at.plus_millis(days.saturating_mul(DAY)))
 }

@@ -48,6 +48,9 @@ use held::{RECORD, lane_prefix};
 /// How many days what is held within the own organisation waits.
 const OWN_DAYS: u32 = 14;
 
+/// Why something was rejected that nobody released in time, as the ledger has it.
+pub const EXPIRED: &str = "nobody released it in time";
+
 /// What is sealed of an event that is held.
 #[derive(Debug, Serialize, Deserialize)]
 struct Body {
@@ -77,11 +80,11 @@ impl Quarantine {
     pub fn hold(&self, register: &Register, what: &Hold<'_>, now: Timestamp) -> Result<Step, GovernanceError> {
         let Hold { lane, seq, event, .. } = *what;
         let id = HeldId::of(lane, seq);
-        // Whoever is the partner on this way: of the place it goes to, or of the one it comes from.
-        let (partner, direction) = if register.is_own(&lane.to) {
-            (register.keeper(&event.place), Direction::In)
+        let partner = register.keeper_between(&event.place, &lane.to);
+        let direction = if register.is_own(&lane.to) {
+            Direction::In
         } else {
-            (register.keeper(&lane.to), Direction::Out)
+            Direction::Out
         };
         let agreement = register.partner(&partner).map(|partner| &partner.agreement);
         let days = agreement.map_or(OWN_DAYS, |agreement| agreement.retention.quarantine.days(direction));
@@ -296,7 +299,7 @@ impl Quarantine {
                 if self.legal_hold(&held, &holds).await?.is_some() {
                     continue;
                 }
-                let (step, rejected) = self.rejected(held, None, "nobody released it in time", now).await?;
+                let (step, rejected) = self.rejected(held, None, EXPIRED, now).await?;
                 gone.extend(rejected.iter().map(|held| held.id.clone()));
                 steps.push((step, rejected));
             }

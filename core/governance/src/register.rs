@@ -185,6 +185,12 @@ impl Register {
         first.map_or_else(PartnerName::own, |(name, _)| name.clone())
     }
 
+    /// The partner on the way from one place to another, in whose name records of it are kept: of the place it goes to, or of
+    /// the one it comes from.
+    pub fn keeper_between(&self, from: &Place, to: &Place) -> PartnerName {
+        self.keeper(if self.is_own(to) { from } else { to })
+    }
+
     /// Under which agreements a mirror's member is, and how these stand. A wound-up agreement no longer counts where another
     /// one covers the place.
     pub fn standing_of(&self, place: &Place, now: Timestamp) -> Coverage {

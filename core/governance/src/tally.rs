@@ -7,7 +7,7 @@ use viaduct_model::Language;
 
 use crate::date::Day;
 use crate::notices::day;
-use crate::texts::Text;
+use crate::phrases::Phrase;
 
 /// The line of the hub's own records in a table by network. No network can have this name.
 pub const HERE: &str = "viaduct.journal";
@@ -47,12 +47,12 @@ impl Basis {
     /// In words.
     pub fn say(&self, language: Language) -> String {
         match self {
-            Self::Hold { hold, reason } => Text::BasisHold.say(language, &[("hold", hold), ("reason", reason)]),
+            Self::Hold { hold, reason } => Phrase::BasisHold.say(language, &[("hold", hold), ("reason", reason)]),
             Self::Statutory { norm, until } => {
-                Text::BasisStatutory.say(language, &[("basis", norm), ("until", &day(*until, language))])
+                Phrase::BasisStatutory.say(language, &[("basis", norm), ("until", &day(*until, language))])
             }
-            Self::Undelivered => Text::BasisUndelivered.say(language, &[]),
-            Self::Ledger { until } => Text::BasisLedger.say(language, &[("until", &day(*until, language))]),
+            Self::Undelivered => Phrase::BasisUndelivered.say(language, &[]),
+            Self::Ledger { until } => Phrase::BasisLedger.say(language, &[("until", &day(*until, language))]),
         }
     }
 }

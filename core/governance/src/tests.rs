@@ -2,9 +2,11 @@
 //! which the test holds it to.
 
 mod agreements;
+mod alarms;
 mod keys;
 mod notices;
 mod offboarding;
 mod quarantine;
+mod reports;
 mod retention;
 mod subject;

@@ -1,4 +1,4 @@
-//! Everything that people are told, in German and English.
+//! Everything that people are told, in German and English. What documents are made of is in `phrases`.
 //!
 //! A text is a variant of [`Text`]; the compiler asks for both of its wordings, and a test that both use the same
 //! placeholders. Numbers and dates come in ready for their language. Texts that an operator wrote (reasons of rules, purposes)
@@ -13,6 +13,10 @@ pub enum Text {
     Notice,
     /// Before [`Text::Notice`] in an encrypted room.
     NoticeEncrypted,
+    /// After [`Text::Notice`]: how to say that one has read it.
+    NoticeAcknowledge,
+    /// To somebody who says that they have read it.
+    Acknowledged,
     /// How long records are kept, within [`Text::Notice`].
     Periods,
     /// The days of two directions.
@@ -21,12 +25,8 @@ pub enum Text {
     HelpDataProtection,
     /// In a room that is not mirrored with a partner, the same.
     HelpDataProtectionOwn,
-    /// To a sender whose event is held.
-    Held,
-    /// To a sender whose event waits behind another one.
+    /// Why what a sender wrote waits: it refers to something that waits.
     HeldBehind,
-    /// To a sender whose event was refused.
-    Refused,
     /// To a sender part of whose event was made unreadable.
     Masked,
     /// To a sender whose file was taken away.
@@ -43,13 +43,19 @@ pub enum Text {
     OverrideUnknown,
     /// To a sender who would override what they may not.
     OverrideForbidden,
-    /// To a sender who says a finding is wrong.
+    /// To a sender whom a rule stopped, changed or warned: how to say that it is wrong.
+    FalsePositiveOffered,
+    /// To a sender who says that a rule is wrong.
     FalsePositive,
+    /// To a sender who says it again.
+    FalsePositiveTwice,
+    /// To somebody who says it of what is not theirs, or too old.
+    FalsePositiveUnknown,
     /// To a sender whose held event was released, by a second person or by themselves, and has arrived.
     Released,
-    /// To a sender whose held event was rejected.
+    /// Why what a sender wrote is not delivered: somebody rejected it.
     Rejected,
-    /// To a sender whose held event nobody released in time.
+    /// Why what a sender wrote is not delivered: nobody released it in time.
     Expired,
     /// To a reviewer: something waits.
     ReviewWanted,
@@ -77,54 +83,20 @@ pub enum Text {
     LoginWorks,
     /// In rooms of a partner that is being wound up.
     Farewell,
-    /// The certificate's beginning.
-    CertificateHead,
-    /// The certificate: what became of one network's records.
-    CertificateNetwork,
-    /// The certificate: retained records.
-    CertificateRetained,
-    /// The certificate: refused deletions.
-    CertificateRefused,
-    /// The certificate: the hub's own records.
-    CertificateOwn,
-    /// The certificate: keys that were destroyed.
-    CertificateKeysGone,
-    /// The certificate: keys that are kept, and until when.
-    CertificateKeysKept,
-    /// The key that seals content, within the certificate.
-    KeyContent,
-    /// The key of the ledger's pseudonyms, within the certificate.
-    KeyPseudonyms,
-    /// The certificate: places that were left.
-    CertificateLeft,
-    /// The certificate: a place that could not be left.
-    CertificateNotLeft,
-    /// The certificate: accesses that were given up.
-    CertificateTokens,
-    /// The certificate's end.
-    CertificateFoot,
-    /// The basis of a legal hold.
-    BasisHold,
-    /// The basis of a statutory duty.
-    BasisStatutory,
-    /// Messages that still wait for their delivery elsewhere.
-    BasisUndelivered,
-    /// The basis of the ledger.
-    BasisLedger,
 }
 
 impl Text {
     /// All of them.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 37] = [
         Self::Notice,
         Self::NoticeEncrypted,
+        Self::NoticeAcknowledge,
+        Self::Acknowledged,
         Self::Periods,
         Self::BothWays,
         Self::HelpDataProtection,
         Self::HelpDataProtectionOwn,
-        Self::Held,
         Self::HeldBehind,
-        Self::Refused,
         Self::Masked,
         Self::Stripped,
         Self::Warned,
@@ -133,7 +105,10 @@ impl Text {
         Self::OverrideNeedsReason,
         Self::OverrideUnknown,
         Self::OverrideForbidden,
+        Self::FalsePositiveOffered,
         Self::FalsePositive,
+        Self::FalsePositiveTwice,
+        Self::FalsePositiveUnknown,
         Self::Released,
         Self::Rejected,
         Self::Expired,
@@ -150,48 +125,17 @@ impl Text {
         Self::LoginRefused,
         Self::LoginWorks,
         Self::Farewell,
-        Self::CertificateHead,
-        Self::CertificateNetwork,
-        Self::CertificateRetained,
-        Self::CertificateRefused,
-        Self::CertificateOwn,
-        Self::CertificateKeysGone,
-        Self::CertificateKeysKept,
-        Self::KeyContent,
-        Self::KeyPseudonyms,
-        Self::CertificateLeft,
-        Self::CertificateNotLeft,
-        Self::CertificateTokens,
-        Self::CertificateFoot,
-        Self::BasisHold,
-        Self::BasisStatutory,
-        Self::BasisUndelivered,
-        Self::BasisLedger,
     ];
 
     /// Its wording, with placeholders in braces.
     pub fn wording(self, language: Language) -> &'static str {
         let (german, english) = self.wordings();
-        match language {
-            Language::German => german,
-            Language::English => english,
-        }
+        language.pick(english, german)
     }
 
     /// Its wording with the placeholders filled in. What is filled in is not looked at again.
     pub fn say(self, language: Language, values: &[(&str, &str)]) -> String {
-        let mut said = String::new();
-        let mut rest = self.wording(language);
-        while let Some((before, after)) = rest.split_once('{') {
-            said.push_str(before);
-            let (name, after) = after.split_once('}').unwrap_or((after, ""));
-            if let Some((_, value)) = values.iter().find(|(known, _)| *known == name) {
-                said.push_str(value);
-            }
-            rest = after;
-        }
-        said.push_str(rest);
-        said
+        fill(self.wording(language), values)
     }
 
     #[rustfmt::skip]
@@ -204,6 +148,14 @@ impl Text {
             Self::NoticeEncrypted => (
                 "Diese Bridge entschlüsselt die Nachrichten dieses Raums und leitet sie weiter: Die Ende-zu-Ende-Verschlüsselung reicht bis zur Bridge, nicht darüber hinaus.",
                 "This bridge decrypts this room's messages and passes them on: end-to-end encryption reaches as far as the bridge, and not beyond.",
+            ),
+            Self::NoticeAcknowledge => (
+                "Gelesen? Schreiben Sie: !viaduct gelesen. Gezählt wird nur, wie viele es sind.",
+                "Have you read this? Write: !viaduct read. Only the number of people is counted.",
+            ),
+            Self::Acknowledged => (
+                "Danke; das ist vermerkt.",
+                "Thank you; this is noted.",
             ),
             Self::Periods => (
                 "Gelöscht werden Nachrichten nach {messages} Tagen, Dateien nach {files}, ersetzte Fassungen nach {versions}, Übriges nach {metadata}.",
@@ -218,17 +170,9 @@ impl Text {
                 "Dieser Raum ist mit keinem Partner verbunden; was hier geschrieben wird, verlässt die eigene Organisation nicht durch viaduct.",
                 "This room is joined with no partner; what is written here does not leave your organisation through viaduct.",
             ),
-            Self::Held => (
-                "Ihre Nachricht an {partner} wartet auf die Freigabe durch eine zweite Person (Regel {rule}: {reason}). Ohne Freigabe bis {until} wird sie nicht zugestellt.",
-                "Your message to {partner} waits for a second person's release (rule {rule}: {reason}). If nobody releases it by {until}, it is not delivered.",
-            ),
             Self::HeldBehind => (
-                "Dies bezieht sich auf eine Nachricht, die noch auf ihre Freigabe wartet, und wartet mit ihr.",
-                "This refers to a message that still waits for its release, and waits with it.",
-            ),
-            Self::Refused => (
-                "Ihre Nachricht an {partner} wurde nicht zugestellt (Regel {rule}: {reason}).",
-                "Your message to {partner} was not delivered (rule {rule}: {reason}).",
+                "es bezieht sich auf etwas, das noch auf seine Freigabe wartet",
+                "it refers to something that still waits for its release",
             ),
             Self::Masked => (
                 "Ihre Nachricht an {partner} wurde zugestellt; Teile davon wurden unkenntlich gemacht (Regel {rule}).",
@@ -259,21 +203,33 @@ impl Text {
                 "Das können Sie nicht selbst entscheiden: Eine Regel, die Ihre Nachricht anhält, lässt es nicht zu.",
                 "You cannot decide this yourself: a rule that stops your message does not allow it.",
             ),
+            Self::FalsePositiveOffered => (
+                "Irrt die Regel {rule} hier? Schreiben Sie: !viaduct fehlalarm {number}. Vermerkt werden die Regel, die Kennung Ihrer Nachricht und Ihr Pseudonym, nicht der Inhalt.",
+                "Is the rule {rule} wrong here? Write: !viaduct false-alarm {number}. Noted are the rule, your message's id and your pseudonym, not the content.",
+            ),
             Self::FalsePositive => (
                 "Danke; {contact} prüft, ob die Regel {rule} zu streng ist.",
                 "Thank you; {contact} looks into whether the rule {rule} is too strict.",
+            ),
+            Self::FalsePositiveTwice => (
+                "Das haben Sie zu dieser Nachricht schon gemeldet.",
+                "You have said so of this message before.",
+            ),
+            Self::FalsePositiveUnknown => (
+                "Unter dieser Nummer wurde Ihnen kein Fund gemeldet, oder es ist zu lange her.",
+                "You were told of no finding under this number, or it was too long ago.",
             ),
             Self::Released => (
                 "Ihre Nachricht an {partner} wurde freigegeben und zugestellt.",
                 "Your message to {partner} was released and delivered.",
             ),
             Self::Rejected => (
-                "Ihre Nachricht an {partner} wurde nicht freigegeben und wird nicht zugestellt.",
-                "Your message to {partner} was not released and is not delivered.",
+                "bei der Prüfung abgelehnt: {reason}",
+                "rejected on review: {reason}",
             ),
             Self::Expired => (
-                "Ihre Nachricht an {partner} wurde nicht rechtzeitig freigegeben und wird nicht zugestellt.",
-                "Your message to {partner} was not released in time and is not delivered.",
+                "niemand hat es rechtzeitig freigegeben",
+                "nobody released it in time",
             ),
             Self::ReviewWanted => (
                 "{count} Nachrichten warten auf Prüfung, die älteste seit {since}: `viaduct quarantine list`.",
@@ -324,52 +280,24 @@ impl Text {
                 "Die Zusammenarbeit mit {partner} endet. {partner} ist von diesem Raum getrennt, und übertragene Nachrichten und Dateien werden gelöscht, soweit das Netz es zulässt. Fragen: {contact}.",
                 "The cooperation with {partner} ends. {partner} is disconnected from this room, and what was carried over is deleted as far as the network allows. Questions: {contact}.",
             ),
-            Self::CertificateHead => (
-                "Löschbescheinigung\n\nPartner: {organisation} ({partner})\nVerantwortlich: {controller}\nZweck: {purpose}\nVereinbarung: {from} bis {until}\nBegonnen: {begun}\nAbgeschlossen: {done}",
-                "Certificate of deletion\n\nPartner: {organisation} ({partner})\nController: {controller}\nPurpose: {purpose}\nAgreement: {from} to {until}\nBegun: {begun}\nCompleted: {done}",
-            ),
-            Self::CertificateNetwork => (
-                "Netz {network}: {deleted} Nachrichten gelöscht oder geschwärzt",
-                "Network {network}: {deleted} messages deleted or redacted",
-            ),
-            Self::CertificateRetained => ("  aufbewahrt: {count} ({basis})", "  retained: {count} ({basis})"),
-            Self::CertificateRefused => ("  vom Netz abgelehnt: {count} ({reason})", "  refused by the network: {count} ({reason})"),
-            Self::CertificateOwn => (
-                "Eigene Aufzeichnungen: {deleted} Einträge gelöscht, {held} angehaltene Nachrichten gelöscht",
-                "Own records: {deleted} entries deleted, {held} held messages deleted",
-            ),
-            Self::CertificateKeysGone => (
-                "Schlüssel vernichtet: {keys}. Was damit versiegelt oder pseudonymisiert war, lässt sich nicht mehr lesen oder zuordnen.",
-                "Keys destroyed: {keys}. What was sealed or pseudonymised with them can no longer be read or traced.",
-            ),
-            Self::CertificateKeysKept => (
-                "Schlüssel aufbewahrt: {keys} ({basis})",
-                "Keys retained: {keys} ({basis})",
-            ),
-            Self::KeyContent => ("Inhalte", "content"),
-            Self::KeyPseudonyms => ("Pseudonyme des Protokolls", "the ledger's pseudonyms"),
-            Self::CertificateLeft => ("Verlassen: {places}", "Left: {places}"),
-            Self::CertificateNotLeft => ("Nicht verlassen: {place} ({reason})", "Not left: {place} ({reason})"),
-            Self::CertificateTokens => (
-                "Zugänge aufgegeben: {networks}. Zugänge nicht aufgegeben: {kept}",
-                "Accesses given up: {networks}. Accesses not given up: {kept}",
-            ),
-            Self::CertificateFoot => (
-                "Gelöscht wurde, was zum Zeitpunkt der Abwicklung aufgezeichnet war; was vorher nach seinen Fristen gelöscht wurde, ist nicht gezählt. Diese Bescheinigung ist unterschrieben und lässt sich ohne viaduct prüfen (C2SP signed-note).",
-                "Deleted was what was on record when winding up began; what had been deleted earlier when its time was over is not counted. This certificate is signed and can be checked without viaduct (C2SP signed-note).",
-            ),
-            Self::BasisHold => ("Aufbewahrungsanordnung {hold}: {reason}", "legal hold {hold}: {reason}"),
-            Self::BasisStatutory => ("{basis}, bis {until}", "{basis}, until {until}"),
-            Self::BasisUndelivered => (
-                "an andere noch nicht zugestellt",
-                "not delivered to others yet",
-            ),
-            Self::BasisLedger => (
-                "Rechenschaftspflicht, Art. 5 Abs. 2 DSGVO, bis {until}",
-                "accountability, Art. 5 (2) GDPR, until {until}",
-            ),
         }
     }
+}
+
+/// A wording with its placeholders filled in. What is filled in is not looked at again.
+pub(crate) fn fill(wording: &str, values: &[(&str, &str)]) -> String {
+    let mut said = String::new();
+    let mut rest = wording;
+    while let Some((before, after)) = rest.split_once('{') {
+        said.push_str(before);
+        let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        if let Some((_, value)) = values.iter().find(|(known, _)| *known == name) {
+            said.push_str(value);
+        }
+        rest = after;
+    }
+    said.push_str(rest);
+    said
 }
 
 #[cfg(test)]
@@ -377,6 +305,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::phrases::Phrase;
 
     fn placeholders(text: &str) -> BTreeSet<&str> {
         text.split('{')
@@ -388,18 +317,26 @@ mod tests {
 
     #[test]
     fn s27_s41_every_text_is_there_in_german_and_english() {
+        let texts = Text::ALL.map(|text| {
+            (
+                format!("{text:?}"),
+                Language::ALL.map(|language| text.wording(language)),
+            )
+        });
+        let phrases = Phrase::ALL.map(|phrase| {
+            let wordings = Language::ALL.map(|language| phrase.wording(language));
+            (format!("{phrase:?}"), wordings)
+        });
         let mut seen = BTreeSet::new();
-        for text in Text::ALL {
-            assert!(seen.insert(format!("{text:?}")), "{text:?} is listed twice");
-            let [german, english] = Language::ALL.map(|language| text.wording(language));
-            assert!(!german.is_empty() && !english.is_empty(), "{text:?}");
-            assert_eq!(placeholders(german), placeholders(english), "{text:?}");
-            for language in Language::ALL {
-                assert!(
-                    !text.say(language, &[]).contains(['{', '}']),
-                    "a placeholder of {text:?} has no end"
-                );
+        for (name, wordings) in texts.into_iter().chain(phrases) {
+            let [german, english] = wordings;
+            assert!(!german.is_empty() && !english.is_empty(), "{name}");
+            assert_eq!(placeholders(german), placeholders(english), "{name}");
+            for wording in wordings {
+                let filled = fill(wording, &[]);
+                assert!(!filled.contains(['{', '}']), "a placeholder of {name} has no end");
             }
+            assert!(seen.insert(name.clone()), "{name} is listed twice");
         }
     }
 

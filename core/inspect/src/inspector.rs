@@ -17,16 +17,13 @@ use viaduct_compliance::{Evidence, Metadata, ScanResult};
 use viaduct_model::{MediaRef, Outbound};
 
 use crate::pin::{Form, Pin};
+use crate::remembered::Remembered;
 use crate::report::{Report, report};
 use crate::scanner::Scanner;
 use crate::settings::Files;
-use crate::spool::{Digest256, Spool, SpoolError, blocking};
+use crate::spool::{Spool, SpoolError, blocking};
 use crate::{metric, picture};
 
-/// How many reports are remembered, by what the file holds.
-const REPORTS: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
-/// How long a report is believed: signatures of malware change.
-const BELIEVED: Duration = Duration::from_hours(1);
 /// How many files are kept, by where they are.
 const FILES: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 /// How long a file is kept.
@@ -89,7 +86,7 @@ impl Inspected {
     }
 
     fn bytes(&self) -> u64 {
-        self.original.size + self.stripped.as_ref().map_or(0, |stripped| stripped.size)
+        self.original.size + self.report.text_length() + self.stripped.as_ref().map_or(0, |stripped| stripped.size)
     }
 
     /// What the filter may know of it. `media` names it where it came from.
@@ -133,8 +130,7 @@ struct Inner {
     folder: PathBuf,
     scanner: Option<Scanner>,
     free: Semaphore,
-    /// Reports by what the file holds.
-    reports: Mutex<LruCache<Digest256, (Arc<Report>, Instant)>>,
+    reports: Remembered,
     /// Files by where they are.
     files: Mutex<LruCache<MediaRef, Kept>>,
 }
@@ -169,7 +165,7 @@ impl Inspector {
             free: Semaphore::new(settings.at_once.clamp(1, 1000)),
             folder: folder.to_owned(),
             settings,
-            reports: Mutex::new(LruCache::new(REPORTS)),
+            reports: Remembered::new(),
             files: Mutex::new(LruCache::new(FILES)),
         })))
     }
@@ -380,7 +376,7 @@ impl Inspector {
             return Err(SpoolError::TooLarge);
         }
         let spool = Spool::take(&self.0.folder, stream, bound).await?;
-        let report = match self.remembered(&spool.digest) {
+        let report = match self.0.reports.get(&spool.digest) {
             Some(report) => report,
             None => self.look(&spool, declared, until).await?,
         };
@@ -395,12 +391,6 @@ impl Inspector {
             stripped: stripped.unwrap_or_default(),
             report,
         })
-    }
-
-    fn remembered(&self, digest: &Digest256) -> Option<Arc<Report>> {
-        let mut reports = self.0.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        let (report, since) = reports.get(digest)?;
-        (since.elapsed() < BELIEVED).then(|| report.clone())
     }
 
     async fn look(&self, spool: &Spool, declared: &Declared, until: Instant) -> Result<Arc<Report>, SpoolError> {
@@ -418,8 +408,7 @@ impl Inspector {
         };
         let report = Arc::new(seen.with_scan(scan));
         if scan != ScanResult::Unavailable {
-            let mut reports = self.0.reports.lock().unwrap_or_else(PoisonError::into_inner);
-            reports.put(spool.digest, (report.clone(), Instant::now()));
+            self.0.reports.put(spool.digest, report.clone());
         }
         Ok(report)
     }

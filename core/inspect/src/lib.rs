@@ -1,5 +1,5 @@
-//! Looks into files for the filter: what they are, what is in them, whether they are infected, what pictures say beside what
-//! they show.
+//! Looks into files for the filter: what they are, what is in them and can be read there, whether they are infected, what
+//! pictures say beside what they show.
 //!
 //! A filter decides by what it is told. This crate fetches a file once, keeps it on the disk without a name, looks into it
 //! within bounds, and tells the filter what it saw ([`viaduct_compliance::Evidence`]). What is delivered afterwards are exactly
@@ -54,7 +54,9 @@
 //! | `pin` | references that lead to the bytes that were looked into |
 //! | `spool` | files on the disk, bounded and without names |
 //! | `report` | what the bytes of a file say |
+//! | `remembered` | reports by what a file holds, for a while |
 //! | `archive` | ZIP, 7z, tar, gzip and XZ, however nested, within bounds |
+//! | `text` | what can be read: plain text, HTML, XML and the documents that are such inside, PDF |
 //! | `picture` | JPEG, PNG, WebP, GIF, HEIC and AVIF without metadata |
 //! | `scanner` | the malware scanner: a daemon of `clamd` |
 //!
@@ -71,10 +73,13 @@ mod inspector;
 mod metric;
 mod picture;
 mod pin;
+mod remembered;
 mod report;
 mod scanner;
 mod settings;
 mod spool;
+mod text;
 
 pub use inspector::{Declared, InspectError, Inspected, Inspector, Later};
 pub use settings::{Archives, Files, Scanner};
+pub use text::read_text;

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use tokio::time::Instant;
-use viaduct_compliance::{Evidence, Member, ScanResult, sniff};
+use viaduct_compliance::{Evidence, FileText, Member, ScanResult, sniff};
 
 use crate::inspector::Declared;
 use crate::settings::Archives;
@@ -25,6 +25,7 @@ pub(crate) struct Report {
     macros: Option<bool>,
     /// Whether the format is one of which it can be said what metadata it has, or none that has any.
     pub(crate) metadata_known: bool,
+    text: FileText,
     pub(crate) scan: ScanResult,
 }
 
@@ -45,6 +46,24 @@ impl Report {
         }
     }
 
+    /// A report about a file with this text.
+    #[cfg(test)]
+    pub(crate) fn of_text(text: &str) -> Self {
+        let text = FileText {
+            read: text.into(),
+            whole: true,
+        };
+        Self {
+            text,
+            ..Self::default()
+        }
+    }
+
+    /// How many bytes its text has.
+    pub(crate) fn text_length(&self) -> u64 {
+        self.text.read.len() as u64
+    }
+
     /// It as the filter takes it.
     pub(crate) fn evidence(&self) -> Evidence {
         Evidence {
@@ -55,6 +74,7 @@ impl Report {
             members: self.members.clone(),
             encrypted: self.encrypted,
             macros: self.macros,
+            text: self.text.clone(),
             scan: self.scan,
             ..Evidence::default()
         }
@@ -90,6 +110,7 @@ pub(crate) fn report(spool: &Spool, declared: &Declared, limits: &Archives, unti
         macros: (known || contents.macros).then_some(contents.macros),
         members: contents.members,
         metadata_known: format_known,
+        text: contents.text,
         scan: ScanResult::Missing,
     })
 }

@@ -69,9 +69,11 @@ impl Default for Archives {
 pub struct Scanner {
     /// The path of its Unix socket (`LocalSocket` in its configuration).
     pub socket: Option<PathBuf>,
-    /// Its host and port (`TCPAddr` and `TCPSocket` in its configuration). The connection is not encrypted: use it on this
-    /// machine or in a protected network only.
+    /// Its host and port (`TCPAddr` and `TCPSocket` in its configuration). The connection is not encrypted: beyond this machine
+    /// it needs `plaintext`.
     pub address: Option<String>,
+    /// Why the connection to an `address` that is not on this machine need not be encrypted.
+    pub plaintext: Option<String>,
     /// Seconds that one scan may take.
     pub seconds: u64,
     /// How many files are scanned at once. Keep it below its `MaxThreads`.
@@ -83,6 +85,7 @@ impl Default for Scanner {
         Self {
             socket: None,
             address: None,
+            plaintext: None,
             seconds: 60,
             at_once: 4,
         }
@@ -107,6 +110,10 @@ impl Files {
             if scanner.socket.is_some() == scanner.address.is_some() {
                 let what = "give either `socket` (such as /run/clamav/clamd.ctl) or `address` (such as 127.0.0.1:3310)";
                 all.push(("scanner".to_owned(), what.to_owned()));
+            }
+            if let Some((host, _)) = scanner.address.as_deref().and_then(|address| address.rsplit_once(':')) {
+                let what = viaduct_model::link::plaintext(host, scanner.plaintext.as_deref());
+                all.extend(what.map(|what| ("scanner.address".to_owned(), what)));
             }
         }
         all

@@ -76,7 +76,7 @@ impl Api {
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(bad_url());
         }
-        let token = config.as_token.expose();
+        let token = config.as_token.reveal();
         let mut authorization =
             HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| HomeserverError::Token)?;
         if token.is_empty() {

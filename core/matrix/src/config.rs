@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use viaduct_model::Person;
-
-use crate::Secret;
+use viaduct_model::{Person, Secret};
 
 /// For whom of the homeserver's own people the hub may speak: what they say elsewhere by a login of their own then comes back
 /// as themselves, and not as a ghost. The registration gets their user ids, not exclusively.

@@ -47,10 +47,10 @@ mod names;
 mod notebook;
 mod observer;
 mod people;
+mod policy_rooms;
 mod probe;
 pub mod registration;
 mod rooms;
-mod secret;
 mod speaker;
 #[cfg(test)]
 mod testing;
@@ -62,4 +62,3 @@ pub use label::LABEL;
 pub use observer::Observer;
 pub use probe::doctor;
 pub use rooms::{BridgeInfo, RoomSpec};
-pub use secret::Secret;

@@ -71,8 +71,8 @@ impl Registration {
         Self {
             id: config.id.clone(),
             url: Some(config.reachable_url()),
-            as_token: config.as_token.expose().to_owned(),
-            hs_token: config.hs_token.expose().to_owned(),
+            as_token: config.as_token.reveal().to_owned(),
+            hs_token: config.hs_token.reveal().to_owned(),
             sender_localpart: config.bot.clone(),
             rate_limited: Some(false),
             receive_ephemeral: true,

@@ -1,5 +1,7 @@
 //! What the tests of several modules need.
 
+use viaduct_model::Secret;
+
 use crate::HomeserverConfig;
 
 /// A configuration for tests.
@@ -7,8 +9,8 @@ pub(crate) fn config(url: &str) -> HomeserverConfig {
     HomeserverConfig {
         url: url.to_owned(),
         domain: "example.org".to_owned(),
-        as_token: "as-secret".into(),
-        hs_token: "hs-secret".into(),
+        as_token: Secret::new("as-secret"),
+        hs_token: Secret::new("hs-secret"),
         id: "viaduct".to_owned(),
         bot: "viaduct".to_owned(),
         ghost_prefix: "_via_".to_owned(),

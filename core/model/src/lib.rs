@@ -11,6 +11,7 @@
 //! | [`document`] | the rich-text tree and its plain-text rendering |
 //! | [`event`] | what happened at a source: [`Event`], [`Content`], [`Message`], [`Person`] |
 //! | [`language`] | the languages in which the hub speaks to people |
+//! | [`link`] | which links may go without encryption |
 //! | [`secret`] | text that must not be shown |
 //! | [`outbound`] | what is about to be sent to a destination: [`Outbound`] and its [`Receipt`] |
 //! | [`capabilities`] | what a place can express, as data |
@@ -29,6 +30,7 @@ pub mod document;
 pub mod event;
 pub mod ids;
 pub mod language;
+pub mod link;
 pub mod outbound;
 pub mod secret;
 pub mod time;

@@ -28,6 +28,18 @@ pub struct Outbound {
     pub parts: Vec<MessageId>,
 }
 
+impl Outbound {
+    /// The messages at the destination that this is about: all of [`Outbound::parts`], or the target alone where nothing is
+    /// known of parts. Empty when there is no target.
+    pub fn targets(&self) -> &[MessageId] {
+        if self.parts.is_empty() {
+            self.content.target().map(std::slice::from_ref).unwrap_or_default()
+        } else {
+            &self.parts
+        }
+    }
+}
+
 /// On whose behalf something is sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Author {
@@ -90,6 +102,18 @@ mod tests {
         fn outbounds_survive_json(outbound in arbitrary::outbound()) {
             let json = serde_json::to_string(&outbound).unwrap();
             prop_assert_eq!(serde_json::from_str::<Outbound>(&json).unwrap(), outbound);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_an_outbound_is_about_is_all_its_parts_or_its_target(outbound in arbitrary::outbound()) {
+            let (targets, target) = (outbound.targets(), outbound.content.target());
+            if outbound.parts.is_empty() {
+                prop_assert_eq!((targets.first(), targets.len()), (target, usize::from(target.is_some())));
+            } else {
+                prop_assert_eq!(targets, outbound.parts.as_slice());
+            }
         }
     }
 

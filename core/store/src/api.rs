@@ -138,6 +138,11 @@ pub enum Op {
         /// The lane.
         lane: Lane,
     },
+    /// Ends a lane: it has no mark any more, and would start at the end of the journal if it were opened again.
+    Close {
+        /// The lane.
+        lane: Lane,
+    },
     /// Sets a place's resume position without an event.
     Cursor {
         /// The place.

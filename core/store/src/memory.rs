@@ -100,6 +100,7 @@ impl Tables {
                     begun: last,
                 });
             }
+            Op::Close { lane } => drop(self.lanes.remove(&lane)),
             Op::Cursor { place, cursor } => drop(self.cursors.insert(place, cursor)),
             Op::PutPortal(portal) => drop(self.portals.insert(portal.place.clone(), portal)),
             Op::RemovePortal(place) => drop(self.portals.remove(&place)),

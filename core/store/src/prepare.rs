@@ -54,6 +54,9 @@ pub(crate) enum Change {
     Open {
         lane: Lane,
     },
+    Close {
+        lane: Lane,
+    },
     Cursor {
         place: Place,
         cursor: Cursor,
@@ -141,6 +144,7 @@ fn change(op: Op) -> Result<Change, StoreError> {
         }
         Op::Forget { lane, seq } => Change::Forget { lane, seq },
         Op::Open { lane } => Change::Open { lane },
+        Op::Close { lane } => Change::Close { lane },
         Op::Cursor { place, cursor } => {
             value_bound(cursor.len())?;
             Change::Cursor { place, cursor }
@@ -185,6 +189,7 @@ fn size(change: &Change) -> usize {
         Change::Begin { .. }
         | Change::Forget { .. }
         | Change::Open { .. }
+        | Change::Close { .. }
         | Change::RemovePortal { .. }
         | Change::Trim { .. } => 0,
     }

@@ -4,15 +4,19 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 use viaduct_tests::launch::install_tls;
-use viaduct_tests::load::{LoadIrcd, LoadServer};
+use viaduct_tests::load::{LoadIrcd, LoadServer, LoadTeams};
 use viaduct_tests::stub_world::{LoadWorld, StubSpec, nick};
 
 /// How long nothing may arrive before a run is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often arrivals are looked at; coarse, because looking costs the hub's time.
 const LOOK: Duration = Duration::from_millis(2);
+
+/// How often Teams is swept, in seconds.
+const SWEEP: u64 = 300;
 
 /// How much is sent, and how it is spread.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +65,7 @@ impl<N: LoadServer> LoadRig<N> {
             store: None,
             log_level: Some(log_level),
             governed: load.governed,
-            ..StubSpec::default()
+            section: seldom_swept(N::KIND),
         };
         Ok(Self {
             world: LoadWorld::start(arrangement).await?,
@@ -113,6 +117,12 @@ impl<N: LoadServer> LoadRig<N> {
     pub fn resident_mib(&mut self) -> anyhow::Result<f64> {
         Ok(self.hub.process().context("the hub does not run")?.resident_kib() as f64 / 1024.0)
     }
+}
+
+/// Teams is swept as seldom as by default: nothing gets lost here that would have to be looked for soon.
+fn seldom_swept(kind: &str) -> Map<String, Value> {
+    let keys = (kind == LoadTeams::KIND).then(|| ("sweep_seconds".to_owned(), json!(SWEEP)));
+    keys.into_iter().collect()
 }
 
 /// How many of `messages` spread evenly over `mirrors` one mirror has.

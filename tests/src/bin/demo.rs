@@ -7,8 +7,8 @@ use std::net::TcpListener;
 
 use anyhow::{Context as _, ensure};
 use viaduct_tests::launch::{HubSpec, Prosody, SlackProgram, TeamsProgram, XmppServer, assert_loopback_only};
-use viaduct_tests::people::{IrcPerson, MatrixPerson, SlackPerson, TeamsPerson, XmppPerson};
-use viaduct_tests::world::{PASSWORD, Ports, World, made_room};
+use viaduct_tests::people::{IrcPerson, MatrixPerson, PASSWORD, SlackPerson, TeamsPerson, XmppPerson};
+use viaduct_tests::world::{Ports, World, made_room};
 
 const CHANNEL: &str = "#viaduct";
 const ROOM: &str = "#viaduct:localhost";
@@ -148,7 +148,7 @@ impl Stage {
                 .teams("teams", teams.about(), teams.endpoint())
                 .mirror("viaduct", &made_room("viaduct"), &members)
         };
-        let mut world = World::start_at(ports, Some(XmppServer::Prosody(prosody)), complete).await?;
+        let mut world = World::start_at(ports, Some(XmppServer::Prosody(prosody)), None, complete).await?;
         world.assert_loopback_only()?;
         assert_loopback_only(&[slack.process(), teams.process()])?;
         slack.connected().await?;

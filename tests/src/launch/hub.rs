@@ -8,10 +8,10 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::spec::{HubSpec, configuration};
-use super::{Missing, Place, Process, READY, answering, free_port, http_client};
+use super::spec::{HubSpec, add_keys, configuration};
+use super::{Missing, Place, Process, READY, Trace, answering, free_port, http_client};
 use crate::wait::wait_for;
 
 /// A hub: configured, and running between [`Hub::start`] and [`Hub::stop`] or [`Hub::kill`].
@@ -22,17 +22,36 @@ pub struct Hub {
     binary: PathBuf,
     listen: SocketAddr,
     admin: SocketAddr,
-    hs_token: String,
+    tokens: Tokens,
+    trace: Option<Trace>,
+}
+
+/// What hubs are called by in the ledger they keep.
+const ORIGIN: &str = "localhost/viaduct";
+
+/// Tokens of one hub alone: those of another are refused.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    /// The application service's, which the hub shows the homeserver.
+    pub application_service: String,
+    /// The homeserver's, which it shows the hub.
+    pub homeserver: String,
+    /// The operator's.
+    pub operator: String,
+}
+
+impl Tokens {
+    fn of(domain: &str) -> Self {
+        let token = |of: &str| format!("{of}-token-of-{domain}");
+        Self {
+            application_service: token("as"),
+            homeserver: token("hs"),
+            operator: token("admin"),
+        }
+    }
 }
 
 impl Hub {
-    /// The application service token that [`Hub`]s use.
-    pub const AS_TOKEN: &'static str = "as-token-for-tests";
-    /// The operator's token that [`Hub`]s use.
-    pub const ADMIN_TOKEN: &'static str = "admin-token-for-tests";
-    /// The homeserver token that [`Hub`]s use.
-    pub const HS_TOKEN: &'static str = "hs-token-for-tests";
-
     /// The program: from `VIADUCT_BIN`, else what cargo built last beside this program.
     ///
     /// # Errors
@@ -66,15 +85,39 @@ impl Hub {
         let listen = loopback(spec.listen.map_or_else(free_port, Ok)?);
         let admin = loopback(free_port()?);
         let store = spec.store.clone().unwrap_or_else(|| place.file("store"));
-        place.write("viaduct.yaml", configuration(spec, listen, admin, &store).to_string())?;
-        Ok(Self {
+        let tokens = Tokens::of(&spec.domain);
+        let configured = configuration(spec, listen, admin, &tokens, &store);
+        place.write("viaduct.yaml", Value::Object(configured).to_string())?;
+        let hub = Self {
             process: None,
             place,
             binary,
             listen,
             admin,
-            hs_token: Self::HS_TOKEN.to_owned(),
-        })
+            tokens,
+            trace: None,
+        };
+        if spec.ledger {
+            hub.keep_ledger()?;
+        }
+        Ok(hub)
+    }
+
+    /// Makes the keys of a ledger, and has the hub keep one beside its configuration.
+    fn keep_ledger(&self) -> anyhow::Result<()> {
+        let keys = self.place.file("keys");
+        let made = self.command(&["audit", "key", &keys.to_string_lossy(), "--origin", ORIGIN])?;
+        ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let audit = json!({
+            "folder": self.ledger(), "keys": self.place.file("ledger-keys"), "origin": ORIGIN,
+            "key_file": keys.join("ledger_key"), "seal_key_file": keys.join("seal_key"),
+        });
+        self.configure(|configuration| add_keys(configuration, "audit", audit))
+    }
+
+    /// Where it keeps its ledger, if it keeps one.
+    pub fn ledger(&self) -> PathBuf {
+        self.place.file("ledger")
     }
 
     /// What `viaduct registration` prints: the registration file for the homeserver.
@@ -104,6 +147,24 @@ impl Hub {
         Ok(fs::write(path, serde_json::to_vec(&configuration)?)?)
     }
 
+    /// Has whatever runs from now on watched.
+    pub fn watch(&mut self, trace: Trace) {
+        self.trace = Some(trace);
+    }
+
+    /// Who watches it, if anybody does.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
+    }
+
+    /// What runs the program, and watches it where that is wanted.
+    fn runs(&self) -> Command {
+        match &self.trace {
+            Some(trace) => trace.command(&self.binary),
+            None => Command::new(&self.binary),
+        }
+    }
+
     /// What `viaduct doctor` prints, and whether all is well.
     ///
     /// # Errors
@@ -121,11 +182,24 @@ impl Hub {
     ///
     /// When it cannot be started.
     pub fn command(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        let mut command = Command::new(&self.binary);
+        let mut command = self.runs();
         command.args(arguments).arg("-c").arg(self.configuration());
         command
             .output()
             .with_context(|| format!("running {}", self.binary.display()))
+    }
+
+    /// The entries of its ledger that answer these options of `viaduct audit find`, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the command fails.
+    pub fn entries(&self, options: &[&str]) -> anyhow::Result<Vec<Value>> {
+        let output = self.command(&[&["audit", "find", "--json", "--limit", "100000"], options].concat())?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let told = String::from_utf8(output.stdout)?;
+        let lines = told.lines().filter(|line| !line.is_empty());
+        lines.map(|line| Ok(serde_json::from_str(line)?)).collect()
     }
 
     /// Starts it, without waiting.
@@ -135,7 +209,7 @@ impl Hub {
     /// When it cannot be started.
     pub fn launch(&mut self, environment: &[(&str, &str)]) -> anyhow::Result<()> {
         self.stop();
-        let mut command = Command::new(&self.binary);
+        let mut command = self.runs();
         command
             .args(["run", "-c"])
             .arg(self.configuration())
@@ -177,7 +251,7 @@ impl Hub {
         let client = http_client()?;
         let like = &like;
         let waited = wait_for(what, READY, || {
-            let request = client.get(&url).bearer_auth(Self::ADMIN_TOKEN);
+            let request = client.get(&url).bearer_auth(self.tokens.operator.as_str());
             async move {
                 let status: Value = request.send().await.ok()?.json().await.ok()?;
                 status.get("mirrors")?.as_array()?.iter().all(like).then_some(())
@@ -224,7 +298,12 @@ impl Hub {
 
     /// The token the homeserver shows it.
     pub fn hs_token(&self) -> &str {
-        &self.hs_token
+        &self.tokens.homeserver
+    }
+
+    /// The token the operator shows it.
+    pub fn admin_token(&self) -> &str {
+        &self.tokens.operator
     }
 
     /// Its configuration file.

@@ -4,6 +4,7 @@
 //! when dropped. Nothing is installed here: a server that is not there is [`Missing`], and [`available`] turns that into a
 //! skipped test with a reason, or into a failure where `VIADUCT_REQUIRE=1` says that everything must be there.
 
+mod agreement;
 mod clamd;
 mod ejabberd;
 mod hub;
@@ -17,8 +18,10 @@ mod spec;
 mod stand_in;
 mod synapse;
 mod teams;
+mod trace;
 mod xmpp;
 
+pub use agreement::agreement;
 pub use clamd::Clamd;
 pub use ejabberd::Ejabberd;
 pub use hub::Hub;
@@ -32,6 +35,7 @@ pub use spec::{HubSpec, irc_section, slack_section, teams_endpoint, teams_sectio
 pub(crate) use stand_in::Door;
 pub use synapse::{Synapse, SynapseSpec};
 pub use teams::TeamsProgram;
+pub use trace::{Reach, Trace};
 pub use xmpp::XmppServer;
 
 use std::env;

@@ -122,7 +122,7 @@ fn configuration(place: &Place, ports: Ports) -> String {
         http,
     } = ports;
     let (domain, rooms, uploads) = (XmppServer::DOMAIN, XmppServer::ROOMS, XmppServer::UPLOADS);
-    let (component, secret) = (XmppServer::COMPONENT, XmppServer::SECRET);
+    let (component, other, secret) = (XmppServer::COMPONENT, XmppServer::OTHER_COMPONENT, XmppServer::SECRET);
     let user = if is_root() { "run_as_root = true;" } else { "" };
     format!(
         r#"{user} daemonize = false; data_path = "{path}/data"; pidfile = "{path}/prosody.pid"
@@ -140,6 +140,8 @@ Component "{rooms}" "muc"
 Component "{uploads}" "http_file_share"
   http_external_url = "http://127.0.0.1:{http}/"; http_host = "127.0.0.1"
 Component "{component}"
+  component_secret = "{secret}"
+Component "{other}"
   component_secret = "{secret}"
 "#
     )

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::{Hub, XmppServer};
+use super::XmppServer;
+use super::hub::Tokens;
 
 /// What a hub is configured with. The rest (tokens, ports, store) is chosen here.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct HubSpec {
     pub log_level: String,
     /// The port for the homeserver; none for a free one.
     pub listen: Option<u16>,
+    /// Whether it keeps a ledger; its keys are made for it.
+    pub ledger: bool,
     /// Further keys of sections, by the section's name; see [`HubSpec::with`].
     pub more: Map<String, Value>,
 }
@@ -43,6 +46,7 @@ impl HubSpec {
             store: None,
             log_level: env::var("VIADUCT_LOG").unwrap_or_else(|_| "info".to_owned()),
             listen: None,
+            ledger: false,
             more: Map::new(),
         }
     }
@@ -171,8 +175,23 @@ pub fn teams_endpoint(endpoint: SocketAddr) -> String {
     format!("http://{endpoint}/api/messages")
 }
 
-pub(super) fn configuration(spec: &HubSpec, listen: SocketAddr, admin: SocketAddr, store: &Path) -> Value {
-    let mut config = json!({
+/// Adds keys to a section of a configuration; a list or a single value is the section itself.
+pub(super) fn add_keys(configuration: &mut Map<String, Value>, section: &str, keys: Value) {
+    let section = configuration.entry(section).or_insert_with(|| json!({}));
+    match (section, keys) {
+        (Value::Object(section), Value::Object(keys)) => section.extend(keys),
+        (section, keys) => *section = keys,
+    }
+}
+
+pub(super) fn configuration(
+    spec: &HubSpec,
+    listen: SocketAddr,
+    admin: SocketAddr,
+    tokens: &Tokens,
+    store: &Path,
+) -> Map<String, Value> {
+    let config = json!({
         "homeserver": { "url": spec.homeserver, "domain": spec.domain },
         "appservice": {
             "id": "viaduct",
@@ -181,26 +200,23 @@ pub(super) fn configuration(spec: &HubSpec, listen: SocketAddr, admin: SocketAdd
             "public_url": format!("http://{listen}"),
             "bot": "viaduct",
             "ghost_prefix": "_via_",
-            "as_token": Hub::AS_TOKEN,
-            "hs_token": Hub::HS_TOKEN,
+            "as_token": tokens.application_service,
+            "hs_token": tokens.homeserver,
         },
         "store": { "path": store },
-        "admin": { "listen": admin.to_string(), "token": Hub::ADMIN_TOKEN },
+        "admin": { "listen": admin.to_string(), "token": tokens.operator },
         "logging": { "format": "text", "level": spec.log_level },
         "networks": spec.networks,
         "mirrors": spec.mirrors,
     });
-    if let (false, Some(config)) = (spec.policies.is_empty(), config.as_object_mut()) {
+    let Value::Object(mut config) = config else {
+        return Map::new();
+    };
+    if !spec.policies.is_empty() {
         config.insert("policies".to_owned(), Value::Object(spec.policies.clone()));
     }
-    for (name, keys) in &spec.more {
-        let Some(sections) = config.as_object_mut() else {
-            continue;
-        };
-        let section = sections.entry(name.clone()).or_insert_with(|| json!({}));
-        if let (Some(section), Value::Object(keys)) = (section.as_object_mut(), keys) {
-            section.extend(keys.clone());
-        }
+    for (section, keys) in &spec.more {
+        add_keys(&mut config, section, keys.clone());
     }
     config
 }

@@ -20,13 +20,15 @@ const SIGNING_KEY: &str = "ed25519 a_test AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGx
 pub struct SynapseSpec {
     /// The registration file of the application service, as YAML.
     pub registration: Option<String>,
+    /// Its server name, or none for [`Synapse::DOMAIN`].
+    pub domain: Option<String>,
     /// A port, or none for a free one.
     pub port: Option<u16>,
     /// The version of new rooms, or none for Synapse's default.
     pub room_version: Option<String>,
 }
 
-/// A running Synapse. Its server name is `localhost`.
+/// A running Synapse.
 #[derive(Debug)]
 pub struct Synapse {
     process: Process,
@@ -36,7 +38,7 @@ pub struct Synapse {
 }
 
 impl Synapse {
-    /// Its server name.
+    /// Its server name, unless it is started with another.
     pub const DOMAIN: &'static str = "localhost";
 
     /// The Python that has Synapse: from `VIADUCT_SYNAPSE_PYTHON`, else the one `tests/run` installed.
@@ -149,7 +151,7 @@ fn write_configuration(place: &Place, spec: &SynapseSpec, port: u16) -> anyhow::
     };
     let free = json!({ "per_second": 100_000, "burst_count": 100_000 });
     let mut config = json!({
-        "server_name": Synapse::DOMAIN,
+        "server_name": spec.domain.as_deref().unwrap_or(Synapse::DOMAIN),
         "public_baseurl": format!("http://127.0.0.1:{port}/"),
         "signing_key_path": place.write("signing.key", SIGNING_KEY)?,
         "media_store_path": place.folder("media")?,

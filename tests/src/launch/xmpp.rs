@@ -22,7 +22,9 @@ impl XmppServer {
     pub const UPLOADS: &'static str = "upload.localhost";
     /// The domain of the component it admits.
     pub const COMPONENT: &'static str = "viaduct.localhost";
-    /// The component's secret.
+    /// The domain of a component of somebody else's; Prosody alone admits it.
+    pub const OTHER_COMPONENT: &'static str = "other.localhost";
+    /// The secret of each component.
     pub const SECRET: &'static str = "component-for-tests";
 
     /// The address of a room.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use matrix_sdk::config::SyncSettings;
 use matrix_sdk::media::{MediaFormat, MediaRequestParameters};
 use matrix_sdk::room::Room;
@@ -17,8 +17,8 @@ use matrix_sdk::{Client, RoomState};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::{HEARD, Seen};
-use crate::launch::install_tls;
+use super::{HEARD, PASSWORD, Seen, numbered};
+use crate::launch::{Synapse, install_tls};
 use crate::wait::wait_for;
 
 /// Somebody on Matrix. Remembers every event of every room.
@@ -30,6 +30,16 @@ pub struct MatrixPerson {
 }
 
 impl MatrixPerson {
+    /// Creates somebody at a homeserver, who logs in and begins to listen.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn new(synapse: &Synapse, name: &str) -> anyhow::Result<Self> {
+        synapse.register(name, PASSWORD).await?;
+        Self::login(&synapse.url(), name, PASSWORD).await
+    }
+
     /// Logs in and begins to listen.
     ///
     /// # Errors
@@ -283,6 +293,22 @@ impl MatrixPerson {
         Ok(self.client.media().get_media_content(&request, false).await?)
     }
 
+    /// Waits for a file with this in its name that somebody of a network shares in a room, and gives what is in it.
+    ///
+    /// # Errors
+    ///
+    /// When none comes, or the homeserver does not have it.
+    pub async fn receives_file(&self, room: &str, network: &str, name: &str) -> anyhow::Result<Vec<u8>> {
+        let ghost = format!("@_via_{network}_");
+        let file = self
+            .expect(name, room, |seen| {
+                let is_file = seen.text("/content/url").starts_with("mxc://");
+                is_file && seen.sender().starts_with(&ghost) && seen.body().contains(name)
+            })
+            .await?;
+        self.download(file.text("/content/url")).await
+    }
+
     /// Changes the topic.
     ///
     /// # Errors
@@ -312,12 +338,18 @@ impl MatrixPerson {
     ///
     /// When the homeserver does not answer.
     pub async fn is_joined(&self, room: &str, person: &str) -> anyhow::Result<bool> {
-        let members = self
-            .room(room)
-            .await?
-            .members(matrix_sdk::RoomMemberships::JOIN)
-            .await?;
-        Ok(members.iter().any(|member| member.user_id().as_str() == person))
+        Ok(self.members(room).await?.iter().any(|member| member == person))
+    }
+
+    /// Who is in a room, as the homeserver says now.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver does not answer.
+    pub async fn members(&self, room: &str) -> anyhow::Result<Vec<String>> {
+        let room = self.room(room).await?;
+        let members = room.members(matrix_sdk::RoomMemberships::JOIN).await?;
+        Ok(members.iter().map(|member| member.user_id().to_string()).collect())
     }
 
     /// Everything seen in a room so far, in order.
@@ -331,6 +363,20 @@ impl MatrixPerson {
             .iter()
             .filter(|seen| seen.room == room && like(seen))
             .count()
+    }
+
+    /// Checks that a room has what a side said by [`numbered`] once and in order, and nothing else with such words.
+    ///
+    /// # Errors
+    ///
+    /// With what it has.
+    pub fn check_numbered(&self, room: &str, side: &str) -> anyhow::Result<()> {
+        let words = format!("from {side}");
+        let seen = self.seen(room);
+        let said = seen.iter().map(Seen::body).filter(|body| body.contains(&words));
+        let said: Vec<&str> = said.collect();
+        ensure!(said == numbered(side), "the room has {said:?}");
+        Ok(())
     }
 
     /// Waits for an event like this in a room, whether it came before or comes now.

@@ -296,13 +296,15 @@ impl XmppPerson {
         Ok(())
     }
 
-    /// Uploads a text file and shares it in a room; gives its address.
+    /// Uploads a text file and shares its address in a room; gives the address. With `described`, as clients of today do, also
+    /// says what it is, under this name (XEP-0446), and where (XEP-0447).
     ///
     /// # Errors
     ///
     /// When the server does not take it.
-    pub async fn share(&self, room: &str, name: &str, text: &str) -> anyhow::Result<String> {
-        let command = json!({ "to": room, "name": name, "text": text, "service": XmppServer::UPLOADS });
+    pub async fn share(&self, room: &str, name: &str, text: &str, described: Option<&str>) -> anyhow::Result<String> {
+        let service = XmppServer::UPLOADS;
+        let command = json!({ "to": room, "name": name, "text": text, "service": service, "described": described });
         self.sent("upload", command).await
     }
 

@@ -16,7 +16,7 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
 PLUGINS = ["0030", "0045", "0059", "0066", "0085", "0203", "0297", "0308", "0313", "0334", "0359", "0421", "0424", "0425",
-           "0428", "0444", "0461"]
+           "0428", "0444", "0446", "0447", "0461"]
 CLIENT = "{jabber:client}"
 MUC_USER = "{http://jabber.org/protocol/muc#user}"
 
@@ -156,7 +156,7 @@ class Person(slixmpp.ClientXMPP):
         message = self.make_message(mto=to, mtype="groupchat", msubject=text)
         message.send()
 
-    async def do_upload(self, to, name, text, service):
+    async def do_upload(self, to, name, text, service, described):
         data = text.encode()
         iq = self.make_iq_get(ito=service)
         iq.append(ElementTree.Element(
@@ -166,6 +166,13 @@ class Person(slixmpp.ClientXMPP):
         await asyncio.to_thread(put, slot.find(UPLOAD + "put"), data)
         message = self.message_to(to, url)
         message["oob"]["url"] = url
+        if described:
+            # The address is for old clients then: new ones read what the file is, and where.
+            sharing = self.plugin["xep_0447"].get_sfs(uris=[url], media_type="text/plain", data=data)
+            sharing["file"]["name"] = described
+            message.append(sharing)
+            message["fallback"]["for"] = "urn:xmpp:sfs:0"
+            message["fallback"].enable("body")
         message.send()
         return url
 

@@ -1,33 +1,47 @@
 //! The operator's desk: the configuration and the command line, nothing else.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use viaduct_tests::launch::Hub;
 
 /// An operator with a hub.
 pub struct Office {
     pub hub: Hub,
+    /// The folder with everybody's own token, in a file named after them.
+    tokens: PathBuf,
 }
 
 impl Office {
     /// At a hub that is configured.
-    pub fn new(hub: Hub) -> Self {
-        Self { hub }
+    pub fn new(hub: Hub, tokens: PathBuf) -> Self {
+        Self { hub, tokens }
     }
 
-    /// Changes the configuration file.
-    pub fn configure(&self, change: impl FnOnce(&mut Map<String, Value>)) -> anyhow::Result<()> {
-        let path = self.hub.configuration();
-        let mut config: Map<String, Value> = serde_json::from_slice(&fs::read(&path)?)?;
-        change(&mut config);
-        Ok(fs::write(path, serde_json::to_vec(&config)?)?)
+    /// An order that somebody gives, showing their own token.
+    fn signed(&self, person: &str, arguments: &[&str]) -> Vec<String> {
+        let token = self.tokens.join(person).to_string_lossy().into_owned();
+        let who = ["--by", person, "--token-file", &token];
+        let all = arguments.iter().chain(&who);
+        all.map(|word| (*word).to_owned()).collect()
+    }
+
+    /// [`Office::try_order`] by this person.
+    pub fn try_order_by(&self, person: &str, arguments: &[&str]) -> anyhow::Result<(bool, String)> {
+        let signed = self.signed(person, arguments);
+        self.try_order(&signed.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// [`Office::order`] by this person.
+    pub fn order_by(&self, person: &str, arguments: &[&str]) -> anyhow::Result<String> {
+        let signed = self.signed(person, arguments);
+        self.order(&signed.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// Gives an order: what it printed, and whether all was well.
@@ -60,10 +74,7 @@ impl Office {
 
     /// The entries of the ledger that answer these options, oldest first.
     pub fn entries(&self, options: &[&str]) -> anyhow::Result<Vec<Value>> {
-        let arguments = [&["audit", "find", "--json", "--limit", "100000"], options].concat();
-        let told = self.order(&arguments)?;
-        let lines = told.lines().filter(|line| !line.is_empty());
-        lines.map(|line| Ok(serde_json::from_str(line)?)).collect()
+        tokio::task::block_in_place(|| self.hub.entries(options))
     }
 }
 

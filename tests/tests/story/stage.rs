@@ -2,19 +2,20 @@
 //! ledger.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use viaduct_tests::launch::{
-    Clamd, Hub, HubSpec, Ngircd, Prosody, Synapse, SynapseSpec, XmppServer, free_port, irc_section, slack_section,
-    xmpp_section,
+    Clamd, Hub, HubSpec, Ngircd, Prosody, Synapse, XmppServer, agreement, irc_section, slack_section, xmpp_section,
 };
-use viaduct_tests::people::{IrcPerson, MatrixPerson, XmppPerson};
+use viaduct_tests::organisation::Organisation;
+use viaduct_tests::people::{IrcPerson, MatrixPerson, PASSWORD, XmppPerson};
 use viaduct_tests::slack::{Kind, Limits, SlackStandIn};
-use viaduct_tests::world::{PASSWORD, made_room};
+use viaduct_tests::world::made_room;
 
 use super::office::Office;
 
@@ -24,6 +25,12 @@ pub const HUB: &str = "viaduct";
 pub const BOSS: &str = "@boss:localhost";
 /// Wrote the rule that holds.
 pub const AUTHOR: &str = "@rita:localhost";
+/// Whoever may decide something here, and as what. Each shows a token of their own.
+const DECIDE: [(&str, &[&str]); 3] = [
+    (BOSS, &["approver", "compliance", "dpo"]),
+    (AUTHOR, &["approver"]),
+    ("@ann:localhost", &["approver"]),
+];
 /// The Matrix side of every sub-project.
 pub const PROJECTS: [&str; 3] = ["p1", "p2", "p3"];
 
@@ -57,8 +64,6 @@ impl Stage {
         let channel = slack.add_channel("p3", Kind::Public);
         slack.join(&channel, &slack.app().bot_user);
 
-        let homeserver = free_port()?;
-        let mut spec = HubSpec::new(&format!("http://127.0.0.1:{homeserver}"), Synapse::DOMAIN);
         let app = slack.app();
         let sections = [
             ("irc", irc_section(irc.address(), true)),
@@ -68,50 +73,27 @@ impl Stage {
                 slack_section(&slack.api_url(), &app.bot_token, &app.app_token, false),
             ),
         ];
-        for (name, mut section) in sections {
-            let policy = json!({ "in": format!("from-{name}"), "out": format!("to-{name}") });
-            section
-                .as_object_mut()
-                .context("a section")?
-                .insert("policy".to_owned(), policy);
-            spec.networks.insert(name.to_owned(), section);
-        }
-        for (name, policy) in policies() {
-            spec.policies.insert(name, policy);
-        }
-        spec.mirrors = mirrors(&channel);
-        let hub = Hub::prepare(&spec)?;
         let folder = tempfile::tempdir()?;
-        let keys = folder.path().join("keys");
-        let made = hub.command(&["audit", "key", &keys.to_string_lossy(), "--origin", "localhost/viaduct"])?;
-        ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut office = Office::new(hub);
-        let at = |name: &str| folder.path().join(name);
-        office.configure(|config| {
-            config.insert("partners".to_owned(), partners());
-            config.insert(
-                "audit".to_owned(),
-                json!({
-                    "folder": at("ledger"), "keys": at("ledger-keys"), "origin": "localhost/viaduct",
-                    "key_file": keys.join("ledger_key"), "seal_key_file": keys.join("seal_key"),
-                }),
-            );
-            config.insert(
-                "files".to_owned(),
-                json!({ "scanner": { "address": clamd.address().to_string() } }),
-            );
-        })?;
-        let registration = Some(office.hub.registration()?);
-        let synapse = Synapse::start(SynapseSpec {
-            registration,
-            port: Some(homeserver),
-            room_version: None,
-        })
-        .await?;
-        office.hub.start().await?;
+        let people = people(folder.path())?;
+        let complete = |mut spec: HubSpec| {
+            for (name, mut section) in sections {
+                section["policy"] = json!({ "in": format!("from-{name}"), "out": format!("to-{name}") });
+                spec.networks.insert(name.to_owned(), section);
+            }
+            spec.policies.extend(policies());
+            spec.mirrors = mirrors(&channel);
+            spec.ledger = true;
+            spec.with("admin", json!({ "people": people }))
+                .with("partners", partners())
+                .with(
+                    "files",
+                    json!({ "scanner": { "address": clamd.address().to_string() } }),
+                )
+        };
+        let Organisation { hub, synapse } = Organisation::start(Synapse::DOMAIN, None, complete).await?;
         slack.connected(1, viaduct_tests::launch::READY).await?;
         Ok(Self {
-            office,
+            office: Office::new(hub, folder.path().to_owned()),
             irc,
             xmpp,
             slack,
@@ -132,6 +114,7 @@ impl Stage {
         let mut mirrors = mirrors(&self.channel);
         change(&mut mirrors);
         self.office
+            .hub
             .configure(|config| drop(config.insert("mirrors".to_owned(), Value::Array(mirrors))))?;
         self.office.hub.process().context("the hub runs")?.signal(Signal::HUP);
         Ok(())
@@ -139,8 +122,7 @@ impl Stage {
 
     /// Creates a Matrix person who is in the rooms of these sub-projects; with the rooms' ids.
     pub async fn matrix_person(&self, name: &str, projects: &[&str]) -> anyhow::Result<(MatrixPerson, Vec<String>)> {
-        self.synapse.register(name, PASSWORD).await?;
-        let person = MatrixPerson::login(&self.synapse.url(), name, PASSWORD).await?;
+        let person = MatrixPerson::new(&self.synapse, name).await?;
         let mut rooms = Vec::new();
         for project in projects {
             rooms.push(person.join(&format!("#{project}:{}", Synapse::DOMAIN)).await?);
@@ -174,16 +156,11 @@ impl Stage {
         Ok(person)
     }
 
-    /// The ledger's files.
-    pub fn ledger(&self) -> PathBuf {
-        self.folder("ledger")
-    }
-
     /// Copies the ledger's files into a folder of this name.
     pub fn copy_of_ledger(&self, name: &str) -> anyhow::Result<PathBuf> {
         let copy = self.folder(name);
         fs::create_dir(&copy)?;
-        for file in fs::read_dir(self.ledger())? {
+        for file in fs::read_dir(self.office.hub.ledger())? {
             let file = file?;
             if file.file_type()?.is_file() {
                 fs::copy(file.path(), copy.join(file.file_name()))?;
@@ -206,34 +183,28 @@ fn mirrors(slack: &str) -> Vec<Value> {
     PROJECTS.into_iter().zip(members).map(mirror).collect()
 }
 
-fn partners() -> Value {
-    let agreement = |organisation: &str, network: &str, people: Value, basis: Value| {
-        let signed = json!({ "by": "The office", "on": "2020-01-01" });
-        let mut agreement = json!({
-            "organisation": organisation, "purpose": "the northern bridge", "controller": "Own AG, Exampletown",
-            "networks": [network], "people": people, "valid_from": "2020-01-02", "valid_until": "2099-12-31",
-            "region": "eea", "ceiling": "internal",
-            "retention": { "messages": 365, "files": 90, "versions": 30, "metadata": 90, "quarantine": 14, "ledger": 0 },
-            "contract": {
-                "reference": "DPA-1", "valid_until": "2099-12-31",
-                "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            },
-            "contacts": [{ "name": "Privacy", "role": "dpo", "address": "privacy@own.example" }],
-            "sign_offs": { "it": signed, "dpo": signed, "management": signed },
-        });
-        if let (Some(agreement), Value::String(_)) = (agreement.as_object_mut(), &basis) {
-            agreement.insert("third_country_basis".to_owned(), basis);
-        }
-        agreement
-    };
-    let mut all = json!({
-        "alpha": agreement("Alpha Bau GmbH", "irc", json!(["*"]), Value::Null),
-        "beta": agreement("Beta Statik GmbH", "xmpp", json!(["xena@localhost"]), Value::Null),
-        "gamma": agreement("Gamma Inc.", "slack", json!([]), json!("standard contractual clauses, file 4711")),
-    });
-    if let Some(gamma) = all.get_mut("gamma").and_then(Value::as_object_mut) {
-        gamma.insert("organisations".to_owned(), json!(["Acme"]));
+/// Gives everybody who may decide something a token, in a file named after them; with how the configuration says it.
+fn people(folder: &Path) -> anyhow::Result<Value> {
+    let mut people = Map::new();
+    for (person, roles) in DECIDE {
+        let file = folder.join(person);
+        fs::write(&file, format!("token-of-{person}"))?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        people.insert(person.to_owned(), json!({ "roles": roles, "token_file": file }));
     }
+    Ok(people.into())
+}
+
+fn partners() -> Value {
+    let mut all = json!({
+        "alpha": agreement("Alpha Bau GmbH", &["irc"], "internal"),
+        "beta": agreement("Beta Statik GmbH", &["xmpp"], "internal"),
+        "gamma": agreement("Gamma Inc.", &["slack"], "internal"),
+    });
+    all["beta"]["people"] = json!(["xena@localhost"]);
+    all["gamma"]["people"] = json!([]);
+    all["gamma"]["organisations"] = json!(["Acme"]);
+    all["gamma"]["third_country_basis"] = json!("standard contractual clauses, file 4711");
     all
 }
 

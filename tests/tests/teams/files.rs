@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use serde_json::json;
-use viaduct_tests::launch::install_tls;
-use viaduct_tests::people::TeamsMessage;
+use viaduct_tests::people::{TeamsMessage, fetch};
 use viaduct_tests::teams::Draft;
 
 use super::talk::Talk;
@@ -37,17 +36,8 @@ async fn files_go_into_the_channels_folder_and_out_of_it() -> anyhow::Result<()>
         "text/plain",
         b"and wrote it down",
     );
-    let file = talk
-        .ann
-        .expect("a file", &talk.room, |seen| {
-            seen.text("/content/url").starts_with("mxc://") && seen.sender().starts_with("@_via_teams_")
-        })
-        .await?;
-    assert!(file.body().contains("notes.txt"), "{}", file.event);
-    assert_eq!(
-        talk.ann.download(file.text("/content/url")).await?,
-        b"and wrote it down"
-    );
+    let notes = talk.ann.receives_file(&talk.room, "teams", "notes.txt").await?;
+    assert_eq!(notes, b"and wrote it down");
     talk.check_manners();
     Ok(())
 }
@@ -92,10 +82,7 @@ async fn without_the_permission_for_the_folder_a_file_is_a_link_to_the_hub() -> 
     let link = shared.html().split('"').find(|part| part.starts_with("http://"));
     let link = link.unwrap_or_default().replace("&amp;", "&");
     assert!(link.starts_with(&talk.world.hub.url()), "{}", shared.html());
-    install_tls();
-    let client = reqwest::Client::builder().no_proxy().build()?;
-    let content = client.get(&link).send().await?.error_for_status()?.bytes().await?;
-    assert_eq!(&content[..], b"we agreed on everything");
+    assert_eq!(fetch(&link).await?, b"we agreed on everything");
     talk.check_manners();
     Ok(())
 }

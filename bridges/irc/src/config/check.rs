@@ -9,6 +9,10 @@ pub fn check(section: &Section) -> Vec<(String, String)> {
     let mut complain = |key: &str, text: String| out.push((key.to_owned(), text));
     if section.server.host.trim().is_empty() {
         complain("server.host", "it is empty; give the server's host name".to_owned());
+    } else if !section.tls.enabled
+        && let Some(what) = viaduct_model::link::plaintext(&section.server.host, section.plaintext.as_deref())
+    {
+        complain("tls.enabled", what);
     }
     if !nick::is_sendable(&section.nick) {
         complain(

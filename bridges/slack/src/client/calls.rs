@@ -14,13 +14,13 @@ use slack_morphism::{
 };
 use tokio_util::sync::CancellationToken;
 use viaduct_bridge::secret::Secret;
-use viaduct_bridge::{Pacer, Rate};
+use viaduct_bridge::{Pacer, Rate, Turn};
 
 pub use super::answers::{Conversation, Identity, Messages, Posted, Span, Valued};
 use super::answers::{Done, Page};
 use super::error::CallError;
 use super::loose;
-use super::pace::{pause, posting, rate};
+use super::pace::{into_all, into_one, rate};
 use super::payload::{File, Item, Named};
 use super::web::Connector;
 use crate::config::Limits;
@@ -90,35 +90,28 @@ impl Api {
         &self.token.token_value.0
     }
 
-    async fn turn(&self, method: &str) -> Result<(), CallError> {
-        let rates = [rate(method, &self.limits)];
+    async fn turn(&self, keys: &[(&str, &[Rate])]) -> Result<Turn, CallError> {
         tokio::select! {
-            () = self.pacer.turn(method, &rates) => Ok(()),
+            turn = self.pacer.turn(keys) => Ok(turn),
             () = self.stop.cancelled() => Err(CallError::Stopped),
         }
     }
 
-    /// Waits until another message may be posted into a channel, posts it, and lets the next one wait.
+    /// Waits until another message may be posted into a channel, and posts it; by a method whose own rate counts too, where one
+    /// is given.
     async fn paced<T>(
         &self,
         channel: &str,
+        method: Option<&str>,
         post: impl Future<Output = Result<T, SlackClientError>>,
     ) -> Result<T, CallError> {
-        let key = format!("post/{channel}");
-        let (pause, all) = (pause(&self.limits), [posting(&self.limits)]);
-        let turns = async {
-            self.pacer.turn(&key, &[Rate::new(1, pause)]).await;
-            self.pacer.turn("post", &all).await;
-        };
-        tokio::select! {
-            () = turns => {}
-            () = self.stop.cancelled() => return Err(CallError::Stopped),
-        }
-        let result = self.note(&key, post.await);
-        if !matches!(result, Err(CallError::Limited(_))) {
-            self.pacer.block(&key, pause);
-        }
-        result
+        let (key, limits) = (format!("post/{channel}"), &self.limits);
+        let (here, all) = ([into_one(limits)], [into_all(limits)]);
+        let own = method.map(|method| (method, [rate(method, limits)]));
+        let mut keys: Vec<(&str, &[Rate])> = vec![(&key, &here), ("post", &all)];
+        keys.extend(own.as_ref().map(|(method, rates)| (*method, &rates[..])));
+        let _turn = self.turn(&keys).await?;
+        self.note(&key, post.await)
     }
 
     fn note<T>(&self, key: &str, result: Result<T, SlackClientError>) -> Result<T, CallError> {
@@ -135,13 +128,14 @@ impl Api {
     /// Asks something. Waits where Slack asks to, and tries again.
     async fn get<RS: DeserializeOwned + Send>(&self, method: &str, params: Params<'_>) -> Result<RS, CallError> {
         loop {
-            self.turn(method).await?;
+            let turn = self.turn(&[(method, &[rate(method, &self.limits)])]).await?;
             let session = self.client.open_session(&self.token);
             let call = session.http_session_api.http_get(method, &params, None);
             let result = tokio::select! {
                 result = call => result,
                 () = self.stop.cancelled() => return Err(CallError::Stopped),
             };
+            drop(turn);
             match self.note(method, result) {
                 Err(CallError::Limited(_)) => {}
                 other => return other,
@@ -155,7 +149,7 @@ impl Api {
         method: &str,
         request: &RQ,
     ) -> Result<RS, CallError> {
-        self.turn(method).await?;
+        let _turn = self.turn(&[(method, &[rate(method, &self.limits)])]).await?;
         let session = self.client.open_session(&self.token);
         let result = session.http_session_api.http_post(method, request, None).await;
         self.note(method, result)
@@ -186,7 +180,7 @@ impl Api {
     ) -> Result<Posted, CallError> {
         let session = self.client.open_session(&self.token);
         let post = session.http_session_api.http_post("chat.postMessage", request, None);
-        let posted: Posted = self.paced(channel, post).await?;
+        let posted: Posted = self.paced(channel, None, post).await?;
         if posted.ts.is_empty() {
             return Err(CallError::Unknown("it has no timestamp".to_owned()));
         }
@@ -471,11 +465,9 @@ impl Api {
     /// Shares files whose bytes have been sent.
     pub async fn complete_upload(&self, request: &SlackApiFilesCompleteUploadExternalRequest) -> Result<(), CallError> {
         let channel = request.channel_id.as_ref().map(|id| id.0.clone()).unwrap_or_default();
-        self.turn("files.completeUploadExternal").await?;
+        let method = "files.completeUploadExternal";
         let session = self.client.open_session(&self.token);
-        let post = session
-            .http_session_api
-            .http_post("files.completeUploadExternal", request, None);
-        self.paced::<Done>(&channel, post).await.map(drop)
+        let post = session.http_session_api.http_post(method, request, None);
+        self.paced::<Done>(&channel, Some(method), post).await.map(drop)
     }
 }

@@ -63,8 +63,8 @@ impl Slack {
         let aim = self.aim(outbound).await?;
         match &outbound.content {
             Content::Message(message) => self.post(&aim, outbound, message).await,
-            Content::Edit { target, message } => self.edit(&aim, outbound, target, message).await,
-            Content::Delete { target, .. } => self.delete(&aim, outbound, target).await,
+            Content::Edit { message, .. } => self.edit(&aim, outbound, message).await,
+            Content::Delete { .. } => self.delete(&aim, outbound).await,
             Content::React { target, reaction } => self.react(&aim, outbound, target, &reaction.key, true).await,
             Content::Unreact { target, reaction } => self.react(&aim, outbound, target, &reaction.key, false).await,
             Content::Topic { topic } if self.section.set_topic && aim.channel.is_some() => {
@@ -306,26 +306,15 @@ impl Slack {
         error.for_delivery()
     }
 
-    async fn edit(
-        &self,
-        aim: &Aim,
-        outbound: &Outbound,
-        target: &MessageId,
-        message: &Message,
-    ) -> Result<Receipt, DeliveryError> {
+    async fn edit(&self, aim: &Aim, outbound: &Outbound, message: &Message) -> Result<Receipt, DeliveryError> {
         let voice = self.voice(outbound);
         let pieces = self.pieces(message, &voice);
         if pieces.is_empty() {
             return Err(unsupported("there is nothing to say"));
         }
-        let targets: Vec<String> = if outbound.parts.is_empty() {
-            vec![target.to_string()]
-        } else {
-            outbound.parts.iter().map(ToString::to_string).collect()
-        };
         let total = pieces.len();
         let mut ids = Vec::new();
-        let mut left = targets.iter();
+        let mut left = outbound.targets().iter().map(ToString::to_string);
         for (number, piece) in pieces.into_iter().enumerate() {
             if let Some(ts) = left.next() {
                 let rendered = render(&piece, &View(self));
@@ -342,7 +331,7 @@ impl Slack {
                     .update(&request)
                     .await
                     .map_err(|error| self.changed(outbound, &voice, error))?;
-                ids.push(ts.clone());
+                ids.push(ts);
             } else {
                 // The new wording is longer: the rest is posted behind it.
                 let spot = self.spot(aim, message).await?;
@@ -357,7 +346,7 @@ impl Slack {
             }
         }
         for ts in left {
-            self.delete_one(aim, outbound, ts).await?;
+            self.delete_one(aim, outbound, &ts).await?;
         }
         locked(&self.partial).pop(outbound.key.as_str());
         Ok(receipt(&ids))
@@ -374,13 +363,8 @@ impl Slack {
         }
     }
 
-    async fn delete(&self, aim: &Aim, outbound: &Outbound, target: &MessageId) -> Result<Receipt, DeliveryError> {
-        let targets = if outbound.parts.is_empty() {
-            std::slice::from_ref(target)
-        } else {
-            outbound.parts.as_slice()
-        };
-        for ts in targets {
+    async fn delete(&self, aim: &Aim, outbound: &Outbound) -> Result<Receipt, DeliveryError> {
+        for ts in outbound.targets() {
             self.delete_one(aim, outbound, ts.as_str()).await?;
         }
         Ok(Receipt::default())

@@ -17,6 +17,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod apart;
 mod away;
 mod events;
 mod grid;

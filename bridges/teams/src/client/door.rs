@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -111,10 +111,7 @@ impl Doors {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(route, take);
         let stop = CancellationToken::new();
-        let app = Router::new()
-            .fallback(answer)
-            .layer(DefaultBodyLimit::max(REQUEST))
-            .with_state(Arc::clone(&routes));
+        let app = Router::new().fallback(answer).with_state(Arc::clone(&routes));
         let serving = stop.clone();
         let task = tokio::spawn(async move {
             let served = axum::serve(socket, app).with_graceful_shutdown(serving.cancelled_owned());
@@ -155,10 +152,14 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
     }
 }
 
-async fn answer(State(routes): State<Routes>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    if method != Method::POST {
+async fn answer(State(routes): State<Routes>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    if head.method != Method::POST {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
+    let Ok(body) = to_bytes(body, REQUEST).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
     let find = |path: &str, app: &str| {
         let route = (path.to_owned(), app.to_ascii_lowercase());
         routes
@@ -167,16 +168,17 @@ async fn answer(State(routes): State<Routes>, method: Method, uri: Uri, headers:
             .get(&route)
             .cloned()
     };
-    if let Some((path, app)) = uri.path().rsplit_once(NOTICES) {
+    if let Some((path, app)) = head.uri.path().rsplit_once(NOTICES) {
         let Some(take) = find(path, app) else {
             return StatusCode::NOT_FOUND.into_response();
         };
-        if let Some(token) = validation(uri.query()) {
+        if let Some(token) = validation(head.uri.query()) {
             return handshake(token);
         }
         return take.notice(body).await.into_response();
     }
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let authorization = head.headers.get(header::AUTHORIZATION);
+    let authorization = authorization.and_then(|value| value.to_str().ok());
     let claim = bearer(authorization).and_then(|token| Ok((token, claimed(token)?.0)));
     let (token, audience) = match claim {
         Ok(claim) => claim,
@@ -185,7 +187,7 @@ async fn answer(State(routes): State<Routes>, method: Method, uri: Uri, headers:
             return StatusCode::UNAUTHORIZED.into_response();
         }
     };
-    let Some(take) = find(uri.path(), &audience) else {
+    let Some(take) = find(head.uri.path(), &audience) else {
         telemetry::refused("audience");
         return StatusCode::UNAUTHORIZED.into_response();
     };

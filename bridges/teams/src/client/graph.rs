@@ -13,6 +13,8 @@ use super::wire::{Audience, Wire};
 
 /// How many pages of one list are read.
 const PAGES: usize = 400;
+/// How many of what changed lately.
+const LATELY: usize = 6;
 
 /// Where messages are: a channel of a team, or a chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,21 +148,59 @@ impl Wire {
         self.every(self.graph_url(&path)?, &scope.key(), take).await
     }
 
+    /// One page of a channel's reply chains, each with as many replies as Microsoft puts into it (`replies`, and where the others
+    /// are in `replies@odata.nextLink`); and the address of the next page.
+    pub async fn chains(&self, scope: &Scope, next: Option<Url>) -> Result<(Vec<Value>, Option<Url>), CallError> {
+        let first = || self.graph_url(&format!("{}/messages?$top=20&$expand=replies", scope.path()));
+        self.page(next.map_or_else(first, Ok)?, &scope.key()).await
+    }
+
+    /// The further replies below a message in a page of [`Wire::chains`], as long as `take` wants them.
+    pub async fn further_replies(
+        &self,
+        scope: &Scope,
+        address: &str,
+        take: &mut (dyn FnMut(Value) -> bool + Send),
+    ) -> Result<(), CallError> {
+        let url = Url::parse(address).map_err(|error| CallError::Unknown(error.to_string()))?;
+        self.every(url, &scope.key(), take).await
+    }
+
     /// The newest messages, as long as `take` wants them.
     pub async fn newest(&self, scope: &Scope, take: &mut (dyn FnMut(Value) -> bool + Send)) -> Result<(), CallError> {
         let path = format!("{}/messages?$top=50", scope.path());
         self.every(self.graph_url(&path)?, &scope.key(), take).await
     }
 
-    /// What was written or changed after a time: the first page, which is all in quiet times.
-    pub async fn changed_lately(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Value>, CallError> {
-        Ok(self.page(self.changes(scope, since)?, &scope.key()).await?.0)
+    /// What was written or changed after a time, as far as some pages and, in a channel, the one with a message; whether that is
+    /// all.
+    pub async fn changed_lately(
+        &self,
+        scope: &Scope,
+        since: Timestamp,
+        id: &str,
+    ) -> Result<(Vec<Value>, bool), CallError> {
+        let (mut out, mut next) = (Vec::new(), Some(self.changes(scope, since)?));
+        for _ in 0..LATELY {
+            let Some(url) = next.take() else { break };
+            let (values, more) = self.page(url, &scope.key()).await?;
+            // A channel's changes come in the order of their times.
+            let reached = matches!(scope, Scope::Channel(..))
+                && values.iter().any(|value| json::text(value, &["id"]) == Some(id));
+            out.extend(values);
+            next = more;
+            if reached {
+                break;
+            }
+        }
+        Ok((out, next.is_none()))
     }
 
-    /// The newest replies below a message: one page.
-    pub async fn latest_replies(&self, scope: &Scope, root: &str) -> Result<Vec<Value>, CallError> {
+    /// The newest replies below a message: one page; whether that is all.
+    pub async fn latest_replies(&self, scope: &Scope, root: &str) -> Result<(Vec<Value>, bool), CallError> {
         let path = format!("{}/messages/{}/replies?$top=50", scope.path(), part(root));
-        Ok(self.page(self.graph_url(&path)?, &scope.key()).await?.0)
+        let (values, next) = self.page(self.graph_url(&path)?, &scope.key()).await?;
+        Ok((values, next.is_none()))
     }
 
     /// The folder of a channel's files: its drive and its id.

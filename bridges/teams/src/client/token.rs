@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use viaduct_model::Timestamp;
 
@@ -166,9 +168,25 @@ pub fn bearer(header: Option<&str>) -> Result<&str, Refusal> {
     Ok(token)
 }
 
-fn part(token: &str, number: usize) -> Option<Value> {
-    let bytes = URL_SAFE_NO_PAD.decode(token.split('.').nth(number)?).ok()?;
-    serde_json::from_slice(&bytes).ok()
+/// What is read of a token's header before it is checked.
+#[derive(Deserialize)]
+struct Header {
+    #[serde(default)]
+    alg: Value,
+    #[serde(default)]
+    kid: Value,
+}
+
+/// What is read of a token's claims before it is checked.
+#[derive(Deserialize)]
+struct Claims {
+    #[serde(default)]
+    aud: Value,
+}
+
+fn part<T: DeserializeOwned>(part: &str) -> Result<T, Refusal> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Refusal::Malformed)?;
+    serde_json::from_slice(&bytes).map_err(|_| Refusal::Malformed)
 }
 
 /// The app that a token claims to be for, and the key it claims to be signed by; nothing of it is proven.
@@ -177,16 +195,17 @@ fn part(token: &str, number: usize) -> Option<Value> {
 ///
 /// [`Refusal`] if it is no token.
 pub fn claimed(token: &str) -> Result<(String, String), Refusal> {
-    if token.split('.').count() != 3 {
+    let mut parts = token.split('.');
+    let (Some(header), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return Err(Refusal::Malformed);
-    }
-    let header = part(token, 0).ok_or(Refusal::Malformed)?;
-    if json::text(&header, &["alg"]) != Some("RS256") {
+    };
+    let header: Header = part(header)?;
+    if json::text(&header.alg, &[]) != Some("RS256") {
         return Err(Refusal::Algorithm);
     }
-    let key = json::text(&header, &["kid"]).ok_or(Refusal::UnknownKey)?;
-    let claims = part(token, 1).ok_or(Refusal::Malformed)?;
-    let audience = json::text(&claims, &["aud"]).ok_or(Refusal::Audience)?;
+    let key = json::text(&header.kid, &[]).ok_or(Refusal::UnknownKey)?;
+    let claims: Claims = part(claims)?;
+    let audience = json::text(&claims.aud, &[]).ok_or(Refusal::Audience)?;
     let audience = audience.strip_prefix("api://").unwrap_or(audience);
     let audience = audience.strip_prefix("botid-").unwrap_or(audience);
     Ok((audience.to_ascii_lowercase(), key.to_owned()))

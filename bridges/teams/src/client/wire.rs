@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use viaduct_bridge::secret::Secret;
-use viaduct_bridge::{Pacer, Rate};
+use viaduct_bridge::{Pacer, Rate, Turn};
 use viaduct_model::{Clock, Entropy};
 
 use super::error::CallError;
@@ -70,14 +70,14 @@ pub struct Wire {
 /// # Errors
 ///
 /// What is wrong with the proxy or the certificates, in the operator's words.
-pub fn client(proxy: Option<&str>, ca_file: Option<&Path>) -> Result<reqwest::Client, String> {
+fn client(proxy: Option<&Secret>, ca_file: Option<&Path>) -> Result<reqwest::Client, String> {
     let mut builder = reqwest::Client::builder()
         .connect_timeout(CONNECT)
         .read_timeout(PATIENCE)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy();
     if let Some(proxy) = proxy {
-        builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| format!("proxy: {error}"))?);
+        builder = builder.proxy(reqwest::Proxy::all(proxy.reveal()).map_err(|error| format!("proxy: {error}"))?);
     }
     if let Some(path) = ca_file {
         let pem = std::fs::read(path).map_err(|error| format!("ca_file: {}: {error}", path.display()))?;
@@ -143,7 +143,7 @@ impl Wire {
         let addresses = section
             .addresses()
             .map_err(|key| format!("{key}: it is no address that can be used"))?;
-        let http = client(section.proxy.as_deref(), section.ca_file.as_deref())?;
+        let http = client(section.proxy.as_ref(), section.ca_file.as_deref())?;
         let credential = section.credential().map_err(|error| error.to_string())?;
         Ok(Self {
             login: Login::new(
@@ -195,13 +195,11 @@ impl Wire {
     }
 
     /// Waits for the turn of a key and of the tenant.
-    async fn turn(&self, key: &str, rates: &[Rate]) -> Result<(), CallError> {
-        let wait = async {
-            self.pacer.turn(key, rates).await;
-            self.pacer.turn("tenant", &pace::tenant(&self.limits)).await;
-        };
+    async fn turn(&self, key: &str, rates: &[Rate]) -> Result<Turn, CallError> {
+        let tenant = pace::tenant(&self.limits);
+        let keys: [(&str, &[Rate]); 2] = [(key, rates), ("tenant", &tenant)];
         tokio::select! {
-            () = wait => Ok(()),
+            turn = self.pacer.turn(&keys) => Ok(turn),
             () = self.stop.cancelled() => Err(CallError::Stopped),
         }
     }
@@ -232,8 +230,8 @@ impl Wire {
         }
         let mut first = true;
         loop {
-            self.turn(key, rates).await?;
             let token = self.token(audience).await?;
+            let turn = self.turn(key, rates).await?;
             let mut request = self
                 .http
                 .request(method.clone(), url.clone())
@@ -242,6 +240,7 @@ impl Wire {
                 request = request.json(content);
             }
             let sent = tokio::time::timeout(PATIENCE, request.send()).await;
+            drop(turn);
             let result = match sent {
                 Ok(Ok(response)) => self.answer(response, key).await,
                 Ok(Err(error)) => Err(unsent(error)),

@@ -139,7 +139,7 @@ fn preset(cloud: Cloud) -> Preset {
 
 /// Whether tokens may be sent there at all: encrypted, or within this machine.
 pub(crate) fn is_private(url: &Url) -> bool {
-    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    let local = url.host_str().is_some_and(viaduct_model::link::is_here);
     url.has_host() && (url.scheme() == "https" || (url.scheme() == "http" && local))
 }
 

@@ -132,14 +132,9 @@ impl Said {
     pub fn of_activity(activity: &Value) -> Option<Self> {
         let id = json::text(activity, &["id"]).filter(|id| is_id(id))?;
         let (_, root) = conversation(json::text(activity, &["conversation", "id"])?);
-        let attachments: Vec<Value> = json::list(activity, &["attachments"])
-            .iter()
-            .take(LISTED)
-            .cloned()
-            .collect();
-        let html = attachments
-            .iter()
-            .find(|file| json::text(file, &["contentType"]) == Some("text/html"));
+        let attachments = json::list(activity, &["attachments"]).iter().take(LISTED);
+        let is_html = |file: &&Value| json::text(file, &["contentType"]) == Some("text/html");
+        let html = attachments.clone().find(is_html);
         let html = html.and_then(|file| json::text(file, &["content"])).map(str::to_owned);
         let entities = json::list(activity, &["entities"]);
         let mentions = entities
@@ -175,7 +170,7 @@ impl Said {
             subject: None,
             meant: meant.collect(),
             quoted: quoted.map(str::to_owned),
-            attachments,
+            attachments: attachments.filter(|file| !is_html(file)).cloned().collect(),
         })
     }
 

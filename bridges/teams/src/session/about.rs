@@ -1,5 +1,7 @@
 //! What happens to channels and people rather than being said: names, archives, comings and goings, the app itself.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use viaduct_model::{Content, Event, Membership, MessageId, Timestamp};
 
@@ -12,6 +14,10 @@ use crate::convert::said::{Who, clean};
 
 /// How many members of one channel are told of at the start.
 const TOLD: usize = 5_000;
+/// How many who came are asked for each for themselves.
+const SINGLY: usize = 3;
+/// How long it may take to learn who came.
+const ACQUAINTING: Duration = Duration::from_secs(5);
 
 impl Teams {
     /// Something happened to the channel, its team or its members.
@@ -66,6 +72,39 @@ impl Teams {
             channel.known().location.name.clone_from(name);
         }
         Some(event_of(channel, id, sender, at, content))
+    }
+
+    /// Learns the names of people who came, of whom an activity tells the ids alone, from the list of who is in the channel. What
+    /// cannot be learned in time is told without.
+    pub(super) async fn acquaint(&self, channel: &Channel, activity: &Value) {
+        let came = json::list(activity, &["membersAdded"])
+            .iter()
+            .take(TOLD)
+            .map(Who::account);
+        let strangers: Vec<Who> = came
+            .filter(|who| self.section.membership && !self.is_own(who) && self.people.is_stranger(who))
+            .collect();
+        let (Ok(thread), false) = (channel.usable(), strangers.is_empty()) else {
+            return;
+        };
+        let service = self.service(channel);
+        let asking = async {
+            if strangers.len() > SINGLY {
+                return self.wire.members(&service, &thread).await;
+            }
+            let mut found = Vec::new();
+            for id in strangers
+                .iter()
+                .filter_map(|who| who.teams.as_ref().or(who.directory.as_ref()))
+            {
+                found.push(self.wire.member(&service, &thread, id).await?);
+            }
+            Ok(found)
+        };
+        match tokio::time::timeout(ACQUAINTING, asking).await {
+            Ok(Ok(found)) => found.iter().for_each(|member| self.people.learn(&Who::account(member))),
+            other => tracing::debug!(channel = %channel.spelling, ?other, "Teams does not tell who came."),
+        }
     }
 
     fn tell_coming_and_going(&self, channel: &Channel, activity: &Value) -> Vec<Event> {

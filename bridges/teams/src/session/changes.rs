@@ -19,14 +19,6 @@ enum Own {
     NotTheirs,
 }
 
-fn targets(outbound: &Outbound, target: &MessageId) -> Vec<MessageId> {
-    if outbound.parts.is_empty() {
-        vec![target.clone()]
-    } else {
-        outbound.parts.clone()
-    }
-}
-
 impl Teams {
     pub(super) async fn edit(
         &self,
@@ -35,7 +27,7 @@ impl Teams {
         target: &MessageId,
         message: &Message,
     ) -> Result<Receipt, DeliveryError> {
-        let targets = targets(outbound, target);
+        let targets = outbound.targets();
         let mut voice = self.voice(aim, outbound);
         let mut pieces = self.pieces(&voice, outbound, message, Vec::new(), &[]);
         if let (Voice::Own(login, _), Some(first), Some(piece)) = (voice.clone(), targets.first(), pieces.first())
@@ -47,23 +39,17 @@ impl Teams {
         let mut left = targets.iter();
         let mut ids: Vec<String> = Vec::new();
         let root = spot(target).and_then(|spot| spot.root).map(str::to_owned);
-        for (number, piece) in pieces.iter().enumerate() {
+        for part in Part::all(&voice, root.as_deref(), &pieces) {
             if let Some(id) = left.next() {
-                if !self.reword(&voice, aim, id, piece, number).await? {
+                if !self.reword(aim, id, part).await? {
                     return self.correct(aim, outbound, target, message).await;
                 }
                 ids.push(id.to_string());
             } else {
                 // The new wording is longer: the rest is posted behind it.
-                if number == targets.len() {
+                if part.number == targets.len() {
                     self.begin(outbound, &voice, root.as_deref(), &pieces).await?;
                 }
-                let part = Part {
-                    voice: &voice,
-                    root: root.as_deref(),
-                    number,
-                    piece,
-                };
                 ids.push(self.post_piece(aim, outbound, part).await?);
             }
         }
@@ -77,23 +63,18 @@ impl Teams {
 
     /// Gives one message another wording; false where it is one that its author posted in their own name, as which we cannot
     /// speak any more.
-    async fn reword(
-        &self,
-        voice: &Voice,
-        aim: &Aim,
-        id: &MessageId,
-        piece: &Piece,
-        number: usize,
-    ) -> Result<bool, DeliveryError> {
-        if let Voice::Own(login, _) = voice {
+    async fn reword(&self, aim: &Aim, id: &MessageId, part: Part<'_>) -> Result<bool, DeliveryError> {
+        if let Voice::Own(login, _) = part.voice {
             // The first was done to find out whose it is.
-            if number > 0 {
-                self.reword_as(login, aim, id, piece).await?;
+            if part.number > 0 {
+                self.reword_as(login, aim, id, part.piece).await?;
             }
             return Ok(true);
         }
         let (conversation, spot) = addressed(aim, id)?;
-        let edited = self.wire.edit(&aim.service, &conversation, spot.id, &piece.content);
+        let edited = self
+            .wire
+            .edit(&aim.service, &conversation, spot.id, &part.piece.content);
         match edited.await {
             Ok(()) => Ok(true),
             Err(error) if error.status() == 403 && !self.logins.is_empty() => Ok(false),
@@ -120,14 +101,9 @@ impl Teams {
         self.post(aim, &outbound, &message).await
     }
 
-    pub(super) async fn delete(
-        &self,
-        aim: &Aim,
-        outbound: &Outbound,
-        target: &MessageId,
-    ) -> Result<Receipt, DeliveryError> {
-        for id in targets(outbound, target) {
-            self.delete_one(aim, outbound, &id).await?;
+    pub(super) async fn delete(&self, aim: &Aim, outbound: &Outbound) -> Result<Receipt, DeliveryError> {
+        for id in outbound.targets() {
+            self.delete_one(aim, outbound, id).await?;
         }
         Ok(Receipt::default())
     }

@@ -9,11 +9,10 @@ use viaduct_bridge::secret::Secret;
 use viaduct_model::{ChannelId, NetworkName, Place, Timestamp};
 
 use super::order::Turns;
+use super::told::Told;
 use crate::client::graph::Scope;
 use crate::convert::ids::is_conversation;
 
-/// How many messages are remembered for each channel, so that a sweep recognises them.
-const TOLD: usize = 150;
 /// How many reply chains are watched.
 const CHAINS: usize = 60;
 /// How many messages that people posted in their own names are remembered.
@@ -61,6 +60,25 @@ pub struct Location {
     pub chat: Option<String>,
 }
 
+impl Location {
+    /// Takes over what an activity says; whether something of it is new.
+    pub fn learn(&mut self, service: &str, group: Option<&str>, team: Option<&str>) -> bool {
+        let said = [
+            (&mut self.service, Some(service)),
+            (&mut self.group, group),
+            (&mut self.team, team),
+        ];
+        let mut changed = false;
+        for (known, said) in said {
+            if said.is_some() && known.as_deref() != said {
+                *known = said.map(str::to_owned);
+                changed = true;
+            }
+        }
+        changed
+    }
+}
+
 /// What was seen lately; kept durably.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -70,7 +88,7 @@ pub struct Memory {
     /// What was said up to here is older than the mirror and never told, in milliseconds.
     pub begun: Option<u64>,
     /// What was told of messages: a digest of the wording, zero where the message is gone.
-    pub told: VecDeque<(String, u64)>,
+    pub told: Told,
     /// Reply chains that went on, and when.
     pub chains: BTreeMap<String, u64>,
     /// Messages that were withdrawn and came back, under the name they have now.
@@ -80,26 +98,6 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What was told of a message.
-    pub fn digest(&self, id: &str) -> Option<u64> {
-        self.told
-            .iter()
-            .rev()
-            .find(|(known, _)| known == id)
-            .map(|(_, digest)| *digest)
-    }
-
-    /// Remembers what was told of a message.
-    pub fn tell(&mut self, id: &str, digest: u64) {
-        if let Some((_, known)) = self.told.iter_mut().rev().find(|(known, _)| known == id) {
-            *known = digest;
-            return;
-        }
-        self.told.push_back((id.to_owned(), digest));
-        let surplus = self.told.len().saturating_sub(TOLD);
-        self.told.drain(..surplus);
-    }
-
     /// A reply chain goes on.
     pub fn goes_on(&mut self, root: &str, at: u64) {
         let last = self.chains.entry(root.to_owned()).or_default();
@@ -193,7 +191,7 @@ impl Known {
 
     /// What was told of a message, stored or not.
     pub fn digest(&self, id: &str) -> Option<u64> {
-        self.pending.get(id).copied().or_else(|| self.memory.digest(id))
+        self.pending.get(id).copied().or_else(|| self.memory.told.digest(id))
     }
 
     /// Something is told of a message.
@@ -225,7 +223,7 @@ impl Known {
                 self.pending.remove(&id);
             }
             if stored {
-                self.memory.tell(&id, digest);
+                self.memory.told.tell(&id, digest);
                 self.changed = true;
             }
         }
@@ -334,13 +332,16 @@ mod tests {
         let mut memory = Memory::default();
         let name = |number: u64| format!("1485983408511/{:013}", 1_485_983_408_511 + number);
         for number in 0..1000_u64 {
-            memory.tell(&name(number), u64::MAX - number);
+            memory.told.tell(&name(number), u64::MAX - number);
             memory.speaks(&name(number));
             memory.goes_on(&format!("{number:013}"), 1_485_983_408_511 + number);
             memory.comes_back(&name(number), &format!("again/{}/1485983408511", name(number)));
         }
-        memory.tell(&name(999), 7);
-        assert_eq!((memory.digest(&name(999)), memory.digest(&name(1))), (Some(7), None));
+        memory.told.tell(&name(999), 7);
+        assert_eq!(
+            (memory.told.digest(&name(999)), memory.told.digest(&name(1))),
+            (Some(7), None)
+        );
         assert!(memory.chains.contains_key("0000000000999") && !memory.chains.contains_key("0000000000000"));
         assert!(serde_json::to_vec(&memory).unwrap().len() < 16 * 1024);
     }

@@ -60,14 +60,14 @@ impl Teams {
         let before = known.digest(id.as_str());
         known.touch(id.as_str());
         known.pending.remove(id.as_str());
-        known.memory.tell(id.as_str(), 0);
+        known.memory.told.tell(id.as_str(), 0);
         known.changed = true;
         before
     }
 
     /// It was not taken back after all.
     pub(super) fn not_withdrawn(channel: &Channel, id: &MessageId, before: Option<u64>) {
-        channel.known().memory.tell(id.as_str(), before.unwrap_or(1));
+        channel.known().memory.told.tell(id.as_str(), before.unwrap_or(1));
     }
 
     /// Whether a message is one that we posted in its author's own name.

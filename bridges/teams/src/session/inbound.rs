@@ -128,7 +128,10 @@ impl Teams {
                 None => Vec::new(),
             },
             "messageReaction" => self.tell_reactions(channel, activity),
-            "conversationUpdate" => self.tell_conversation(channel, activity),
+            "conversationUpdate" => {
+                self.acquaint(channel, activity).await;
+                self.tell_conversation(channel, activity)
+            }
             "installationUpdate" => self.tell_installation(channel, activity),
             "typing" => self.tell_typing(channel, activity).into_iter().collect(),
             _ => Vec::new(),
@@ -242,11 +245,15 @@ impl Teams {
     /// A message is gone, unless that was told already.
     pub(super) fn tell_deleted(&self, channel: &Channel, said: &Said) -> Option<Event> {
         let id = said.message_id()?;
-        if channel.known().digest(id.as_str()) == Some(0) {
+        let target = target_of(channel, &id);
+        // The slower feed may tell of it when the message has come back.
+        let came_back = target.as_str().rsplit_once('/').filter(|_| target != id);
+        let came_back = came_back.and_then(|(_, at)| at.parse::<u64>().ok());
+        let is_over = came_back.is_some_and(|at| said.modified.as_millis() <= at);
+        if is_over || channel.known().digest(id.as_str()) == Some(0) {
             return None;
         }
         let sender = self.speaker(channel, &said.who)?;
-        let target = target_of(channel, &id);
         let cursor = note(channel, said, 0);
         let event_id = MessageId::new(format!("delete/{target}")).ok()?;
         let content = Content::Delete { target, reason: None };

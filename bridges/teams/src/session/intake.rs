@@ -159,29 +159,21 @@ impl Teams {
 
     /// Learns where a channel is from an activity in it.
     async fn locate(&self, channel: &Channel, activity: &Value, service: &str) {
-        let group = json::text(activity, &["channelData", "team", "aadGroupId"]).map(str::to_owned);
+        let group = json::text(activity, &["channelData", "team", "aadGroupId"]);
         let team = json::text(activity, &["channelData", "team", "id"])
-            .or_else(|| json::text(activity, &["channelData", "teamsTeamId"]))
-            .map(str::to_owned);
-        let changed = {
-            let location = &mut channel.known().location;
-            let before = location.clone();
-            location.service = Some(service.to_owned());
-            location.group = group.or(location.group.take());
-            location.team = team.or(location.team.take());
-            before != *location
-        };
-        let (needs_group, team) = {
+            .or_else(|| json::text(activity, &["channelData", "teamsTeamId"]));
+        let (changed, groupless) = {
             let mut known = channel.known();
+            let changed = known.location.learn(service, group, team);
             let asked_lately = known.asked.is_some_and(|at| at.elapsed() < AGAIN);
-            let needed = known.location.group.is_none() && known.location.team.is_some() && !asked_lately;
-            if needed {
+            let needed = known.location.group.is_none() && !asked_lately;
+            let groupless = needed.then(|| known.location.team.clone()).flatten();
+            if groupless.is_some() {
                 known.asked = Some(Instant::now());
             }
-            (needed, known.location.team.clone())
+            (changed, groupless)
         };
-        if needs_group
-            && let Some(team) = team
+        if let Some(team) = groupless
             && let Some(url) = self.wire.hosts.service(service)
             && let Ok(found) = self.wire.team(&url, &team).await
         {

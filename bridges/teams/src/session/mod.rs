@@ -9,13 +9,13 @@
 //! | module | does |
 //! |---|---|
 //! | `run` | one run: credentials, channels, the listener, sweeps, until it ends |
-//! | `channels` | what is known of each channel, and the gate before it |
+//! | `channels`, `told` | what is known of each channel and was told of it, and the gate before it |
 //! | `intake` | one request: believed, told, stored, answered |
 //! | `inbound`, `about` | one activity → what was said, or happened |
 //! | `order` | what was said before a message and got lost |
 //! | `direct` | chats between two people |
 //! | `notices` | Graph's notifications |
-//! | `sweep` | what Graph shows as changed since the last time |
+//! | `history`, `sweep` | what Graph shows as changed since the last time: read, and told |
 //! | `outbound`, `pieces`, `changes`, `reactions`, `files` | deliveries |
 //! | `logins`, `echo` | people who let the app act in their name, and what comes back of it |
 //! | `leave` | the end of a mirror |
@@ -29,6 +29,7 @@ pub mod channels;
 mod direct;
 mod echo;
 mod files;
+mod history;
 mod inbound;
 mod intake;
 mod leave;
@@ -43,6 +44,7 @@ mod probes;
 mod reactions;
 mod run;
 mod sweep;
+mod told;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
@@ -63,7 +65,7 @@ use crate::client::door::Doors;
 use crate::client::keys::Keys;
 use crate::client::sealed::Seal;
 use crate::client::token::{CHANNEL, Expected};
-use crate::client::wire::{Wire, client};
+use crate::client::wire::Wire;
 use crate::config::{Files, Section};
 use crate::convert::render::World;
 use crate::convert::said::{People, Who};
@@ -137,7 +139,7 @@ impl Teams {
         let configured = section.logins().map_err(|error| OpenError(error.to_string()))?;
         let (clock, entropy) = (Arc::clone(&context.clock), Arc::clone(&context.entropy));
         let wire = Wire::new(&section, clock, entropy, context.stop.clone()).map_err(OpenError)?;
-        let http = client(section.proxy.as_deref(), section.ca_file.as_deref()).map_err(OpenError)?;
+        let http = wire.http.clone();
         let directory = format!("{}/v2.0/.well-known/openid-configuration", section.tenant);
         let directory = wire
             .addresses

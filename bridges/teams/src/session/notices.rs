@@ -72,8 +72,11 @@ impl Teams {
                     subscription.until = json::time(&answer, &["expirationDateTime"]).unwrap_or(until);
                     subscription.renewed = now.plus_millis(subscription.until.millis_since(now) / 2);
                     let mut known = channel.known();
-                    known.subscription = Some(subscription);
                     known.unsubscribed = None;
+                    // It may have been told to be gone while the answer was on its way.
+                    if let Some(own) = known.subscription.as_mut().filter(|own| own.id == subscription.id) {
+                        *own = subscription;
+                    }
                     return Ok(());
                 }
                 Err(error) if error.is_passing() => return Err(error),

@@ -25,8 +25,6 @@ const PARTS: (u32, u32) = (2, 4);
 const MOST: (u32, u32) = (20, 40);
 /// For how long it is not asked where that is of no use.
 const REST: Duration = Duration::from_secs(10);
-/// How many messages Graph gives at once.
-const PAGE: usize = 50;
 
 /// When it was asked last, and whether it is of use to.
 #[derive(Debug, Default)]
@@ -88,33 +86,35 @@ impl Teams {
             return Around::default();
         };
         let (Some(wait), Some(scope)) = (self.turn_to_check(channel), channel.scope()) else {
+            tracing::debug!(channel = %channel.spelling, id = said.id, "It is not asked whether something was missed.");
             return Around::default();
         };
         tokio::time::sleep(wait).await;
         let found = tokio::time::timeout(PATIENCE, async {
-            match &said.root {
-                Some(root) => self.wire.latest_replies(&scope, root).await,
-                None => self.wire.changed_lately(&scope, Timestamp(last.max(swept))).await,
+            if let Some(root) = &said.root {
+                return self.wire.latest_replies(&scope, root).await;
             }
+            // What is older than the newest that was told is asked for all the same: Graph is not behind then.
+            let since = last.max(swept).min(said.at.as_millis().saturating_sub(1));
+            self.wire.changed_lately(&scope, Timestamp(since), &said.id).await
         });
-        let found = match found.await {
-            Ok(Ok(found)) => found,
+        match found.await {
+            Ok(Ok((found, all))) => self.sorted(channel, said, &found, all, swept),
             other => {
                 tracing::debug!(channel = %channel.spelling, ?other, "It could not be asked whether something was missed.");
                 channel.known().checks.rest();
-                return Around::default();
+                Around::default()
             }
-        };
-        self.sorted(channel, said, &found, swept)
+        }
     }
 
-    fn sorted(&self, channel: &Channel, said: &Said, found: &[Value], swept: u64) -> Around {
+    fn sorted(&self, channel: &Channel, said: &Said, found: &[Value], all: bool, swept: u64) -> Around {
         let found: Vec<Said> = found.iter().filter_map(Said::of_graph).collect();
         let is_behind = found.iter().all(|other| other.id != said.id);
         // Of what is cut off in another order than that of time, nobody knows what is missing.
-        let full = found.len() >= PAGE;
-        let whole = !full || (said.root.is_none() && found.is_sorted_by_key(|other| other.modified));
-        if is_behind && (!full || !whole) {
+        let whole = all || (said.root.is_none() && found.is_sorted_by_key(|other| other.modified));
+        if is_behind && (all || !whole) {
+            tracing::debug!(channel = %channel.spelling, id = said.id, "Graph does not have a message yet.");
             channel.known().checks.rest();
         }
         let mut others: BTreeMap<(u64, String), Said> = BTreeMap::new();

@@ -60,7 +60,7 @@ impl Teams {
         match &outbound.content {
             Content::Message(message) => self.post(&aim, outbound, message).await,
             Content::Edit { target, message } => self.edit(&aim, outbound, target, message).await,
-            Content::Delete { target, .. } => self.delete(&aim, outbound, target).await,
+            Content::Delete { .. } => self.delete(&aim, outbound).await,
             Content::React { target, reaction } if self.section.reactions => {
                 self.react(&aim, outbound, target, &reaction.key, true).await
             }
@@ -105,13 +105,7 @@ impl Teams {
         let pieces = self.pieces(&voice, outbound, message, files.links, &files.pictures);
         self.begin(outbound, &voice, root.as_deref(), &pieces).await?;
         let mut ids = Vec::new();
-        for (number, piece) in pieces.iter().enumerate() {
-            let part = Part {
-                voice: &voice,
-                root: root.as_deref(),
-                number,
-                piece,
-            };
+        for part in Part::all(&voice, root.as_deref(), &pieces) {
             ids.push(self.post_piece(aim, outbound, part).await?);
         }
         locked(&self.partial).pop(outbound.key.as_str());
@@ -228,6 +222,18 @@ pub(super) struct Part<'a> {
     pub root: Option<&'a str>,
     pub number: usize,
     pub piece: &'a Piece,
+}
+
+impl<'a> Part<'a> {
+    /// All pieces of a message, which go to the same place.
+    pub fn all(voice: &'a Voice, root: Option<&'a str>, pieces: &'a [Piece]) -> impl Iterator<Item = Self> {
+        pieces.iter().enumerate().map(move |(number, piece)| Self {
+            voice,
+            root,
+            number,
+            piece,
+        })
+    }
 }
 
 /// The message that a name stands for: one that was withdrawn and came back has another name.

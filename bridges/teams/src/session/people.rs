@@ -71,6 +71,16 @@ impl Everybody {
         who.id()
     }
 
+    /// Whether somebody's name is not known.
+    pub fn is_stranger(&self, who: &Who) -> bool {
+        let known = |id: PersonId| {
+            locked(&self.known)
+                .get(id.as_str())
+                .is_some_and(|entry| entry.name.is_some())
+        };
+        who.name.is_none() && !self.id(who).is_some_and(known)
+    }
+
     /// The id under which the bot may address somebody.
     pub fn address(&self, person: &str) -> Option<String> {
         if person.starts_with("29:") {

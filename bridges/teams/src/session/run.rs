@@ -133,7 +133,7 @@ impl Teams {
         let mut good = true;
         self.sweep_closed(chats).await;
         for (channel, gate) in gates {
-            good &= match self.sweep(&channel).await {
+            good &= match self.catch_up(&channel).await {
                 Swept::Unreachable => match self.reach(&channel).await {
                     Ok(()) => false,
                     Err(reason) => return reason,

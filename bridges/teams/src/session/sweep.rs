@@ -4,26 +4,22 @@
 //! with a position only when all it found is on stable storage. After an absence what is live waits behind it; later it goes on
 //! beside the reading, which takes a while at Graph's rate.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use viaduct_model::{Event, Timestamp};
+use viaduct_model::Event;
 
 use super::Teams;
 use super::channels::Channel;
+use super::history::{Changes, OVERLAP, scope_of};
 use crate::client::error::CallError;
-use crate::client::graph::Scope;
 use crate::convert::ids::message_id;
 use crate::convert::said::Said;
 use crate::telemetry;
 
-/// How much before the last position is read again, in milliseconds.
-pub(super) const OVERLAP: u64 = 60_000;
+/// How often it is tried to catch up before what is live goes on all the same.
+const ATTEMPTS: usize = 3;
 /// How many events are handed to the hub at once.
 const BATCH: usize = 200;
-/// How many replies of one chain are read at most.
-const REPLIES: usize = 20_000;
-/// One day, in milliseconds.
-pub(super) const DAY: u64 = 86_400_000;
 
 /// How a sweep went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,40 +32,9 @@ pub(super) enum Swept {
     Unreachable,
 }
 
-/// What Graph shows as changed.
-struct Changes {
-    /// The position up to which everything was told before.
-    since: u64,
-    /// That up to which everything is told with this.
-    newest: u64,
-    /// The messages, in the order of their times.
-    found: BTreeMap<(u64, String), Said>,
-}
-
-impl Changes {
-    /// Leaves out messages of which something was told while Graph was read: what it says of them may be older. The next sweep
-    /// reads them again.
-    fn without(mut self, touched: &BTreeSet<String>) -> Self {
-        let mut newest = self.newest;
-        self.found.retain(|_, said| {
-            let is_touched = said.message_id().is_some_and(|id| touched.contains(id.as_str()));
-            if is_touched {
-                newest = newest.min(said.modified.as_millis());
-            }
-            !is_touched
-        });
-        self.newest = newest.max(self.since);
-        self
-    }
-}
-
-fn scope_of(channel: &Channel) -> Option<Scope> {
-    channel.scope().filter(|_| channel.usable().is_ok())
-}
-
 impl Teams {
     /// Sweeps a channel, whose gate is held: what is live waits; says how that went.
-    pub(super) async fn sweep(&self, channel: &Channel) -> Swept {
+    async fn sweep(&self, channel: &Channel) -> Swept {
         let Some(scope) = scope_of(channel) else {
             return Swept::Done;
         };
@@ -77,6 +42,18 @@ impl Teams {
             Ok(changes) => self.swept(channel, changes).await,
             Err(error) => unreadable(channel, &error),
         }
+    }
+
+    /// Sweeps a channel after an absence: again where that came to no end, so that what is live does not go first.
+    pub(super) async fn catch_up(&self, channel: &Channel) -> Swept {
+        let mut swept = self.sweep(channel).await;
+        for _ in 1..ATTEMPTS {
+            if swept != Swept::Unfinished {
+                break;
+            }
+            swept = self.sweep(channel).await;
+        }
+        swept
     }
 
     /// Sweeps a channel beside what is live, which waits only while what was found is told; says how that went.
@@ -94,38 +71,6 @@ impl Teams {
             (Ok(None), _) => self.swept(channel, None).await,
             (Err(error), _) => unreadable(channel, &error),
         }
-    }
-
-    /// Reads what changed since the last position; none the first time.
-    async fn read_changes(&self, channel: &Channel, scope: &Scope) -> Result<Option<Changes>, CallError> {
-        let Some(since) = self.since(channel, scope).await? else {
-            return Ok(None);
-        };
-        let from = Timestamp(since.saturating_sub(OVERLAP));
-        let mut found: BTreeMap<(u64, String), Said> = BTreeMap::new();
-        let mut chains: BTreeMap<String, u64> = channel.known().memory.chains.clone();
-        for said in self
-            .wire
-            .changed_since(scope, from)
-            .await?
-            .iter()
-            .filter_map(Said::of_graph)
-        {
-            if said.root.is_none() {
-                let last = chains.entry(said.id.clone()).or_default();
-                *last = said.modified.as_millis().max(*last);
-            }
-            found.insert((said.at.as_millis(), said.id.clone()), said);
-        }
-        if matches!(scope, Scope::Channel(..)) {
-            let watched = since.saturating_sub(self.section.thread_days.saturating_mul(DAY));
-            for (root, _) in chains.iter().filter(|(_, last)| **last >= watched) {
-                self.replies_of(scope, root, from, &mut found).await?;
-            }
-        }
-        let newest = found.values().map(|said| said.modified.as_millis()).max();
-        let newest = newest.unwrap_or(since).max(since);
-        Ok(Some(Changes { since, newest, found }))
     }
 
     /// Tells what was found, and moves the position when it is on stable storage. The channel's gate is held.
@@ -159,55 +104,6 @@ impl Teams {
         let stored = self.store(events).await.is_ok();
         channel.known().settle(told, stored);
         stored
-    }
-
-    /// From when on; none the first time, when only the position of the newest message is taken.
-    async fn since(&self, channel: &Channel, scope: &Scope) -> Result<Option<u64>, CallError> {
-        if let Some(swept) = channel.known().memory.swept {
-            return Ok(Some(swept));
-        }
-        let cursor = self.context.inbox.cursor(&channel.spelling).await;
-        if let Some(cursor) = cursor.and_then(|cursor| cursor.parse().ok()) {
-            return Ok(Some(cursor));
-        }
-        // What was said before the mirror is not told. Microsoft's own clock says where that ends.
-        let mut newest = 1;
-        self.wire
-            .newest(scope, &mut |message| {
-                newest = newest.max(Said::of_graph(&message).map_or(0, |said| said.modified.as_millis()));
-                false
-            })
-            .await?;
-        let mut known = channel.known();
-        known.memory.swept = Some(newest);
-        known.memory.begun = Some(newest);
-        known.changed = true;
-        Ok(None)
-    }
-
-    async fn replies_of(
-        &self,
-        scope: &Scope,
-        root: &str,
-        from: Timestamp,
-        found: &mut BTreeMap<(u64, String), Said>,
-    ) -> Result<(), CallError> {
-        let mut read = 0;
-        let take = &mut |message: serde_json::Value| {
-            read += 1;
-            if let Some(mut said) = Said::of_graph(&message)
-                && said.modified >= from
-            {
-                said.root = Some(root.to_owned());
-                found.insert((said.at.as_millis(), said.id.clone()), said);
-            }
-            read < REPLIES
-        };
-        match self.wire.replies(scope, root, take).await {
-            // The first message of the chain is gone for good.
-            Err(error) if error.status() == 404 => Ok(()),
-            other => other,
-        }
     }
 
     /// What of a message that was found has not been told.
@@ -279,34 +175,5 @@ fn unreadable(channel: &Channel, error: &CallError) -> Swept {
         CallError::Refused { .. } => Swept::Done,
         CallError::Unsent(_) | CallError::Unknown(_) => Swept::Unreachable,
         CallError::Limited(_) | CallError::Stopped => Swept::Unfinished,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_told_meanwhile_is_read_again() {
-        let first = 1_700_000_000_000;
-        let changes = || {
-            let said = |at: u64| Said::of_graph(&serde_json::json!({"id": at.to_string()})).unwrap();
-            let found = (1..=3).map(|number| said(first + number));
-            Changes {
-                since: first,
-                newest: first + 3,
-                found: found
-                    .map(|said| ((said.at.as_millis(), said.id.clone()), said))
-                    .collect(),
-            }
-        };
-        let without = |ids: &[u64]| {
-            let touched = ids.iter().map(u64::to_string).collect();
-            let left = changes().without(&touched);
-            (left.found.len(), left.newest - first)
-        };
-        assert_eq!(without(&[]), (3, 3));
-        assert_eq!(without(&[first + 2]), (2, 2));
-        assert_eq!(without(&[first + 1, first + 2, first + 3]), (0, 1));
     }
 }

@@ -2,13 +2,12 @@
 
 #![allow(dead_code, reason = "not every test uses everything")]
 
-pub mod hub;
 pub mod person;
 
 use std::sync::Arc;
 
-use hub::{Hub, PATIENCE, Running};
 use serde_json::{Value, json};
+use viaduct_bridge::testing::{Hub, PATIENCE, Running};
 use viaduct_model::{Content, Document, Message, MessageId};
 use viaduct_teams::TeamsFactory;
 use viaduct_tests::teams::{Control, Kind, Limits, TeamsStandIn};
@@ -43,14 +42,15 @@ pub async fn world() -> World {
 impl World {
     /// A session for the channel, once it is told of everything.
     pub async fn start(&self) -> Running {
-        self.start_with(Arc::new(Hub::default())).await
+        self.start_with(Hub::new("acme")).await
     }
 
     /// The same with what a hub remembers.
     pub async fn start_with(&self, hub: Arc<Hub>) -> Running {
-        let section = self.section.clone();
-        let running = Running::start(&TeamsFactory::default(), "acme", section, &[CHANNEL], hub).await;
-        let subscribed = || !self.teams.subscriptions().is_empty();
+        let running = hub.start(&TeamsFactory::default(), &self.section, &[CHANNEL]).await;
+        let kept = format!("subscription/{CHANNEL}");
+        let known = |id: &String| running.hub.recall(&kept).as_deref() == Some(id.as_bytes());
+        let subscribed = || self.teams.subscriptions().iter().any(known);
         viaduct_tests::wait::wait_until("the subscription", PATIENCE, subscribed)
             .await
             .unwrap();

@@ -10,7 +10,7 @@ use viaduct_bridge::secret::{Secret, SecretError, required};
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Component {
-    /// Where the server listens for components. The stream is not encrypted: keep it on the loopback interface or inside a
+    /// Where the server listens for components. The stream is not encrypted: beyond this machine it needs `plaintext`, and a
     /// tunnel.
     #[serde(default = "default_host")]
     pub host: String,

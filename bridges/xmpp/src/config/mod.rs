@@ -79,6 +79,10 @@ pub struct Section {
     /// Whether puppets grant requests to see their presence, and show themselves as available to whoever asked.
     #[serde(default)]
     pub presence: bool,
+    /// Why the component's stream, which is never encrypted, may go to a server that is not on this machine, such as
+    /// `WireGuard to the server's host`.
+    #[serde(default)]
+    pub plaintext: Option<String>,
     /// Waiting times.
     #[serde(default)]
     pub timeouts: Timeouts,
@@ -110,7 +114,12 @@ impl Section {
         let mut complaints = Vec::new();
         let mut complain = |path: &str, text: String| complaints.push((path.to_owned(), text));
         match (&self.component, &self.account) {
-            (Some(component), None) => check_component(component, &mut complain),
+            (Some(component), None) => {
+                if let Some(what) = viaduct_model::link::plaintext(&component.host, self.plaintext.as_deref()) {
+                    complain("component.host", what);
+                }
+                check_component(component, &mut complain);
+            }
             (None, Some(account)) => check_account(account, &mut complain),
             _ => complain("component", "give exactly one of component and account".to_owned()),
         }

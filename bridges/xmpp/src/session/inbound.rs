@@ -19,6 +19,7 @@ use crate::convert::outgoing::{clip, key_of};
 use crate::convert::{mentions, names};
 use crate::telemetry;
 use crate::xep;
+use crate::xep::xep0425_moderation::Moderated;
 
 /// How much of a message is remembered, to be quoted in answers to it, in bytes.
 const TEXT_BOUND: usize = 300;
@@ -220,7 +221,7 @@ impl Xmpp {
                 None => return Vec::new(),
             },
             // The hub's own doing is known on the other sides already.
-            Says::Moderated(moderated) if self.moderated_itself(room, moderated.by.as_deref()) => return Vec::new(),
+            Says::Moderated(moderated) if self.moderated_itself(room, moderated) => return Vec::new(),
             Says::Moderated(moderated) => match MessageId::new(&moderated.target) {
                 Ok(target) => Content::Delete {
                     target,
@@ -278,9 +279,14 @@ impl Xmpp {
         }
     }
 
-    fn moderated_itself(&self, room: &Room, by: Option<&str>) -> bool {
-        let nick = by.and_then(|by| Jid::new(by).ok()?.resource().map(ToString::to_string));
-        nick.is_some_and(|nick| room.state().own_nicks.get(&nick) == Some(&self.standing.own().to_bare()))
+    /// Whether the hub is the moderator, as the room tells it by nick or by occupant-id.
+    fn moderated_itself(&self, room: &Room, moderated: &Moderated) -> bool {
+        let by = moderated.by.as_deref().and_then(|by| Jid::new(by).ok());
+        let nick = by.as_ref().and_then(|by| by.resource());
+        let state = room.state();
+        let occupant = moderated.occupant.as_ref();
+        occupant.is_some_and(|id| state.own_occupants.contains(id))
+            || nick.is_some_and(|nick| state.own_nicks.get(nick.as_str()) == Some(&self.standing.own().to_bare()))
     }
 
     fn message(&self, room: &Room, id: &MessageId, said: &Said) -> Message {

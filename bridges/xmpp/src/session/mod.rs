@@ -59,9 +59,10 @@ const ENTRIES: usize = 16;
 const DRAIN: usize = 256;
 /// How long saying goodbye to the server may take.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// How many presences may be under way because of puppets that are entering rooms. Servers hang up on a component for which
-/// too many stanzas wait (ejabberd: 10,000), and everybody who enters a room is announced to all, and all to them.
-const PUPPET_COPIES: u32 = 6_000;
+/// How many presences may be under way because of puppets that are entering rooms: everybody who enters is announced to all,
+/// and all to them. Servers hang up on a component for which too many stanzas wait (ejabberd: 10,000), and Prosody needs up to a
+/// tenth more of its processor where thousands do.
+const PUPPET_COPIES: u32 = 800;
 /// As how many presences an entry counts at least: so many puppets enter side by side at most.
 const PUPPET_COPIES_LEAST: u32 = PUPPET_COPIES / 64;
 

@@ -195,11 +195,7 @@ impl Xmpp {
         };
         let relayed = sender.as_deref() == Some(self.standing.own().to_bare().as_str());
         let by_author = sender.is_none() || relayed || sender == author;
-        let parts = if outbound.parts.is_empty() {
-            std::slice::from_ref(target)
-        } else {
-            &outbound.parts
-        };
+        let parts = outbound.targets();
         if by_author {
             let speaker = if relayed {
                 self.hub()

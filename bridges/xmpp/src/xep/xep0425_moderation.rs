@@ -1,6 +1,7 @@
 //! XEP-0425 Moderated Message Retraction, `:1` and `:0`.
 
 use xmpp_parsers::minidom::Element;
+use xmpp_parsers::ns;
 use xso::{AsXml, FromXml};
 
 use super::{xep0422_fastening, xep0424_retraction};
@@ -17,6 +18,8 @@ pub struct Moderated {
     pub target: String,
     /// The moderator's address in the room.
     pub by: Option<String>,
+    /// The moderator's occupant-id (XEP-0421).
+    pub occupant: Option<String>,
     /// The reason given.
     pub reason: Option<String>,
 }
@@ -31,6 +34,7 @@ pub fn find(payloads: &[Element]) -> Option<Moderated> {
         return Some(Moderated {
             target: retract.attr("id")?.to_owned(),
             by: moderated.attr("by").map(str::to_owned),
+            occupant: occupant(moderated),
             reason: reason(retract),
         });
     }
@@ -40,6 +44,7 @@ pub fn find(payloads: &[Element]) -> Option<Moderated> {
     Some(Moderated {
         target,
         by: moderated.attr("by").map(str::to_owned),
+        occupant: occupant(moderated),
         reason: reason(moderated),
     })
 }
@@ -94,6 +99,11 @@ pub fn request(target: &str, reason: Option<&str>, first_version: bool) -> Eleme
     .into()
 }
 
+fn occupant(moderated: &Element) -> Option<String> {
+    let id = moderated.get_child("occupant-id", ns::OID)?.attr("id")?;
+    Some(id.to_owned())
+}
+
 fn reason(element: &Element) -> Option<String> {
     element
         .children()
@@ -118,18 +128,23 @@ mod tests {
 
     #[test]
     fn both_versions_are_read() {
-        let expected = Some(Moderated {
+        let old = Moderated {
             target: "7".into(),
             by: Some("r@c.example/mod".into()),
+            occupant: None,
             reason: Some("spam".into()),
-        });
-        let new = "<retract xmlns='urn:xmpp:message-retract:1' id='7'><moderated xmlns='urn:xmpp:message-moderate:1' \
-            by='r@c.example/mod'/><reason>spam</reason></retract>";
-        let old = "<apply-to xmlns='urn:xmpp:fasten:0' id='7'><moderated xmlns='urn:xmpp:message-moderate:0' \
+        };
+        let new = Moderated {
+            occupant: Some("oc".into()),
+            ..old.clone()
+        };
+        let in_new = "<retract xmlns='urn:xmpp:message-retract:1' id='7'><moderated xmlns='urn:xmpp:message-moderate:1' \
+            by='r@c.example/mod'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='oc'/></moderated><reason>spam</reason></retract>";
+        let in_old = "<apply-to xmlns='urn:xmpp:fasten:0' id='7'><moderated xmlns='urn:xmpp:message-moderate:0' \
             by='r@c.example/mod'><retract xmlns='urn:xmpp:message-retract:0'/><reason>spam</reason></moderated></apply-to>";
-        assert_eq!(read(new), expected);
-        assert_eq!(read(old), expected);
+        assert_eq!(read(in_new), Some(new));
+        assert_eq!(read(in_old), Some(old));
         assert_eq!(read("<retract xmlns='urn:xmpp:message-retract:1' id='7'/>"), None);
-        assert_eq!(xep0424_retraction::find(&[new.parse().unwrap()]), None);
+        assert_eq!(xep0424_retraction::find(&[in_new.parse().unwrap()]), None);
     }
 }

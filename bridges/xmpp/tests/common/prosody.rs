@@ -110,7 +110,7 @@ component_ports={{{component}}}; component_interfaces={{"127.0.0.1"}}
 http_ports={{{http}}}; http_interfaces={{"127.0.0.1"}}; https_ports={{}}
 authentication="internal_hashed"; storage="internal"
 modules_enabled={{"disco","ping","posix","saslauth","tls","smacks","pep","roster","vcard4","vcard_legacy"}}; c2s_require_encryption=true
-allow_unencrypted_plain_auth=false; gc={{mode="generational"}}
+allow_unencrypted_plain_auth=false; gc={{mode="generational",minor_threshold=100,major_threshold=300}}
 limits={{}}
 log={{warn="{log}"}}
 ssl={{key="{key}",certificate="{certificate}"}}

@@ -27,6 +27,7 @@ mod figures;
 mod leaving;
 mod looks;
 mod manners;
+mod moderation;
 mod people;
 mod private;
 mod rooms;

@@ -146,39 +146,6 @@ async fn a_destroyed_room_is_not_made_anew() {
 }
 
 #[tokio::test]
-async fn messages_of_others_are_withdrawn_by_the_room() {
-    let Some((_server, mut bob, hub)) = scene(json!({})).await else {
-        return;
-    };
-    let admin = "<query xmlns='http://jabber.org/protocol/muc#admin'>\
-        <item jid='viaduct@bridge.localhost' affiliation='admin'/></query>";
-    assert!(bob.ask("set", admin).await.contains("type='result'"));
-    bob.say("m1", "<body>spam</body>").await;
-    let spam = hub.message("spam").await;
-    let withdrawal = Content::Delete {
-        target: spam.id.clone(),
-        reason: Some("advertising".into()),
-    };
-    hub.deliver("Alice", "$1", withdrawal).await;
-    let seen = bob.until("the withdrawal", |xml| xml.contains("moderated")).await;
-    assert!(
-        seen.contains(spam.id.as_str()) && seen.contains("advertising"),
-        "{seen}"
-    );
-    bob.say("m2", "<body>after</body>").await;
-    hub.message("after").await;
-    let told = hub
-        .memory
-        .events
-        .lock()
-        .unwrap()
-        .iter()
-        .any(|event| matches!(event.content, Content::Delete { .. }));
-    assert!(!told, "the hub's own withdrawal came back");
-    hub.stop().await;
-}
-
-#[tokio::test]
 async fn people_are_invited() {
     let Some((server, _bob, hub)) = scene(json!({})).await else {
         return;

@@ -104,6 +104,32 @@ async fn files_are_uploaded_and_fetched() {
     let bytes: Vec<u8> = pieces.into_iter().flat_map(|piece| piece.unwrap().to_vec()).collect();
     assert_eq!(bytes, b"the bytes of the file");
     assert!(hub.session.open_media("http://169.254.169.254/x").await.is_err());
+
+    // With or without what old clients know, a file is one file, called as its sender says.
+    let old = format!("<body>{url}</body><x xmlns='jabber:x:oob'><url>{url}</url></x>");
+    for (number, known) in [old.as_str(), ""].into_iter().enumerate() {
+        let shared = format!(
+            "{known}<file-sharing xmlns='urn:xmpp:sfs:0' disposition='attachment'><file xmlns='urn:xmpp:file:metadata:0'>\
+             <media-type>text/plain</media-type><name>Minutes {number}.txt</name><size>21</size></file><sources>\
+             <url-data xmlns='http://jabber.org/protocol/url-data' target='{url}'/></sources></file-sharing>\
+             <store xmlns='urn:xmpp:hints'/>"
+        );
+        bob.say(&format!("shared{number}"), &shared).await;
+        let name = format!("Minutes {number}.txt");
+        let event = hub
+            .event("the shared file", |event| {
+                let files = event.content.message().map(|message| &message.attachments);
+                files.is_some_and(|files| files.iter().any(|file| file.name == name))
+            })
+            .await;
+        let message = event.content.message().unwrap();
+        let files = &message.attachments;
+        assert!(message.body.is_empty() && files.len() == 1, "{event:?}");
+        assert_eq!(
+            (files[0].mime.as_deref(), files[0].size, files[0].kind),
+            (Some("text/plain"), Some(21), AttachmentKind::File)
+        );
+    }
     hub.stop().await;
 }
 

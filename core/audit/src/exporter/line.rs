@@ -68,7 +68,7 @@ impl Dialler {
                 let file = OpenOptions::new().create(true).append(true).open(path).await;
                 return Ok(Line::File(file.map_err(told(&path.display().to_string()))?));
             }
-            Destination::Tls { host, port, .. } | Destination::Tcp { host, port } => (host.as_str(), *port),
+            Destination::Tls { host, port, .. } | Destination::Tcp { host, port, .. } => (host.as_str(), *port),
         };
         let connect = async {
             let stream = TcpStream::connect((host, port)).await?;

@@ -40,13 +40,16 @@ pub enum Destination {
         #[serde(default)]
         key_file: Option<PathBuf>,
     },
-    /// Syslog over TCP, unencrypted (RFC 6587, counted): within this machine or a protected network only.
+    /// Syslog over TCP, unencrypted (RFC 6587, counted): beyond this machine only with a reason.
     Tcp {
         /// The receiver's host name or address.
         host: String,
         /// Its port.
         #[serde(default = "tcp_port")]
         port: u16,
+        /// Why the link to a receiver that is not on this machine need not be encrypted.
+        #[serde(default)]
+        plaintext: Option<String>,
     },
     /// A file, one entry a line, which only ever grows; another program reads and rotates it.
     File {

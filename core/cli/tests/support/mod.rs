@@ -36,12 +36,19 @@ pub fn viaduct(folder: &Path, args: &[&str]) -> Command {
         .args(args)
         .current_dir(folder)
         .env_remove("VIADUCT_CONFIG")
+        .env_remove("VIADUCT_ADMIN_TOKEN")
+        .env_remove("VIADUCT_TOKEN_FILE")
         .env_remove("VIADUCT_LOG");
     command
 }
 
 impl Hub {
     pub fn start() -> Self {
+        Self::start_with(|_| ())
+    }
+
+    /// One whose folder somebody changed between `init` and the start.
+    pub fn start_with(change: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listen = format!("127.0.0.1:{}", free_port());
         let homeserver = format!("http://127.0.0.1:{}", free_port());
@@ -63,6 +70,7 @@ impl Hub {
             .unwrap()
             .replace("127.0.0.1:29321", &format!("127.0.0.1:{admin}"));
         std::fs::write(&config, text).unwrap();
+        change(folder.path());
         let process = viaduct(folder.path(), &["run"]).stderr(Stdio::null()).spawn().unwrap();
         Self { folder, process, admin }
     }

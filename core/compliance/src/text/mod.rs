@@ -12,5 +12,5 @@ pub(crate) mod view;
 
 pub(crate) use fold::fold;
 pub(crate) use mask::{Masked, mask};
-pub(crate) use parts::{Part, read, read_previous};
+pub(crate) use parts::{Part, read, read_file, read_previous};
 pub(crate) use view::{Span, View};

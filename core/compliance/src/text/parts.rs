@@ -221,6 +221,17 @@ pub(crate) fn read_previous(outbound: &mut Outbound, previous: &Message) -> Vec<
     parts
 }
 
+/// The text of a file, which cannot be changed.
+pub(crate) fn read_file(text: &str) -> Part {
+    let mut views = Views::default();
+    views.fixed(text);
+    Part {
+        kind: TextPart::File,
+        views: views.finish(),
+        seam: false,
+    }
+}
+
 #[derive(Default)]
 struct Collector {
     parts: Vec<Part>,

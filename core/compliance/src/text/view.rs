@@ -152,9 +152,14 @@ impl Views {
     pub(super) fn take_old(&mut self, step: Step<'_>) {
         match step {
             Step::Part(_) => {}
-            Step::Leaf(text) => self.take_text(None, text),
+            Step::Leaf(text) => self.fixed(text),
             Step::Gap(gap) => self.gap(gap),
         }
+    }
+
+    /// Takes a text that cannot be changed.
+    pub(super) fn fixed(&mut self, text: &str) {
+        self.take_text(None, text);
     }
 
     /// Drops gaps at the end, so that what follows is joined without one.

@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "every test uses its own part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
+pub mod lists;
 pub mod numbers;
+pub mod prose;
 
 use viaduct_compliance::{Context, Decision, Filter, Policy};
 use viaduct_model::{

@@ -8,11 +8,11 @@ impl Links for Published {
     fn file(&self, media: &MediaRef, _name: &str) -> Option<String> {
         self.0.then(|| format!("https://hub/{}", media.locator))
     }
-    fn text(&self) -> MediaRef {
-        MediaRef {
+    fn text(&self) -> Option<MediaRef> {
+        Some(MediaRef {
             network: NetworkName::new("journal").unwrap(),
             locator: "m/1".to_owned(),
-        }
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::panic, reason = "test support")]
 
 pub mod partner;
+pub mod store;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,7 +13,7 @@ use async_trait::async_trait;
 use viaduct_bridge::{
     Connection, Context, DeliveryError, Factory, Feedback, Media, MediaError, OpenError, Probe, Session, SessionError,
 };
-use viaduct_compliance::Cleared;
+use viaduct_compliance::{Cleared, EntityKind, ListRule};
 use viaduct_engine::{Engine, Home, MemberSpec, MirrorSpec, NetworkSpec, Parts, Policies, Settings};
 use viaduct_matrix::{BridgeInfo, Observer, RoomSpec};
 use viaduct_model::{
@@ -58,6 +59,8 @@ pub struct FakeSide {
     pub notices: Mutex<Vec<String>>,
     /// The label in the room's state.
     pub label: Mutex<Option<String>>,
+    /// What the policy rooms say; none while they cannot be read.
+    pub rules: Mutex<Option<Vec<(EntityKind, ListRule)>>>,
     /// Who hears of what happens on the homeserver.
     pub observer: Mutex<Option<Arc<dyn Observer>>>,
     /// Files, by their locators.
@@ -106,6 +109,7 @@ impl FakeSide {
             rooms: Mutex::default(),
             notices: Mutex::default(),
             label: Mutex::default(),
+            rules: Mutex::default(),
             observer: Mutex::default(),
             files: Mutex::default(),
             left: Mutex::default(),
@@ -307,6 +311,10 @@ impl Home for FakeSide {
     }
     async fn label(&self, _room: &str) -> Result<Option<String>, DeliveryError> {
         Ok(self.label.lock().unwrap().clone())
+    }
+    async fn policy_rules(&self, _room: &RoomSpec) -> Result<Vec<(EntityKind, ListRule)>, DeliveryError> {
+        let rules = self.rules.lock().unwrap().clone();
+        rules.ok_or_else(|| DeliveryError::retry("not yet"))
     }
     fn person_of_ghost(&self, _user: &str) -> Option<(NetworkName, PersonId)> {
         None

@@ -15,10 +15,11 @@ use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
 use memchr::memmem;
 use tokio::time::Instant;
-use viaduct_compliance::{Member, sniff};
+use viaduct_compliance::{FileText, Member, sniff};
 
 use crate::settings::Archives;
 use crate::spool::HEAD;
+use crate::text::Texts;
 
 /// A longer name is cut, in bytes.
 const NAME_BOUND: usize = 1024;
@@ -49,6 +50,8 @@ pub(crate) struct Contents {
     pub(crate) macros: bool,
     /// The type of a document that is an archive inside.
     pub(crate) document: Option<&'static str>,
+    /// What can be read in it.
+    pub(crate) text: FileText,
 }
 
 /// What can be read from any place.
@@ -66,12 +69,17 @@ pub(crate) fn look(file: &mut dyn ReadSeek, size: u64, limits: &Archives, until:
         limits,
         budget: &budget,
         contents: Contents::default(),
+        texts: Texts::default(),
+        in_document: false,
         unreadable: false,
     };
-    let depth = walk.file(file, size);
-    let known = !walk.unreadable;
+    let depth = walk.file(file, size).filter(|_| !walk.unreadable);
+    if depth.is_none() {
+        walk.texts.miss();
+    }
     Contents {
-        depth: depth.filter(|_| known),
+        depth,
+        text: walk.texts.finish(),
         ..walk.contents
     }
 }
@@ -105,6 +113,9 @@ struct Walk<'b> {
     limits: &'b Archives,
     budget: &'b Budget,
     contents: Contents,
+    texts: Texts,
+    /// Whether the files looked into are the parts of a document.
+    in_document: bool,
     /// Something could not be looked into, though the walk went on.
     unreadable: bool,
 }
@@ -166,7 +177,8 @@ impl Walk<'_> {
             _ => {}
         }
         if hidden {
-            // A program that unpacks itself, or something that shall look like another.
+            // A program that unpacks itself, or something that shall look like another: what comes before is not read.
+            self.texts.miss();
             let depth = self.zip(file, &[], 1);
             if depth.is_none() {
                 self.unreadable = true;
@@ -193,6 +205,9 @@ impl Walk<'_> {
         }
         let name = String::from_utf8_lossy(name.get(..NAME_BOUND).unwrap_or(name)).into_owned();
         self.contents.macros |= holds_macros(&name);
+        if !self.in_document {
+            self.texts.name(&name);
+        }
         self.contents.members.push(Member {
             name,
             sniffed: sniffed.map(str::to_owned),
@@ -217,9 +232,9 @@ impl Walk<'_> {
             Shape::Xz => self.packed(XzReader::new_mem_limit(all, true, XZ_MEMORY), level),
             Shape::Closed => {
                 self.unreadable = true;
-                self.drain(&mut all, shape)
+                self.drain(&start, &mut all, shape)
             }
-            Shape::Ole | Shape::Plain => self.drain(&mut all, shape),
+            Shape::Ole | Shape::Plain => self.drain(&start, &mut all, shape),
         }
     }
 
@@ -240,7 +255,11 @@ impl Walk<'_> {
     }
 
     /// Reads to the end what is no archive.
-    fn drain(&mut self, from: &mut dyn Read, shape: Shape) -> Option<u32> {
+    fn drain(&mut self, head: &[u8], from: &mut dyn Read, shape: Shape) -> Option<u32> {
+        let mut page = match shape {
+            Shape::Plain => Some(Texts::begin(head)),
+            _ => None,
+        };
         let mut window = Vec::new();
         let mut piece = vec![0; 64 * 1024];
         loop {
@@ -249,9 +268,16 @@ impl Walk<'_> {
             }
             let read = from.read(&mut piece).ok()?;
             let Some(fresh) = piece.get(..read).filter(|fresh| !fresh.is_empty()) else {
+                match &page {
+                    Some(page) => self.texts.end(page, self.in_document, self.budget.until),
+                    None => self.texts.miss(),
+                }
                 return Some(0);
             };
             self.contents.unpacked = self.contents.unpacked.saturating_add(read as u64);
+            if let Some(page) = &mut page {
+                page.take(fresh);
+            }
             window.extend_from_slice(fresh);
             let has = |mark: &[u8]| memmem::find(&window, mark).is_some();
             match shape {

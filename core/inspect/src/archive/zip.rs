@@ -22,11 +22,13 @@ impl Walk<'_> {
             return None;
         }
         let (listed, directory) = (archive.len(), archive.central_directory_start());
+        let document = document(head).or_else(|| office(&archive));
+        let outside = std::mem::replace(&mut self.in_document, document.is_some());
         let mut deepest = 0;
         for number in 0..archive.len() {
             deepest = deepest.max(self.zip_member(&mut archive, number, level)?);
         }
-        let document = document(head).or_else(|| office(&archive));
+        self.in_document = outside;
         drop(archive);
         // Two files of one name: which of them is seen depends on who unpacks it.
         if headers(file, directory)? > listed {

@@ -66,6 +66,11 @@ impl<'a> Group<'a> {
                 large::remove(&mut self.overlay, layout::delivery(mirror, place, seq))
             }
             Change::Open { lane } => self.open(&lane),
+            Change::Close { lane } => {
+                let (mirror, place) = self.lane(&lane)?;
+                self.overlay.remove(layout::lane(mirror, place));
+                Ok(())
+            }
             Change::Cursor { place, cursor } => self.cursor(&place, &cursor),
             Change::PutPortal { place, portal } => {
                 let place = self.names.intern_place(&mut self.overlay, &place)?;

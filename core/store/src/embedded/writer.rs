@@ -24,10 +24,15 @@ use crate::telemetry;
 const GROUP_BATCHES: usize = 512;
 /// The most bytes in one group, unless a single batch is larger.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
-/// How long the writer lets a crowd come together again after a group, in steps. Those whose batches were just answered
-/// usually have another one ready in a moment, and a commit costs far more than that moment.
-const LINGER: Duration = Duration::from_micros(50);
-const LINGER_STEPS: usize = 6;
+/// After a group the writer lets a crowd come together again, in steps, as long as somebody still comes: those whose batches
+/// were just answered usually have another one ready in a moment, and a commit costs far more than that moment.
+const STEP: Duration = Duration::from_micros(200);
+/// After so many steps without a further batch nobody else is coming.
+const STILL: usize = 2;
+/// The most steps.
+const STEPS: usize = 8;
+/// A crowd of so many is large enough: it need not grow.
+const ENOUGH: usize = 64;
 /// A group of fewer batches is no crowd: the next batch is committed at once.
 const CROWD: usize = 4;
 /// How many dropped journal entries are taken off the disk with one group.
@@ -96,21 +101,19 @@ impl Writer {
         }
     }
 
-    /// After a crowd, waits while it comes together again, at most until as many wait as before.
+    /// After a crowd, waits while it comes together again: until nobody else comes, or as many wait as before and enough.
     fn linger(&self, crowd: usize) {
         if crowd < CROWD {
             return;
         }
-        let mut waiting = self.jobs.len();
-        for _ in 0..LINGER_STEPS {
-            if waiting >= crowd {
+        let (mut waiting, mut still) = (self.jobs.len(), 0);
+        for _ in 0..STEPS {
+            if waiting >= crowd.max(ENOUGH) || still >= STILL {
                 return;
             }
-            std::thread::park_timeout(LINGER);
+            std::thread::park_timeout(STEP);
             let now = self.jobs.len();
-            if now == waiting && now > 0 {
-                return;
-            }
+            still = if now == waiting && now > 0 { still + 1 } else { 0 };
             waiting = now;
         }
     }

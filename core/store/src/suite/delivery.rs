@@ -212,6 +212,15 @@ pub(super) async fn lanes_open_at_the_end(store: &dyn Store) {
     assert_eq!(store.lane(&lane("a", "y")).await.unwrap(), Some(mark));
     done(store, vec![accept("a", event("x", "m3", "three")), open()]).await;
     assert_eq!(store.lane(&lane("a", "y")).await.unwrap(), Some(mark));
+    let close = || Op::Close { lane: lane("a", "y") };
+    done(store, vec![close(), close()]).await;
+    assert_eq!(store.lane(&lane("a", "y")).await.unwrap(), None);
+    done(store, vec![open(), close(), open()]).await;
+    let end = LaneMark {
+        settled: Seq(3),
+        begun: Seq(3),
+    };
+    assert_eq!(store.lane(&lane("a", "y")).await.unwrap(), Some(end));
     done(
         store,
         vec![Op::Open {

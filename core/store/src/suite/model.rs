@@ -60,6 +60,7 @@ fn op() -> impl Strategy<Value = Op> {
         }),
         1 => (name(), at(), seq()).prop_map(|(n, p, seq)| Op::Forget { lane: lane(n, p), seq }),
         1 => (name(), at()).prop_map(|(n, p)| Op::Open { lane: lane(n, p) }),
+        1 => (name(), at()).prop_map(|(n, p)| Op::Close { lane: lane(n, p) }),
         1 => (at(), ".{0,9}").prop_map(|(p, cursor)| Op::Cursor { place: place(p), cursor }),
         1 => (at(), name(), ".{0,9}").prop_map(|(p, n, room)| {
             Op::PutPortal(Portal { place: place(p), room, mirror: mirror(n), direct_to: None })

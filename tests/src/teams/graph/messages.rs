@@ -13,6 +13,9 @@ use crate::teams::state::{Author, Channel, Message, State, Token};
 /// The largest message that a person may write, in bytes.
 const LARGEST: usize = 28 * 1024;
 
+/// How many replies are put into the message that they belong to.
+const EXPANDED: usize = 1000;
+
 /// `lastModifiedDateTime gt TIME` (and `lt`), as milliseconds: later than, earlier than.
 fn between(filter: &str) -> Option<(u64, u64)> {
     let mut bounds = (0, u64::MAX);
@@ -62,8 +65,14 @@ impl State {
         let values = found.into_iter().map(|message| {
             let mut value = self.view_message(channel, message);
             if with_replies {
-                let replies = channel.messages.values().filter(|reply| reply.root == Some(message.id));
-                value["replies"] = replies.map(|reply| self.view_message(channel, reply)).collect();
+                let replies = channel.messages.values().rev();
+                let mut replies = replies.filter(|reply| reply.root == Some(message.id));
+                let first = replies.by_ref().take(EXPANDED);
+                value["replies"] = first.map(|reply| self.view_message(channel, reply)).collect();
+                if let Some(next) = replies.next() {
+                    let list = format!("{}/{}/{}/replies", self.graph(), asked.path.join("/"), message.id);
+                    value["replies@odata.nextLink"] = json!(format!("{list}?$top=50&$skiptoken={}", next.id));
+                }
             }
             value
         });

@@ -11,7 +11,7 @@ use super::Chat;
 use crate::client::error::CallError;
 use crate::client::graph::Scope;
 use crate::convert::said::Said;
-use crate::session::sweep::{DAY, OVERLAP};
+use crate::session::history::{DAY, OVERLAP};
 use crate::session::{Teams, locked};
 
 impl Teams {

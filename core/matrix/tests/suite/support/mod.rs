@@ -13,7 +13,7 @@ use viaduct_compliance::{Cleared, Decision, Filter};
 use viaduct_matrix::{Homeserver, HomeserverConfig};
 use viaduct_model::{
     Author, ChannelId, Clock, Content, DeliveryKey, Entropy, Language, MessageId, NetworkName, Outbound, Person,
-    PersonId, Place, Timestamp,
+    PersonId, Place, Secret, Timestamp,
 };
 
 pub use hub::Hub;
@@ -58,8 +58,8 @@ pub fn config(url: &str) -> HomeserverConfig {
     HomeserverConfig {
         url: url.to_owned(),
         domain: "example.org".to_owned(),
-        as_token: "as-secret".into(),
-        hs_token: "hs-secret".into(),
+        as_token: Secret::new("as-secret"),
+        hs_token: Secret::new("hs-secret"),
         id: "viaduct".to_owned(),
         bot: "viaduct".to_owned(),
         ghost_prefix: "_via_".to_owned(),

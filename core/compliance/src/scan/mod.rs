@@ -1,27 +1,29 @@
 //! One pass over a text for all rules together.
 //!
 //! A single automaton finds every dictionary term, every cue of the detectors and the literals with which own patterns must
-//! begin; what costs more (a detector, a pattern) runs only where the automaton, or the number of digits, gives a reason.
+//! begin; what costs more (a detector, a pattern) runs only where the automaton, or the number of digits, gives a reason. What is
+//! protected by lists is looked up in a pass of its own, over the letters and digits alone.
+
+mod hits;
+mod words;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::{Regex, RegexBuilder};
-use regex_syntax::hir::literal::Extractor;
 
+use self::hits::{HIT_BOUND, take};
+pub(crate) use self::hits::{Hit, Hits};
+pub(crate) use self::words::spellings;
+use self::words::{Term, WordPlaces, is_border, literals, open_ends};
 use crate::detect::{self, Cue, Cues, Detector, Tokens};
-use crate::places::Places;
 use crate::policy::{Dictionary, TextPart};
-use crate::text::{Part, Span, View, fold};
+use crate::protect::{DocumentList, Normal, Seen, Threshold, ValueList, winnow};
+use crate::text::{Part, View, fold};
 
-/// At most so many findings of one matcher are counted in one text; with more, masking is not possible.
-const HIT_BOUND: usize = 256;
 /// The largest compiled pattern, in bytes.
 const PATTERN_BOUND: usize = 512 * 1024;
-
-/// At most so many bytes may stand between two words of a term.
-const GAP_BOUND: usize = 4;
 
 /// What a matcher is; its place in the [`Scanner`] is its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,30 +31,26 @@ pub(crate) enum Sort {
     Detector(Detector),
     Pattern,
     Words,
+    Values,
+    Fingerprints,
 }
 
 impl Sort {
+    /// Whether it is looked for in files without being asked to.
+    pub(crate) fn reads_files(self) -> bool {
+        matches!(self, Self::Values | Self::Fingerprints)
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Detector(detector) => detector.as_str(),
             Self::Pattern => "pattern",
             Self::Words => "words",
+            Self::Values => "values",
+            Self::Fingerprints => "fingerprints",
         }
     }
 }
-
-/// One finding.
-#[derive(Debug, Clone)]
-pub(crate) struct Hit {
-    /// In what text.
-    pub(crate) kind: TextPart,
-    /// The original characters.
-    pub(crate) spans: Vec<Span>,
-    part: usize,
-}
-
-/// The findings of each matcher.
-pub(crate) type Hits = Vec<Vec<Hit>>;
 
 /// What a word of the automaton is for.
 #[derive(Debug, Clone, Copy)]
@@ -65,19 +63,6 @@ enum Use {
     Term(usize),
 }
 
-/// A term of a dictionary, or of the words that must be near one.
-#[derive(Debug, Clone)]
-struct Term {
-    matcher: usize,
-    near: bool,
-    /// Whether a word may begin before it.
-    open_start: bool,
-    /// Whether a word may go on after it.
-    open_end: bool,
-    /// The words after the first.
-    rest: Vec<String>,
-}
-
 #[derive(Debug, Clone)]
 enum Matcher {
     Detector(Detector),
@@ -88,6 +73,13 @@ enum Matcher {
         always: bool,
     },
     Words(Dictionary),
+    Values(Arc<ValueList>),
+    Fingerprints {
+        list: Arc<DocumentList>,
+        threshold: Threshold,
+        /// The texts that count; all if there are none.
+        texts: Vec<TextPart>,
+    },
 }
 
 /// Everything that a policy looks for, made ready.
@@ -98,9 +90,39 @@ pub(crate) struct Scanner {
     uses: Vec<Use>,
     terms: Vec<Term>,
     automaton: Option<AhoCorasick>,
+    /// The matchers that look into files, too.
+    in_files: Vec<usize>,
 }
 
 impl Scanner {
+    /// Adds a list of values; its matcher's id.
+    pub(crate) fn values(&mut self, list: Arc<ValueList>) -> usize {
+        self.matchers.push(Matcher::Values(list));
+        self.matchers.len() - 1
+    }
+
+    /// Adds a list of documents, of which these texts count; its matcher's id.
+    pub(crate) fn fingerprints(&mut self, list: Arc<DocumentList>, threshold: Threshold, texts: &[TextPart]) -> usize {
+        self.matchers.push(Matcher::Fingerprints {
+            list,
+            threshold,
+            texts: texts.to_vec(),
+        });
+        self.matchers.len() - 1
+    }
+
+    /// Has a matcher look into files, too.
+    pub(crate) fn look_into_files(&mut self, matcher: usize) {
+        if !self.in_files.contains(&matcher) {
+            self.in_files.push(matcher);
+        }
+    }
+
+    /// Whether any matcher looks into files.
+    pub(crate) fn reads_files(&self) -> bool {
+        !self.in_files.is_empty()
+    }
+
     /// Adds a detector, or finds it if it was added before; its matcher's id.
     pub(crate) fn detector(&mut self, wanted: Detector) -> usize {
         let known = self
@@ -231,6 +253,8 @@ impl Scanner {
             Matcher::Detector(detector) => Sort::Detector(*detector),
             Matcher::Pattern { .. } => Sort::Pattern,
             Matcher::Words(_) => Sort::Words,
+            Matcher::Values(_) => Sort::Values,
+            Matcher::Fingerprints { .. } => Sort::Fingerprints,
         })
     }
 
@@ -240,7 +264,8 @@ impl Scanner {
         for (number, part) in parts.iter().enumerate() {
             for (view, is_folded) in part.views.iter().zip([true, false]) {
                 let reading = self.read(&view.text, is_folded);
-                self.find_all(view, &reading, is_folded, &mut |matcher, start, end| {
+                let pass = Pass { part, view, is_folded };
+                self.find_all(pass, &reading, &mut |matcher, start, end| {
                     let twice = !matches!(self.matchers.get(matcher), Some(Matcher::Detector(_)));
                     if let Some(own) = hits.get_mut(matcher) {
                         take(own, number, part, view, start..end, twice);
@@ -248,7 +273,58 @@ impl Scanner {
                 });
             }
         }
+        self.find_protected(parts, &mut hits);
         hits
+    }
+
+    /// Whether a matcher looks at a text.
+    fn looks_at(&self, matcher: usize, part: &Part) -> bool {
+        part.kind != TextPart::File || self.in_files.contains(&matcher)
+    }
+
+    /// What is protected by lists.
+    fn find_protected(&self, parts: &[Part], hits: &mut Hits) {
+        let (mut values, mut fingerprints) = (Vec::new(), Vec::new());
+        for (number, matcher) in self.matchers.iter().enumerate() {
+            match matcher {
+                Matcher::Values(list) => values.push((number, list)),
+                Matcher::Fingerprints { list, threshold, texts } => {
+                    fingerprints.push((number, list, threshold, texts, Seen::default(), None));
+                }
+                _ => {}
+            }
+        }
+        if values.is_empty() && fingerprints.is_empty() {
+            return;
+        }
+        for (number, part) in parts.iter().enumerate() {
+            let Some(view) = part.views.first() else { continue };
+            let normal = Normal::of(&view.text);
+            for (matcher, list) in values.iter().filter(|(matcher, _)| self.looks_at(*matcher, part)) {
+                list.find(&normal, &mut |start, end| {
+                    if let Some(own) = hits.get_mut(*matcher) {
+                        take(own, number, part, view, start..end, true);
+                    }
+                });
+            }
+            // Passages of what an edit replaces crossed before.
+            if fingerprints.is_empty() || part.seam {
+                continue;
+            }
+            let runs = winnow(&normal.bytes);
+            for (matcher, list, _, texts, seen, first) in &mut fingerprints {
+                if self.looks_at(*matcher, part) && (texts.is_empty() || texts.contains(&part.kind)) {
+                    list.look(&normal, &runs, seen);
+                    first.get_or_insert(part.kind);
+                }
+            }
+        }
+        for (matcher, list, threshold, _, seen, first) in fingerprints {
+            if let (Some(own), Some(kind)) = (hits.get_mut(matcher), first) {
+                let found = list.found(seen, *threshold).min(HIT_BOUND);
+                own.extend(std::iter::repeat_n(Hit::whole(kind), found));
+            }
+        }
     }
 
     /// One pass of the automaton.
@@ -287,9 +363,13 @@ impl Scanner {
         reading
     }
 
-    fn find_all(&self, view: &View, reading: &Reading, is_folded: bool, found: &mut dyn FnMut(usize, usize, usize)) {
+    fn find_all(&self, pass: Pass<'_>, reading: &Reading, found: &mut dyn FnMut(usize, usize, usize)) {
+        let Pass { part, view, is_folded } = pass;
         let mut tokens = None;
         for (number, matcher) in self.matchers.iter().enumerate() {
+            if !self.looks_at(number, part) {
+                continue;
+            }
             match matcher {
                 Matcher::Detector(detector) if is_folded => {
                     let tokens = tokens.get_or_insert_with(|| Tokens::new(&view.text, &reading.cues));
@@ -318,10 +398,18 @@ impl Scanner {
                         }
                     }
                 }
-                Matcher::Detector(_) | Matcher::Words(_) => {}
+                Matcher::Detector(_) | Matcher::Words(_) | Matcher::Values(_) | Matcher::Fingerprints { .. } => {}
             }
         }
     }
+}
+
+/// One form of one text.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    part: &'a Part,
+    view: &'a View,
+    is_folded: bool,
 }
 
 /// What the automaton saw in one text.
@@ -334,140 +422,9 @@ struct Reading {
     words: BTreeMap<usize, WordPlaces>,
 }
 
-#[derive(Default)]
-struct WordPlaces {
-    terms: Places,
-    near: Places,
-}
-
-impl WordPlaces {
-    fn is_near(&self, start: usize, end: usize, within: usize) -> bool {
-        let near = |distance: Option<usize>| distance.is_some_and(|distance| distance <= within);
-        near(self.near.before(start)) || near(self.near.after(end))
-    }
-}
-
-impl Term {
-    /// Where the term ends whose first word stands here; none if the rest of it does not follow. Between two words there may
-    /// be a few characters that are neither letters nor digits.
-    fn ends(&self, text: &str, start: usize, mut end: usize) -> Option<usize> {
-        if !self.open_start && !is_border(text, start, false) {
-            return None;
-        }
-        for word in &self.rest {
-            let tail = text.get(end..)?;
-            let gap = tail
-                .find(char::is_alphanumeric)
-                .filter(|gap| (1..=GAP_BOUND).contains(gap))?;
-            let next = end + gap;
-            let found = text.get(next..next + word.len())?;
-            if !found.eq_ignore_ascii_case(word) {
-                return None;
-            }
-            end = next + word.len();
-        }
-        (self.open_end || is_border(text, end, true)).then_some(end)
-    }
-}
-
-/// Notes a finding, unless it is noted already: what may be found `twice` (own patterns are looked for in both views, and terms
-/// in several spellings) is compared with what was found before.
-fn take(own: &mut Vec<Hit>, number: usize, part: &Part, view: &View, place: Range<usize>, twice: bool) {
-    if part.seam && !view.crosses_seam(place.start, place.end) {
-        return;
-    }
-    let first = own.partition_point(|hit| hit.part < number);
-    let here = own.get(first..).unwrap_or_default();
-    let spans = view.spans(place.start, place.end);
-    let again = |hit: &Hit| {
-        hit.spans
-            .iter()
-            .any(|one| spans.iter().any(|other| overlap(one, other)))
-    };
-    if here.len() < HIT_BOUND && !(twice && here.iter().any(again)) {
-        own.push(Hit {
-            kind: part.kind,
-            spans,
-            part: number,
-        });
-    }
-}
-
-fn overlap(one: &Span, other: &Span) -> bool {
-    one.leaf == other.leaf && one.start < other.end && other.start < one.end
-}
-
-/// Whether no letter or digit stands before (or, `after`, behind) this place.
-fn is_border(text: &str, at: usize, after: bool) -> bool {
-    let Some((head, tail)) = text.split_at_checked(at) else {
-        return true;
-    };
-    let neighbour = if after {
-        tail.chars().next()
-    } else {
-        head.chars().next_back()
-    };
-    !neighbour.is_some_and(char::is_alphanumeric)
-}
-
-/// A term without its stars, and whether it may go on at its beginning and end.
-fn open_ends(term: &str) -> (&str, bool, bool) {
-    let bare = term.strip_prefix('*').unwrap_or(term);
-    let (bare, open_end) = bare.strip_suffix('*').map_or((bare, false), |bare| (bare, true));
-    (bare, term.starts_with('*'), open_end)
-}
-
-/// The spellings in which a term is looked for: folded as it is, in small and in capital letters (letters outside ASCII look
-/// like different Latin ones then), and with umlauts written out.
-fn spellings(term: &str) -> Vec<String> {
-    let mut written = String::new();
-    for character in term.to_lowercase().chars() {
-        match character {
-            'ä' => written.push_str("ae"),
-            'ö' => written.push_str("oe"),
-            'ü' => written.push_str("ue"),
-            other => written.push(other),
-        }
-    }
-    let mut all: Vec<String> = [term.to_owned(), term.to_lowercase(), term.to_uppercase(), written]
-        .iter()
-        .map(|spelling| fold(spelling).trim().to_ascii_lowercase())
-        .collect();
-    all.sort_unstable();
-    all.dedup();
-    all
-}
-
-/// Literals one of which begins every match of a pattern; none if that cannot be said.
-fn literals(pattern: &str) -> Option<Vec<String>> {
-    let hir = regex_syntax::parse(pattern).ok()?;
-    let sequence = Extractor::new().limit_total(64).extract(&hir);
-    let mut words = Vec::new();
-    for literal in sequence.literals()? {
-        let word = std::str::from_utf8(literal.as_bytes())
-            .ok()
-            .filter(|word| word.len() >= 3)?;
-        words.push(word.to_ascii_lowercase());
-    }
-    words.sort_unstable();
-    words.dedup();
-    (!words.is_empty()).then_some(words)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn literals_are_found_where_there_are_some() {
-        assert_eq!(literals(r"\bAcme-\d+"), Some(vec!["acme-".to_owned()]));
-        assert_eq!(
-            literals(r"(?i)alpha|beta").map(|words| words.contains(&"beta".to_owned())),
-            Some(true)
-        );
-        assert_eq!(literals(r"\d+ EUR"), None);
-        assert_eq!(literals(r"x*foo"), None);
-    }
 
     #[test]
     fn patterns_are_bounded() {

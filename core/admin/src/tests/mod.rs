@@ -1,18 +1,109 @@
 //! The routes against a hub of wood, and the commands.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use insta::assert_snapshot;
 use tower::ServiceExt;
-use viaduct_engine::Probe;
-use viaduct_engine::{LaneStatus, MirrorStatus, NetworkStatus, Status};
-use viaduct_model::{ChannelId, Language, MirrorName, NetworkName, Place, Timestamp};
+use viaduct_audit::Action;
+use viaduct_engine::{LaneStatus, MirrorStatus, NetworkStatus, Probe, Status};
+use viaduct_governance::Day;
+use viaduct_model::{ChannelId, Clock, Language, MirrorName, NetworkName, Place, Secret, Timestamp};
 use viaduct_store::{Delivery, DeliveryFilter, DeliveryState, Lane, Seq};
 
 use super::*;
+use crate::command::command;
 
+mod oidc;
+mod people;
+mod table;
+
+/// A hub of wood: it holds one message of Ann's, and remembers what it was told.
+#[derive(Default)]
 struct Wood {
     ready: bool,
+    orders: Mutex<Vec<Order>>,
+    notes: Mutex<Vec<(Action, String)>>,
+}
+
+/// The clock of the tests, which somebody winds.
+#[derive(Debug)]
+struct Watch(AtomicU64);
+
+impl Clock for Watch {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A desk, and what one needs to look behind it.
+struct Office {
+    wood: Arc<Wood>,
+    watch: Arc<Watch>,
+    desk: Arc<Desk>,
+}
+
+fn day(text: &str) -> Day {
+    Day::parse(text).unwrap()
+}
+
+/// An office for these, on the first of June 2026.
+fn office(directory: Directory) -> Office {
+    let wood = Arc::new(Wood::default());
+    let watch = Arc::new(Watch(AtomicU64::new(day("2026-06-01").start().as_millis())));
+    let access = Access::new(directory, Arc::clone(&watch) as Arc<dyn Clock>);
+    let desk = Arc::new(Desk::new(Arc::clone(&wood) as Arc<dyn Hub>, Arc::new(access)));
+    Office { wood, watch, desk }
+}
+
+impl Office {
+    fn set(&self, text: &str) {
+        self.watch.0.store(day(text).start().as_millis(), Ordering::SeqCst);
+    }
+
+    async fn ask(&self, request: Request<Body>) -> (StatusCode, String) {
+        let response = router(Arc::clone(&self.desk), Metrics::detached())
+            .oneshot(request)
+            .await
+            .unwrap();
+        let code = response.status();
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (code, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    async fn order(&self, token: &str, order: &serde_json::Value) -> (u16, String) {
+        let (code, body) = self.ask(post("/api/v1/order", token, &order.to_string())).await;
+        (code.as_u16(), body)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.wood
+            .notes
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(action, what)| format!("{}: {what}", action.as_str()))
+            .collect()
+    }
+}
+
+/// One administrator with one token.
+fn alone(token: Option<&str>) -> Directory {
+    Directory {
+        people: vec![grant("@admin:example.org", &Role::ALL, token)],
+        ..Directory::default()
+    }
+}
+
+fn grant(user: &str, roles: &[Role], token: Option<&str>) -> Grant {
+    Grant {
+        user: user.to_owned(),
+        roles: roles.iter().copied().collect(),
+        until: None,
+        token: token.map(Secret::new),
+    }
 }
 
 fn status(ready: bool) -> Status {
@@ -85,21 +176,27 @@ impl Hub for Wood {
         self.retry(lane, seq).await.map(drop)
     }
 
+    /// As governance rules it: nobody releases what they sent.
     async fn order(&self, order: Order) -> Result<serde_json::Value, HubError> {
+        self.orders.lock().unwrap().push(order.clone());
         match order {
             Order::Held | Order::Partners => Ok(serde_json::json!([])),
+            Order::ReleaseHeld { by, .. } if by == "@ann:example.org" => {
+                Err(HubError::Wrong("whoever sent it cannot release it".to_owned()))
+            }
             Order::RejectHeld { id, .. } => Err(HubError::NotFound(format!("nothing is held under {id}"))),
             _ => Ok(serde_json::json!({ "done": true })),
         }
     }
+
+    async fn note(&self, action: Action, what: &str) -> Result<(), HubError> {
+        self.notes.lock().unwrap().push((action, what.to_owned()));
+        Ok(())
+    }
 }
 
 async fn ask(token: Option<&str>, request: Request<Body>) -> (StatusCode, String) {
-    let router = router(Arc::new(Wood { ready: false }), Metrics::detached(), token);
-    let response = router.oneshot(request).await.unwrap();
-    let code = response.status();
-    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
-    (code, String::from_utf8(body.to_vec()).unwrap())
+    office(alone(token)).ask(request).await
 }
 
 fn get(path: &str, token: Option<&str>) -> Request<Body> {
@@ -111,9 +208,9 @@ fn get(path: &str, token: Option<&str>) -> Request<Body> {
     builder.body(Body::empty()).unwrap()
 }
 
-fn post(path: &str, body: &str) -> Request<Body> {
+fn post(path: &str, token: &str, body: &str) -> Request<Body> {
     Request::post(path)
-        .header("authorization", "Bearer s3cret")
+        .header("authorization", format!("Bearer {token}"))
         .header("content-type", "application/json")
         .body(Body::from(body.to_owned()))
         .unwrap()
@@ -178,18 +275,22 @@ async fn deliveries_are_listed_retried_and_dropped() {
     );
 
     let named = r##"{"mirror":"project","network":"acme-irc","channel":"#project","seq":7}"##;
-    let answer = ask(Some("s3cret"), post("/api/v1/deliveries/retry", named)).await;
+    let answer = ask(Some("s3cret"), post("/api/v1/deliveries/retry", "s3cret", named)).await;
     assert_eq!(answer, (StatusCode::OK, r#"{"outcome":"delivered"}"#.to_owned()));
     assert_eq!(
-        ask(Some("s3cret"), post("/api/v1/deliveries/drop", named)).await.0,
+        ask(Some("s3cret"), post("/api/v1/deliveries/drop", "s3cret", named))
+            .await
+            .0,
         StatusCode::OK
     );
     let other = named.replace('7', "8");
     assert_eq!(
-        ask(Some("s3cret"), post("/api/v1/deliveries/drop", &other)).await.0,
+        ask(Some("s3cret"), post("/api/v1/deliveries/drop", "s3cret", &other))
+            .await
+            .0,
         StatusCode::NOT_FOUND
     );
-    let (code, body) = ask(Some("s3cret"), post("/api/v1/deliveries/drop", "{")).await;
+    let (code, body) = ask(Some("s3cret"), post("/api/v1/deliveries/drop", "s3cret", "{")).await;
     assert_eq!(code, StatusCode::BAD_REQUEST);
     assert!(body.starts_with(r#"{"error":"#), "{body}");
 }
@@ -223,42 +324,34 @@ fn the_bot_answers_in_its_language() {
 
 #[tokio::test]
 async fn orders_are_given_by_bot_and_by_api_alike() {
-    let wood = Wood { ready: true };
-    let say = |text: &'static str| obey(text, "@ann:example.org", &wood, Language::English);
-    assert_eq!(say("!viaduct status").await, None);
-    assert_eq!(say("!viaduct quarantine").await.as_deref(), Some("Nothing is held."));
-    assert_eq!(say("partner renew acme 2026-12-31").await.as_deref(), Some("Done."));
-    let wrong = say("partner renew acme soon").await.unwrap();
+    let office = office(alone(None));
+    let say = |text: &'static str| answer(text, "@admin:example.org", &office.desk, Language::English);
+    assert!(say("!viaduct status").await.contains("Not everything is well"));
+    assert_eq!(say("!viaduct quarantine").await, "Nothing is held.");
+    assert_eq!(say("partner renew acme 2026-12-31").await, "Done.");
+    let renewed = serde_json::to_value(office.wood.orders.lock().unwrap().last().unwrap()).unwrap();
+    assert_eq!(renewed["by"], "@admin:example.org");
+    let wrong = say("partner renew acme soon").await;
     assert!(wrong.contains("!viaduct partner renew NAME"), "{wrong}");
-    let missing = say("quarantine reject 00ab-01 not ours").await.unwrap();
-    assert_eq!(missing, "nothing is held under 00ab-01");
+    assert_eq!(
+        say("quarantine reject 00ab-01 not ours").await,
+        "nothing is held under 00ab-01"
+    );
 }
 
 #[tokio::test]
 async fn an_order_by_api_needs_the_token_and_its_form() {
-    let ask = |token: &str, body: &str| {
-        let request = Request::post("/api/v1/order")
-            .header("authorization", format!("Bearer {token}"))
-            .header("content-type", "application/json")
-            .body(Body::from(body.to_owned()))
-            .unwrap();
-        let hub: Arc<dyn Hub> = Arc::new(Wood { ready: true });
-        router(hub, Metrics::detached(), Some("secret")).oneshot(request)
-    };
-    let code = |answer: axum::response::Response| answer.status();
+    let office = office(alone(Some("secret")));
+    let code = async |token: &str, body: &str| office.ask(post("/api/v1/order", token, body)).await.0;
+    assert_eq!(code("secret", r#"{"order":"held"}"#).await, StatusCode::OK);
+    assert_eq!(code("wrong", r#"{"order":"held"}"#).await, StatusCode::UNAUTHORIZED);
+    let reject = r#"{"order":"reject_held","id":"00-01","by":"@admin:example.org","reason":"x"}"#;
+    assert_eq!(code("secret", reject).await, StatusCode::NOT_FOUND);
     assert_eq!(
-        code(ask("secret", r#"{"order":"held"}"#).await.unwrap()),
-        StatusCode::OK
-    );
-    assert_eq!(
-        code(ask("wrong", r#"{"order":"held"}"#).await.unwrap()),
-        StatusCode::UNAUTHORIZED
-    );
-    let reject = r#"{"order":"reject_held","id":"00-01","by":"@a:b","reason":"x"}"#;
-    assert_eq!(code(ask("secret", reject).await.unwrap()), StatusCode::NOT_FOUND);
-    let unknown = r#"{"order":"dance"}"#;
-    assert_eq!(
-        code(ask("secret", unknown).await.unwrap()),
+        code("secret", r#"{"order":"dance"}"#).await,
         StatusCode::UNPROCESSABLE_ENTITY
     );
+    // Who granted it is found by the desk, and not said by whoever asks.
+    let forged = r#"{"order":"unmask","tag":"own.1:00","granted_by":"@dpo:example.org","reason":"x"}"#;
+    assert_eq!(code("secret", forged).await, StatusCode::UNPROCESSABLE_ENTITY);
 }
