@@ -12,7 +12,6 @@ use url::Url;
 use viaduct_bridge::secret::{self, Secret, SecretError};
 
 use clouds::address;
-pub(crate) use clouds::is_private;
 pub use clouds::{Addresses, Cloud, Overrides};
 
 /// One tenant of Microsoft Teams, reached by an app of its own.

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Which crates of this house a folder may use. A bridge may use the same as `bridges/*`.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("core/model", &[]),
     ("core/compliance", &["model"]),
     ("core/bridge", &["model", "compliance"]),
     ("core/store", &["model"]),
     ("core/audit", &["model"]),
+    ("core/token", &["model"]),
     ("core/matrix", &["model", "compliance", "bridge"]),
     ("core/governance", &["model", "compliance", "store", "audit"]),
     ("core/inspect", &["model", "compliance", "bridge"]),
@@ -30,10 +31,10 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ),
     (
         "core/admin",
-        &["model", "compliance", "store", "audit", "governance", "engine"],
+        &["model", "compliance", "store", "audit", "governance", "engine", "token"],
     ),
     ("core/cli", &["*"]),
-    ("bridges/*", &["model", "compliance", "bridge"]),
+    ("bridges/*", &["model", "compliance", "bridge", "token"]),
     ("config", &["model", "compliance", "audit", "governance", "inspect"]),
     ("tests", &["*"]),
 ];

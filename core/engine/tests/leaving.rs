@@ -51,6 +51,8 @@ async fn s10_what_a_reload_takes_out_is_left_and_nobody_is_reconnected() {
     wanted.mirrors.push(other.clone());
     let hub = start(Arc::new(MemoryStore::new()), two(), wanted.clone()).await;
     until(|| runs(&hub.sides) == [1, 1]).await;
+    hub.sides[0].push(vec![hub.sides[0].message("c", "before")]).await;
+    assert_eq!(hub.sides[1].wait_for(1).await, ["before"]);
 
     // A whole mirror, and then a single membership of another.
     wanted.mirrors.pop();
@@ -61,7 +63,7 @@ async fn s10_what_a_reload_takes_out_is_left_and_nobody_is_reconnected() {
     assert_eq!(left(&hub.sides), ["d", "d c"]);
     assert_eq!(runs(&hub.sides), [1, 1], "everybody stayed connected");
     hub.sides[0].push(vec![hub.sides[0].message("c", "a")]).await;
-    assert_eq!(hub.home.wait_for(1).await, ["a"], "and works");
+    assert_eq!(hub.home.wait_for(2).await, ["before", "a"], "and works");
 
     // What comes back is entered by a new session, once the one before has ended.
     wanted.mirrors[0].members.push(gone);
@@ -69,6 +71,9 @@ async fn s10_what_a_reload_takes_out_is_left_and_nobody_is_reconnected() {
     until(|| runs(&hub.sides) == [1, 2]).await;
     assert_eq!(hub.sides[1].context().channels.len(), 1);
     hub.engine.reload(wanted).await.unwrap();
+    // What was said without it is not for it.
+    hub.sides[0].push(vec![hub.sides[0].message("c", "after")]).await;
+    assert_eq!(hub.sides[1].wait_for(2).await, ["before", "after"]);
     assert_eq!((runs(&hub.sides), left(&hub.sides)[1].as_str()), (vec![1, 2], "d c"));
 }
 

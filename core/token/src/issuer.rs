@@ -112,6 +112,12 @@ impl Issuer {
         check(token, &keys, expected, now).map_err(Unchecked::Refused)
     }
 
+    /// The keys, unless they are old; nobody is asked.
+    pub async fn fresh(&self) -> Option<Arc<KeySet>> {
+        let held = self.held.lock().await;
+        held.is_younger(FRESH).then(|| Arc::clone(&held.keys))
+    }
+
     /// The keys, fetched where they are old.
     ///
     /// # Errors
@@ -163,7 +169,19 @@ impl Issuer {
     }
 
     async fn fetch(&self, held: &mut Held) -> Result<(), String> {
+        // Before, as whoever waits may go away; and after, as an issuer that hangs may take longer than the pause.
         held.tried = Some(Instant::now());
+        let told = self.ask().await;
+        held.tried = Some(Instant::now());
+        let (metadata, keys) = told?;
+        held.metadata = Arc::new(metadata);
+        held.keys = Arc::new(keys);
+        held.fetched = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Asks the issuer for its description and its keys.
+    async fn ask(&self) -> Result<(Value, KeySet), String> {
         let metadata = self.get(self.address.clone()).await?;
         let text = |name: &str| metadata.get(name).and_then(Value::as_str);
         if self.name.is_some() && self.name.as_deref() != text("issuer") {
@@ -175,10 +193,7 @@ impl Issuer {
         if keys.is_empty() {
             return Err("there are no keys where it says".to_owned());
         }
-        held.metadata = Arc::new(metadata);
-        held.keys = Arc::new(keys);
-        held.fetched = Some(Instant::now());
-        Ok(())
+        Ok((metadata, keys))
     }
 
     async fn get(&self, url: Url) -> Result<Value, String> {

@@ -76,7 +76,7 @@ impl KeySet {
     pub fn read(set: &Value) -> Self {
         let keys = set.get("keys").and_then(Value::as_array).into_iter().flatten();
         let named = keys.take(KEYS).filter_map(|key| {
-            let id = key.get("kid")?.as_str()?;
+            let id = key.get("kid")?.as_str().filter(|id| !id.is_empty())?;
             Some((id.to_owned(), Key::read(key)?))
         });
         Self(named.collect())

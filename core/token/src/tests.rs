@@ -285,6 +285,21 @@ async fn keys_outlast_a_provider_that_is_away_for_a_while() {
     assert!(matches!(ask(&issuer, &name, &token).await, Err(Unchecked::NoKeys(_))));
 }
 
+#[tokio::test]
+async fn a_provider_that_hangs_is_not_waited_for_all_the_time() {
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    // It takes connections and never answers.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let name = format!("http://{}", silent.local_addr().unwrap());
+    let issuer = Issuer::named(client(None).unwrap(), &name).unwrap();
+    tokio::time::pause();
+    let first = issuer.keys().await.err().unwrap();
+    assert!(!first.contains("a moment ago"), "{first}");
+    let again = issuer.keys().await.err().unwrap();
+    assert!(again.contains("a moment ago"), "{again}");
+    assert!(issuer.fresh().await.is_none());
+}
+
 proptest! {
     /// Nothing that is not signed by a known key is believed, and nothing breaks.
     #[test]

@@ -166,6 +166,10 @@ async fn s10_networks_come_go_and_fail_each_for_itself() -> anyhow::Result<()> {
     })?;
     xena.meets(&muc, "viaduct").await?;
     speaks("on both again", true).await?;
+    ensure!(
+        xena.count_of(|message| message.says(&muc, "on IRC alone")) == 0,
+        "what was said while XMPP was out is not for it"
+    );
 
     // One server goes down, and comes back.
     let server = world.xmpp.as_mut().context("an XMPP server")?;

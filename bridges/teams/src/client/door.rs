@@ -16,8 +16,9 @@ use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use viaduct_token::bearer;
 
-use super::token::{bearer, claimed};
+use super::token::{Refusal, claimed};
 use crate::telemetry;
 
 /// The largest request, in bytes.
@@ -179,7 +180,8 @@ async fn answer(State(routes): State<Routes>, request: Request) -> Response {
     }
     let authorization = head.headers.get(header::AUTHORIZATION);
     let authorization = authorization.and_then(|value| value.to_str().ok());
-    let claim = bearer(authorization).and_then(|token| Ok((token, claimed(token)?.0)));
+    let claim = bearer(authorization).map_err(Refusal::from);
+    let claim = claim.and_then(|token| Ok((token, claimed(token)?)));
     let (token, audience) = match claim {
         Ok(claim) => claim,
         Err(refusal) => {

@@ -1,8 +1,9 @@
 //! Which hosts may be given a token.
 
 use url::Url;
+use viaduct_token::is_private;
 
-use crate::config::{Addresses, is_private};
+use crate::config::Addresses;
 
 /// The hosts of one tenant's cloud.
 #[derive(Debug, Clone)]

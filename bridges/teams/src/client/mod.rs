@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `door` | the shared listener: which network a request is for |
 //! | `token` | whether an inbound token is to be believed |
-//! | `keys` | the keys of inbound tokens, fetched and renewed |
+//! | `keys` | Microsoft as the issuer of inbound tokens |
 //! | `sealed` | what notifications carry |
 //! | `hosts` | which hosts may be given a token |
 //! | `login`, `person` | tokens of our own: as the app, and in a person's name |

@@ -8,6 +8,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
+use viaduct_token::is_private;
 
 use super::Section;
 
@@ -135,12 +136,6 @@ fn preset(cloud: Cloud) -> Preset {
             hosts: &["frontend.botapi.msg.infra.teams.microsoftonline.cn"],
         },
     }
-}
-
-/// Whether tokens may be sent there at all: encrypted, or within this machine.
-pub(crate) fn is_private(url: &Url) -> bool {
-    let local = url.host_str().is_some_and(viaduct_model::link::is_here);
-    url.has_host() && (url.scheme() == "https" || (url.scheme() == "http" && local))
 }
 
 pub(super) fn address(text: &str, slash: bool) -> Option<Url> {

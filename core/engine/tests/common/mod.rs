@@ -452,7 +452,7 @@ pub async fn start_at_home(
             *given.context.lock().unwrap() = Some(context);
             Ok(given)
         }),
-        public_url: None,
+        public_url: Some("https://files.example".to_owned()),
         commands: None,
         audit,
         inspector: inspector(),

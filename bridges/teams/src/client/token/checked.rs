@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use viaduct_model::Timestamp;
 
-use super::{Expected, KeySet, Refusal, check, check_time};
+use super::{Expected, KeySet, Refusal, SKEW, check, in_time};
 
 /// How many tokens are remembered.
 const TOKENS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
@@ -43,7 +43,7 @@ impl Checked {
     pub fn check(&self, token: &str, keys: &Arc<KeySet>, now: Timestamp) -> Result<Arc<Value>, Refusal> {
         let digest: [u8; 32] = Sha256::digest(token).into();
         if let Some(claims) = self.known(&digest, keys) {
-            check_time(&claims, now)?;
+            in_time(&claims, SKEW, now)?;
             return Ok(claims);
         }
         let claims = Arc::new(check(token, keys, &self.expected, now)?);

@@ -1,11 +1,13 @@
 use std::sync::{Arc, OnceLock};
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
+use viaduct_token::bearer;
+use viaduct_token::testing::Signer;
 
 use super::*;
+use Disbelief::{Algorithm, Audience, Expired, Issuer, Malformed, Missing, NotYet, Signature, UnknownKey};
 
 const APP: &str = "11111111-2222-3333-4444-555555555555";
 const TENANT: &str = "aaaaaaaa-2222-3333-4444-555555555555";
@@ -13,49 +15,36 @@ const ISSUER: &str = "https://api.botframework.com";
 const NOW: u64 = 1_800_000_000;
 
 struct World {
-    good: KeyPair,
-    stranger: KeyPair,
+    good: Signer,
+    stranger: Signer,
+    curve: Signer,
     keys: KeySet,
 }
 
 fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
     WORLD.get_or_init(|| {
-        let good = KeyPair::generate(KeySize::Rsa2048).unwrap();
-        let stranger = KeyPair::generate(KeySize::Rsa2048).unwrap();
-        let jwk = |kid: &str, endorsements: Value| {
-            let public = good.public_key();
-            let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-            json!({
-                "kty": "RSA", "use": "sig", "kid": kid, "endorsements": endorsements,
-                "n": text(public.modulus().big_endian_without_leading_zero()),
-                "e": text(public.exponent().big_endian_without_leading_zero()),
-            })
-        };
+        let good = Signer::rsa();
+        let stranger = Signer::rsa();
+        let curve = Signer::curve();
+        let jwk = |kid: &str, names: Value| with(good.public(kid), "endorsements", names);
         let set = json!({"keys": [
             jwk("teams", json!(["webchat", "msteams"])),
             jwk("other", json!(["skype"])),
             jwk("bare", Value::Null),
             {"kty": "EC", "kid": "curve", "crv": "P-256", "x": "a", "y": "b"},
+            with(curve.public("good curve"), "endorsements", json!(["msteams"])),
+            jwk("", json!(["msteams"])),
             {"kty": "RSA", "use": "enc", "kid": "enc", "n": "AQAB", "e": "AQAB"},
         ]});
         let keys = KeySet::read(&set);
-        World { good, stranger, keys }
+        World {
+            good,
+            stranger,
+            curve,
+            keys,
+        }
     })
-}
-
-fn signed(key: &KeyPair, header: &Value, claims: &Value) -> String {
-    let text = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", text(header), text(claims));
-    let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(
-        &RSA_PKCS1_SHA256,
-        &SystemRandom::new(),
-        message.as_bytes(),
-        &mut signature,
-    )
-    .unwrap();
-    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 fn header() -> Value {
@@ -104,7 +93,7 @@ fn decide(authorization: Option<&str>, activity: &Value) -> Result<(), Refusal> 
 }
 
 fn good(header: &Value, claims: &Value) -> String {
-    format!("Bearer {}", signed(&world().good, header, claims))
+    format!("Bearer {}", world().good.sign_as(header, claims))
 }
 
 #[test]
@@ -126,7 +115,7 @@ fn what_microsoft_sends_is_believed() {
 
 #[test]
 fn everything_else_is_refused() {
-    let token = signed(&world().good, &header(), &claims());
+    let token = world().good.sign_as(&header(), &claims());
     let mut parts: Vec<String> = token.split('.').map(str::to_owned).collect();
     let other_claims = URL_SAFE_NO_PAD.encode(with(claims(), "exp", json!(NOW + 9999)).to_string());
     let swapped = format!("Bearer {}.{other_claims}.{}", parts[0], parts[2]);
@@ -140,68 +129,136 @@ fn everything_else_is_refused() {
     );
     let by = |claim: &str, value: Value| good(&header(), &with(claims(), claim, value));
     let headed = |key: &str, value: Value| good(&with(header(), key, value), &claims());
-    let stranger = format!("Bearer {}", signed(&world().stranger, &header(), &claims()));
+    let stranger = format!("Bearer {}", world().stranger.sign_as(&header(), &claims()));
     let cases: Vec<(&str, Option<String>, Refusal)> = vec![
-        ("no header", None, Refusal::Missing),
-        ("another scheme", Some(format!("Basic {token}")), Refusal::Missing),
-        ("an empty token", Some("Bearer ".to_owned()), Refusal::Missing),
-        ("no token at all", Some("Bearer abc".to_owned()), Refusal::Malformed),
-        ("four parts", Some(format!("Bearer {token}.x")), Refusal::Malformed),
-        ("not base64", Some("Bearer §.§.§".to_owned()), Refusal::Malformed),
+        ("no header", None, Refusal::Token(Missing)),
+        (
+            "another scheme",
+            Some(format!("Basic {token}")),
+            Refusal::Token(Missing),
+        ),
+        ("an empty token", Some("Bearer ".to_owned()), Refusal::Token(Missing)),
+        (
+            "no token at all",
+            Some("Bearer abc".to_owned()),
+            Refusal::Token(Malformed),
+        ),
+        (
+            "four parts",
+            Some(format!("Bearer {token}.x")),
+            Refusal::Token(Malformed),
+        ),
+        ("not base64", Some("Bearer §.§.§".to_owned()), Refusal::Token(Malformed)),
         (
             "much too long",
             Some(format!("Bearer {}", "a.".repeat(20_000))),
-            Refusal::Malformed,
+            Refusal::Token(Malformed),
         ),
-        ("unsigned", Some(unsigned), Refusal::Algorithm),
+        ("unsigned", Some(unsigned), Refusal::Token(Algorithm)),
         (
             "signed with a shared secret",
             Some(headed("alg", json!("HS256"))),
-            Refusal::Algorithm,
+            Refusal::Token(Algorithm),
         ),
         (
             "another RSA algorithm",
             Some(headed("alg", json!("RS512"))),
-            Refusal::Algorithm,
+            Refusal::Token(Algorithm),
         ),
-        ("no key id", Some(headed("kid", Value::Null)), Refusal::UnknownKey),
+        (
+            "no key id",
+            Some(headed("kid", Value::Null)),
+            Refusal::Token(UnknownKey),
+        ),
+        (
+            "an empty key id",
+            Some(headed("kid", json!(""))),
+            Refusal::Token(UnknownKey),
+        ),
         (
             "an unknown key",
             Some(headed("kid", json!("gone"))),
-            Refusal::UnknownKey,
+            Refusal::Token(UnknownKey),
         ),
         (
             "a key for another algorithm",
             Some(headed("kid", json!("curve"))),
-            Refusal::UnknownKey,
+            Refusal::Token(UnknownKey),
         ),
         (
             "a key for encryption",
             Some(headed("kid", json!("enc"))),
-            Refusal::UnknownKey,
+            Refusal::Token(UnknownKey),
         ),
-        ("forged by another key", Some(stranger), Refusal::Signature),
-        ("claims exchanged", Some(swapped), Refusal::Signature),
-        ("signature changed", Some(flipped), Refusal::Signature),
+        ("forged by another key", Some(stranger), Refusal::Token(Signature)),
+        ("claims exchanged", Some(swapped), Refusal::Token(Signature)),
+        ("signature changed", Some(flipped), Refusal::Token(Signature)),
         (
             "another issuer",
             Some(by("iss", json!("https://sts.windows.net/x/"))),
-            Refusal::Issuer,
+            Refusal::Token(Issuer),
         ),
-        ("no issuer", Some(by("iss", Value::Null)), Refusal::Issuer),
-        ("another app", Some(by("aud", json!(TENANT))), Refusal::Audience),
-        ("no app", Some(by("aud", Value::Null)), Refusal::Audience),
-        ("several apps", Some(by("aud", json!([APP, TENANT]))), Refusal::Audience),
-        ("expired", Some(by("exp", json!(NOW - 300))), Refusal::Expired),
-        ("without an end", Some(by("exp", Value::Null)), Refusal::Expired),
-        ("an end in words", Some(by("exp", json!("never"))), Refusal::Expired),
-        ("not yet valid", Some(by("nbf", json!(NOW + 301))), Refusal::NotYet),
+        ("no issuer", Some(by("iss", Value::Null)), Refusal::Token(Issuer)),
+        ("another app", Some(by("aud", json!(TENANT))), Refusal::Token(Audience)),
+        ("no app", Some(by("aud", Value::Null)), Refusal::Token(Audience)),
+        (
+            "several apps",
+            Some(by("aud", json!([APP, TENANT]))),
+            Refusal::Token(Audience),
+        ),
+        (
+            "a list of one app",
+            Some(by("aud", json!([APP]))),
+            Refusal::Token(Audience),
+        ),
+        ("an empty app", Some(by("aud", json!(""))), Refusal::Token(Audience)),
+        (
+            "an end with a fraction",
+            Some(by("exp", json!(1_800_003_600.5))),
+            Refusal::Token(Malformed),
+        ),
+        (
+            "a beginning with a fraction",
+            Some(by("iat", json!(1_799_999_990.5))),
+            Refusal::Token(Malformed),
+        ),
+        (
+            "something critical",
+            Some(headed("crit", json!(["exp"]))),
+            Refusal::Token(Malformed),
+        ),
+        (
+            "a known key on a curve",
+            Some(headed("kid", json!("good curve"))),
+            Refusal::Token(Algorithm),
+        ),
+        (
+            "signed on a curve",
+            Some(format!("Bearer {}", world().curve.sign("good curve", &claims()))),
+            Refusal::Token(Algorithm),
+        ),
+        ("expired", Some(by("exp", json!(NOW - 300))), Refusal::Token(Expired)),
+        ("without an end", Some(by("exp", Value::Null)), Refusal::Token(Expired)),
+        (
+            "an end in words",
+            Some(by("exp", json!("never"))),
+            Refusal::Token(Expired),
+        ),
+        (
+            "not yet valid",
+            Some(by("nbf", json!(NOW + 301))),
+            Refusal::Token(NotYet),
+        ),
         (
             "issued in the future",
             Some(by("iat", json!(NOW + 4000))),
-            Refusal::NotYet,
+            Refusal::Token(NotYet),
         ),
-        ("a beginning in words", Some(by("nbf", json!("soon"))), Refusal::NotYet),
+        (
+            "a beginning in words",
+            Some(by("nbf", json!("soon"))),
+            Refusal::Token(NotYet),
+        ),
         (
             "endorsed for another channel",
             Some(headed("kid", json!("other"))),
@@ -224,7 +281,7 @@ fn everything_else_is_refused() {
             Refusal::ServiceUrl,
         ),
     ];
-    assert!(cases.len() >= 20);
+    assert!(cases.len() >= 41);
     for (name, header, refusal) in cases {
         assert_eq!(decide(header.as_deref(), &activity()), Err(refusal), "{name}");
     }
@@ -282,7 +339,7 @@ fn a_notification_comes_from_graph_only() {
     };
     let check = |claims: &Value| {
         let header = with(header(), "kid", json!("bare"));
-        let token = signed(&world().good, &header, claims);
+        let token = world().good.sign_as(&header, claims);
         check(&token, &world().keys, &expected, Timestamp::from_secs(NOW)).map(drop)
     };
     assert_eq!(check(&with(claims(), "azp", json!("graph"))), Ok(()));
@@ -298,20 +355,12 @@ fn a_notification_comes_from_graph_only() {
 fn a_token_that_was_checked_is_checked_for_what_may_have_changed() {
     let checked = Checked::new(expected());
     let jwks = |kids: &[&str]| {
-        let public = world().good.public_key();
-        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let keys: Vec<Value> = kids
-            .iter()
-            .map(|kid| {
-                json!({"kty": "RSA", "kid": kid, "endorsements": ["msteams"],
-                       "n": text(public.modulus().big_endian_without_leading_zero()),
-                       "e": text(public.exponent().big_endian_without_leading_zero())})
-            })
-            .collect();
+        let key = |kid: &&str| with(world().good.public(kid), "endorsements", json!(["msteams"]));
+        let keys: Vec<Value> = kids.iter().map(key).collect();
         Arc::new(KeySet::read(&json!({ "keys": keys })))
     };
     let (keys, now) = (jwks(&["teams"]), Timestamp::from_secs(NOW));
-    let token = signed(&world().good, &header(), &claims());
+    let token = world().good.sign_as(&header(), &claims());
     let believed = checked.check(&token, &keys, now).unwrap();
     let again = checked.check(&token, &keys, now).unwrap();
     assert!(Arc::ptr_eq(&believed, &again), "it is checked once");
@@ -325,16 +374,42 @@ fn a_token_that_was_checked_is_checked_for_what_may_have_changed() {
     );
     // Later, and earlier.
     let over = Timestamp::from_secs(NOW + 3600 + 300);
-    assert_eq!(checked.check(&token, &keys, over), Err(Refusal::Expired));
+    assert_eq!(checked.check(&token, &keys, over), Err(Refusal::Token(Expired)));
     let before = Timestamp::from_secs(NOW - 10 - 301);
-    assert_eq!(checked.check(&token, &keys, before), Err(Refusal::NotYet));
+    assert_eq!(checked.check(&token, &keys, before), Err(Refusal::Token(NotYet)));
     // A token that is like it but for its signature.
     let (message, _) = token.rsplit_once('.').unwrap();
     let forged = format!("{message}.{}", URL_SAFE_NO_PAD.encode([0; 256]));
-    assert_eq!(checked.check(&forged, &keys, now), Err(Refusal::Signature));
+    assert_eq!(checked.check(&forged, &keys, now), Err(Refusal::Token(Signature)));
     // Its key was withdrawn, and came back.
-    assert_eq!(checked.check(&token, &jwks(&["other"]), now), Err(Refusal::UnknownKey));
+    assert_eq!(
+        checked.check(&token, &jwks(&["other"]), now),
+        Err(Refusal::Token(UnknownKey))
+    );
     let renewed = jwks(&["teams"]);
     let anew = checked.check(&token, &renewed, now).unwrap();
     assert!(!Arc::ptr_eq(&believed, &anew), "it is checked with the new keys");
+}
+
+#[test]
+fn a_token_says_which_app_it_claims_to_be_for() {
+    let claim = |header: &Value, claims: &Value| claimed(&world().stranger.sign_as(header, claims));
+    for audience in [APP.to_owned(), format!("api://botid-{APP}"), APP.to_uppercase()] {
+        let claims = with(claims(), "aud", json!(audience));
+        assert_eq!(claim(&header(), &claims), Ok(APP.to_owned()));
+    }
+    for audience in [Value::Null, json!(""), json!(1), json!([]), json!([APP, TENANT])] {
+        let claims = with(claims(), "aud", audience);
+        assert_eq!(claim(&header(), &claims), Err(Refusal::Token(Audience)), "{claims}");
+    }
+    for (name, value, refusal) in [
+        ("alg", json!("ES256"), Algorithm),
+        ("alg", json!("none"), Algorithm),
+        ("alg", Value::Null, Algorithm),
+        ("kid", Value::Null, UnknownKey),
+        ("kid", json!(1), UnknownKey),
+    ] {
+        let header = with(header(), name, value);
+        assert_eq!(claim(&header, &claims()), Err(Refusal::Token(refusal)), "{header}");
+    }
 }
