@@ -6,6 +6,9 @@
 //!
 //! Calls of one key go in the order in which they asked; those of other keys are not held up by them. A call that counts under
 //! several keys takes its turn under all of them at once, or none: while it waits for one, it uses up nothing of the others.
+//!
+//! What a process before this one called is not known: right after a restart a service may refuse a call, and then
+//! [`Pacer::block`] waits as long as it asks for.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
