@@ -1,9 +1,9 @@
 //! Where Microsoft is: its clouds and the addresses in each, every one of which an operator can replace.
 //!
-//! Those of the worldwide cloud are as Microsoft documents them and its libraries have them; so are login, keys, issuer and scope
-//! of the United States' government's. Nothing but recollection vouches for the connectors of GCC and GCC High, for what is
-//! China's, and for that Graph's notifications come from the same app in all clouds. Before the first partner in one of
-//! those: compare with Microsoft's pages, and set `addresses` where they differ.
+//! They are compared with what Microsoft publishes: its Teams libraries (`CloudEnvironment`) for login, keys, issuer, scope, Graph
+//! and the hosts of connectors, and "Proactive messages" for where a connector is before an activity has told. Two things are
+//! published nowhere we found: where China's connector is before an activity has told (the host is, its path is the others'), and
+//! whether Graph's notifications come from the same app in the national clouds. `addresses` replaces each of them.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -19,11 +19,14 @@ pub enum Cloud {
     /// The worldwide one.
     #[default]
     Public,
-    /// The United States' government's (GCC). Not verified: compare the connector's host before use.
+    /// The worldwide one's part for the United States' authorities (GCC).
     Gcc,
-    /// The United States' government's (GCC High). Not verified: compare the connector's host before use.
+    /// The United States' government's (GCC High).
     GccHigh,
-    /// China's, operated by 21Vianet. Not verified: compare every address before use.
+    /// The United States' Department of Defense's.
+    Dod,
+    /// China's, operated by 21Vianet. Where its connector is before an activity has come from there is not published: set
+    /// `addresses.connector` if the bot is to write first.
     China,
 }
 
@@ -77,9 +80,11 @@ pub struct Addresses {
 }
 
 /// Where Microsoft keeps files: `SharePoint` and `OneDrive`.
-const STORAGE: [&str; 6] = [
+const STORAGE: [&str; 8] = [
     "*.sharepoint.com",
     "*.sharepoint.us",
+    "*.sharepoint-mil.us",
+    "*.dps.mil",
     "*.sharepoint.cn",
     "*.svc.ms",
     "*.onedrive.com",
@@ -106,7 +111,17 @@ const PUBLIC: Preset = Preset {
     scope: "https://api.botframework.com/.default",
     connector: "https://smba.trafficmanager.net/teams/",
     graph: "https://graph.microsoft.com/",
-    hosts: &["smba.trafficmanager.net"],
+    hosts: &["smba.trafficmanager.net", "smba.onyx.prod.teams.trafficmanager.net"],
+};
+
+const GCC_HIGH: Preset = Preset {
+    login: "https://login.microsoftonline.us/",
+    openid: "https://login.botframework.azure.us/v1/.well-known/openidconfiguration",
+    issuer: "https://api.botframework.us",
+    scope: "https://api.botframework.us/.default",
+    connector: "https://smba.infra.gov.teams.microsoft.us/teams/",
+    graph: "https://graph.microsoft.us/",
+    hosts: &["smba.infra.gov.teams.microsoft.us"],
 };
 
 fn preset(cloud: Cloud) -> Preset {
@@ -117,14 +132,12 @@ fn preset(cloud: Cloud) -> Preset {
             hosts: &["smba.infra.gcc.teams.microsoft.com"],
             ..PUBLIC
         },
-        Cloud::GccHigh => Preset {
-            login: "https://login.microsoftonline.us/",
-            openid: "https://login.botframework.azure.us/v1/.well-known/openidconfiguration",
-            issuer: "https://api.botframework.us",
-            scope: "https://api.botframework.us/.default",
-            connector: "https://smba.infra.gov.teams.microsoft.us/teams/",
-            graph: "https://graph.microsoft.us/",
-            hosts: &["smba.infra.gov.teams.microsoft.us"],
+        Cloud::GccHigh => GCC_HIGH,
+        Cloud::Dod => Preset {
+            connector: "https://smba.infra.dod.teams.microsoft.us/teams/",
+            graph: "https://dod-graph.microsoft.us/",
+            hosts: &["smba.infra.dod.teams.microsoft.us"],
+            ..GCC_HIGH
         },
         Cloud::China => Preset {
             login: "https://login.partner.microsoftonline.cn/",
@@ -186,5 +199,26 @@ impl Section {
             out.push(format!("https://sts.windows.net/{}/", self.tenant));
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_clouds_addresses_are_encrypted_and_its_connector_is_one_of_its_hosts() {
+        let mut graphs = Vec::new();
+        for cloud in [Cloud::Public, Cloud::Gcc, Cloud::GccHigh, Cloud::Dod, Cloud::China] {
+            let preset = preset(cloud);
+            for text in [preset.login, preset.openid, preset.issuer, preset.scope, preset.connector, preset.graph] {
+                assert!(text.starts_with("https://") && address(text, false).is_some(), "{cloud:?}: {text}");
+            }
+            let connector = address(preset.connector, true).unwrap();
+            assert!(preset.hosts.contains(&connector.host_str().unwrap()), "{cloud:?}");
+            graphs.push(preset.graph);
+        }
+        graphs.dedup();
+        assert_eq!(graphs.len(), 4, "GCC has the worldwide Graph, every other cloud its own");
     }
 }
