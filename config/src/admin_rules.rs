@@ -18,6 +18,7 @@ pub(crate) fn check(tree: &Node, report: &mut Report) {
         .collect();
     let people = section.get("people").map(Node::entries).unwrap_or_default();
     shared_token(section, &users, report);
+    console(section, report);
 
     for entry in people {
         let (user, key) = (entry.key.as_str(), format!("admin.people.{}", entry.key));
@@ -39,6 +40,26 @@ pub(crate) fn check(tree: &Node, report: &mut Report) {
         .unwrap_or_default()
     {
         empty(&entry.node, &format!("admin.oidc.roles.{}", entry.key), report);
+    }
+}
+
+/// Whoever logs in does so somewhere, and comes back to an address without a path.
+fn console(section: &Node, report: &mut Report) {
+    let Some(console) = section.get("console") else { return };
+    if let (Some((_, at)), None) = (console.text_of("client_id"), section.get("oidc")) {
+        let fix = "describe the identity provider under `admin.oidc`, or leave `client_id` out";
+        report.error(
+            at,
+            "admin.console.client_id",
+            "there is no identity provider to log in at",
+            fix,
+        );
+    }
+    if let Some((url, at)) = console.text_of("url")
+        && url::Url::parse(url).is_ok_and(|url| url.path() != "/" || url.query().is_some() || url.fragment().is_some())
+    {
+        let fix = "write https://host only; the console is at /console below it";
+        report.error(at, "admin.console.url", "the address has a path", fix);
     }
 }
 

@@ -49,10 +49,10 @@ use viaduct_governance::{Agreement, PartnerName};
 use viaduct_inspect::Files;
 use viaduct_model::NetworkName;
 
-pub use admin::{Admin, AdminPerson, Oidc, Role};
+pub use admin::{Admin, AdminPerson, Console, Oidc, Role};
 pub use appservice::{Appservice, Everybody, SpeakFor};
 pub use audit::Audit;
-pub use homeserver::Homeserver;
+pub use homeserver::{Encryption, Homeserver};
 pub use logging::{LogFormat, Logging};
 pub use mirror::{Flow, MadeRoom, Member, Mirror, Room};
 pub use network::{Network, PolicyNames};
@@ -155,6 +155,9 @@ pub fn check(text: &str, path: &Path, kinds: &dyn Kinds) -> Result<Checked, Vec<
     match serde_path_to_error::deserialize::<_, Config>(value) {
         Ok(mut config) => {
             config.store.path = folder.join(&config.store.path);
+            if let Some(encryption) = &mut config.homeserver.encryption {
+                encryption.folder = folder.join(&encryption.folder);
+            }
             if let Some(audit) = &mut config.audit {
                 audit.folder = folder.join(&audit.folder);
                 audit.keys = folder.join(&audit.keys);

@@ -21,6 +21,11 @@ pub struct Mirror {
     /// add one, by a state event `eu.viaduct.label` with the content `{"label": "internal"}`.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// Whether its Matrix room is end-to-end encrypted as far as viaduct, which decrypts what crosses and says so in the room. A room
+    /// that viaduct makes is encrypted then; in any other, somebody has to turn it on. Needs `homeserver.encryption`. Without it,
+    /// nothing crosses from or to an encrypted room.
+    #[serde(default)]
+    pub encrypted: bool,
 }
 
 /// The Matrix room of a mirror.

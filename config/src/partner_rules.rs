@@ -94,6 +94,14 @@ fn ceiling(node: &Node, key: &str, report: &mut Report) {
         Some(_) => texts(node, "labels").map(|(label, _)| label).collect(),
         None => vec!["public", "internal", "confidential"],
     };
+    if let Some((floor, at)) = node
+        .text_of("encrypted_from")
+        .filter(|(floor, _)| !labels.contains(floor))
+    {
+        let what = format!("`{floor}` is not one of the labels");
+        let fix = suggest(floor, &labels, "list it under `labels`");
+        report.error(at, &format!("{key}.encrypted_from"), what, fix);
+    }
     if !labels.contains(&ceiling) {
         let what = format!("`{ceiling}` is not one of the labels");
         report.error(

@@ -1,7 +1,10 @@
-//! Tries the policies: their patterns, and every rule's own examples.
+//! Tries the policies: their patterns, every rule's own examples, and whether a mirror joins what a barrier keeps apart.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use viaduct_compliance::{ExampleOutcome, ExampleResult, Policy};
+use viaduct_compliance::{ExampleOutcome, ExampleResult, Filter, Policy};
+use viaduct_model::{ChannelId, NetworkName, Place};
 
 use crate::problem::{Position, Report};
 use crate::rules::find;
@@ -9,6 +12,7 @@ use crate::tree::Node;
 
 /// Checks all policies of a configuration that can be read; what cannot is told by others.
 pub(crate) fn check(tree: &Node, value: &Value, report: &mut Report) {
+    let mut sound = BTreeMap::new();
     for entry in tree.get("policies").map(Node::entries).unwrap_or_default() {
         let key = format!("policies.{}", entry.key);
         let Some(policy) = value.get("policies").and_then(|all| all.get(&entry.key)) else {
@@ -19,6 +23,7 @@ pub(crate) fn check(tree: &Node, value: &Value, report: &mut Report) {
         };
         match policy.test() {
             Ok(results) => {
+                sound.insert(entry.key.as_str(), Filter::new(policy.clone()));
                 for result in results.iter().filter(|result| !result.is_good()) {
                     let number = policy
                         .rules
@@ -35,6 +40,67 @@ pub(crate) fn check(tree: &Node, value: &Value, report: &mut Report) {
                     report.error(entry.key_at, &key, error.to_string(), "correct the rule");
                 }
             }
+        }
+    }
+    for (number, mirror) in tree
+        .get("mirrors")
+        .map(Node::items)
+        .unwrap_or_default()
+        .iter()
+        .enumerate()
+    {
+        apart(tree, mirror, &format!("mirrors[{number}].members"), &sound, report);
+    }
+}
+
+/// The policies that a network or a member of a mirror names.
+fn named(node: &Node) -> impl Iterator<Item = &str> {
+    let policy = node.get("policy");
+    ["in", "out"]
+        .into_iter()
+        .filter_map(move |way| policy.and_then(|policy| policy.text_of(way)).map(|(name, _)| name))
+}
+
+/// A mirror joins nothing that a barrier of one of its policies keeps apart.
+fn apart(tree: &Node, mirror: &Node, key: &str, sound: &BTreeMap<&str, Filter>, report: &mut Report) {
+    let members = mirror.get("members").map(Node::items).unwrap_or_default();
+    let place = |network: &str, channel: &str| {
+        Some(Place::new(
+            NetworkName::new(network).ok()?,
+            ChannelId::new(channel).ok()?,
+        ))
+    };
+    let mut places: Vec<(Place, Position)> = Vec::new();
+    let mut policies: BTreeSet<&str> = BTreeSet::new();
+    for member in members {
+        policies.extend(named(member));
+        let Some((network, at)) = member.text_of("network") else {
+            continue;
+        };
+        let section = tree.get("networks").and_then(|networks| networks.get(network));
+        policies.extend(section.into_iter().flat_map(named));
+        let channel = member
+            .text_of("channel")
+            .and_then(|(channel, _)| place(network, channel));
+        places.extend(channel.map(|place| (place, at)));
+    }
+    for (position, (one, at)) in places.iter().enumerate() {
+        for (other, _) in places.iter().take(position) {
+            let filters = policies.iter().filter_map(|name| Some((*name, sound.get(name)?)));
+            let mut standing = filters.filter_map(|(name, filter)| Some((name, filter.barrier_between(one, other)?)));
+            let Some((policy, barrier)) = standing.next() else {
+                continue;
+            };
+            let what = format!(
+                "the barrier `{barrier}` of the policy `{policy}` stands between {}/{} and {}/{}",
+                one.network, one.channel, other.network, other.channel
+            );
+            report.error(
+                *at,
+                key,
+                what,
+                "put them into mirrors of their own, or change the barrier",
+            );
         }
     }
 }

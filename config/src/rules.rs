@@ -14,6 +14,7 @@ use crate::tree::{Data, Node};
 pub(crate) fn check(tree: &Node, value: &Value, kinds: &dyn Kinds, report: &mut Report) {
     appservice(tree, report);
     audit(tree, report);
+    encryption(tree, report);
     files(tree, value, report);
     networks(tree, value, kinds, report);
     mirrors(tree, report);
@@ -87,6 +88,35 @@ fn speak_for(tree: &Node, section: &Node, prefix: &str, report: &mut Report) {
         } else if local.starts_with(prefix) {
             let what = format!("`{mxid}` is a ghost");
             report.error(user.at, &key, what, "ghosts are spoken for anyway: remove it");
+        }
+    }
+}
+
+/// The keys need something to be encrypted with, and an encrypted mirror needs the keys.
+fn encryption(tree: &Node, report: &mut Report) {
+    let section = tree.get("homeserver").and_then(|home| home.get("encryption"));
+    if let Some(section) = section
+        && ["", "_file", "_env"]
+            .iter()
+            .all(|suffix| section.get(&format!("passphrase{suffix}")).is_none())
+    {
+        let fix = "give `passphrase_file`, a file with a long random text";
+        report.error(section.at, "homeserver.encryption", "`passphrase` is missing", fix);
+    }
+    let mirrors = tree.get("mirrors").map(Node::items).unwrap_or_default();
+    for (number, mirror) in mirrors.iter().enumerate() {
+        let wanted = mirror
+            .get("encrypted")
+            .filter(|node| matches!(node.data, Data::Scalar(Value::Bool(true))));
+        if let (Some(wanted), None) = (wanted, section) {
+            let what = "the mirror is to be encrypted, and viaduct has no device to do that with";
+            let fix = "describe one under `homeserver.encryption`";
+            report.error(wanted.at, &format!("mirrors[{number}].encrypted"), what, fix);
+        }
+        if let (Some(wanted), None) = (wanted, tree.get("audit")) {
+            let what = "what is decrypted has to be told and recorded, and no ledger is kept";
+            let fix = "describe one under `audit`; `viaduct audit key` makes its keys";
+            report.error(wanted.at, &format!("mirrors[{number}].encrypted"), what, fix);
         }
     }
 }

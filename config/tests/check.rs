@@ -332,6 +332,32 @@ fn what_is_no_yaml_says_where_and_why() {
 }
 
 #[test]
+fn a_mirror_joins_nothing_that_a_barrier_keeps_apart() {
+    let text = |apart: &str| {
+        format!(
+            "{HEAD}networks:
+  one: {{kind: echo, own: true, policy: {{in: walls}}}}
+  two: {{kind: echo, own: true}}
+mirrors:
+- name: both
+  room: \"#a:example.org\"
+  members:
+  - {{network: one, channel: left}}
+  - {{network: two, channel: {apart}}}
+policies:
+  walls:
+    groups: {{left: {{places: [one/left]}}, right: {{places: [two/right]}}}}
+    barriers: [{{name: wall, between: [left], and: [right]}}]
+"
+        )
+    };
+    let told = told(&text("right"));
+    let wanted = "the barrier `wall` of the policy `walls` stands between two/right and one/left";
+    assert!(told.contains(wanted), "{told}");
+    assert!(run(&text("elsewhere")).is_ok());
+}
+
+#[test]
 fn the_examples_of_policies_are_tried() {
     let text = format!(
         "{HEAD}policies:
@@ -432,6 +458,28 @@ admin:
     error: admin.people.@d:example.org.until: this is not a day
     error: admin.oidc.issuer: what is sent there could be read on the way
     error: admin.oidc.roles.office: without a role nothing is allowed
+    ");
+}
+
+#[test]
+fn the_console_has_an_address_and_a_place_to_log_in() {
+    let good = "\
+admin:
+  oidc: {issuer: https://login.example.org, audience: viaduct, user_claim: matrix, roles: {office: [auditor]}}
+  console: {url: https://viaduct.example.org/, client_id: viaduct-console, client_secret_env: CARGO_MANIFEST_DIR}
+";
+    let checked = run(&format!("{HEAD}{good}")).unwrap();
+    assert!(checked.config.admin.console.unwrap().client_secret().is_some());
+    let bad = "\
+admin:
+  console: {url: http://viaduct.example.org/console, client_id: viaduct-console, client_secret: s3cret, cookie: x}
+";
+    assert_snapshot!(about("admin", &told(&format!("{HEAD}{bad}"))), @"
+    error: admin.console.url: what is sent there could be read on the way
+    error: admin.console.url: the address has a path
+    error: admin.console.client_id: there is no identity provider to log in at
+    warning: admin.console.client_secret: a secret stands in the configuration itself
+    error: admin.console.cookie: the key `cookie` is not known here
     ");
 }
 

@@ -1,5 +1,7 @@
-//! Nothing crosses that a policy refuses, and its sender is told; what cannot be scanned waits; and security monitoring gets
-//! every entry of the ledger.
+//! Nothing crosses that a policy refuses, and its sender is told; what cannot be scanned waits; whom a policy room bans does not
+//! speak; and security monitoring gets every entry of the ledger.
+
+use std::time::Duration;
 
 use anyhow::ensure;
 use serde_json::{Value, json};
@@ -8,11 +10,15 @@ use viaduct_tests::wait::wait_until;
 use viaduct_tests::world::{World, made_room};
 
 use compliance::monitor::Monitor;
+use compliance::warden::Warden;
 
 mod compliance {
     pub mod monitor;
+    pub mod warden;
 }
 
+/// Policy rooms are read each minute.
+const READ: Duration = Duration::from_secs(100);
 const CHANNEL: &str = "#project";
 const ROOM: &str = "#project:localhost";
 
@@ -176,5 +182,66 @@ async fn a_file_that_cannot_be_scanned_is_held_and_what_is_infected_refused() ->
             "with {scanner}"
         );
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_policy_room_bans_is_refused_until_it_is_taken_back() -> anyhow::Result<()> {
+    let mirrored = |spec: HubSpec| spec.mirror("project", &made_room("project"), &[("irc", CHANNEL)]);
+    let Some(mut world) = available(World::start_with(mirrored).await)? else {
+        return Ok(());
+    };
+    let warden = Warden::new(&world.synapse, "warden", "bans").await?;
+    world.hub.configure(|configuration| {
+        configuration.insert("policy_rooms".to_owned(), json!(["#bans:localhost"]));
+    })?;
+    ensure!(world.hub.stop(), "it ends by itself when asked to");
+    world.hub.start().await?;
+    let ann = world.matrix_person("ann").await?;
+    let mallory = world.matrix_person("mallory").await?;
+    let room = ann.join(ROOM).await?;
+    mallory.join(ROOM).await?;
+    let igor = world.irc_person("igor", CHANNEL).await?;
+    let troll = world.irc_person("troll", CHANNEL).await?;
+    mallory.say(&room, "nobody banned me yet").await?;
+    igor.hears(CHANNEL, "nobody banned me yet").await?;
+    troll.say(CHANNEL, "nor me").await?;
+    ann.hears(&room, "nor me").await?;
+
+    // Added while the hub is there: it counts as soon as the room was read again.
+    warden.ban("@mallory:*").await?;
+    warden.ban("troll").await?;
+    let counts = || world.hub.log().contains("rules=2");
+    wait_until("both bans read", READ, counts).await?;
+    let refused = mallory.say(&room, "a lure").await?;
+    mallory
+        .expect("a notice about it", &room, |seen| {
+            seen.text("/content/m.relates_to/m.in_reply_to/event_id") == refused
+        })
+        .await?;
+    troll.say(CHANNEL, "a bait").await?;
+    ann.say(&room, "good morning").await?;
+    igor.hears(CHANNEL, "good morning").await?;
+    igor.say(CHANNEL, "good morning to you").await?;
+    ann.hears(&room, "good morning to you").await?;
+
+    // A hub that starts again has them from the room before anything crosses.
+    ensure!(world.hub.stop(), "it ends by itself when asked to");
+    mallory.say(&room, "another lure").await?;
+    world.hub.start().await?;
+    ann.say(&room, "good evening").await?;
+    igor.hears(CHANNEL, "good evening").await?;
+
+    // Taken back while the hub is away.
+    ensure!(world.hub.stop(), "it ends by itself when asked to");
+    warden.pardon("@mallory:*").await?;
+    world.hub.start().await?;
+    mallory.say(&room, "forgiven").await?;
+    igor.hears(CHANNEL, "forgiven").await?;
+    troll.say(CHANNEL, "another bait").await?;
+    igor.say(CHANNEL, "good night").await?;
+    ann.hears(&room, "good night").await?;
+    assert_eq!(igor.count_of(|line| line.text().contains("lure")), 0);
+    assert_eq!(ann.count_of(&room, |seen| seen.body().contains("bait")), 0);
     Ok(())
 }

@@ -77,12 +77,9 @@ async fn whoever_is_banned_is_told_of_or_spoken_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_only_accounts_may_come_the_hub_speaks_for_all_others() {
-    let Some(mut server) = server::inspircd().await else {
+    let Some(server) = server::inspircd_with_services().await else {
         return;
     };
-    if !server::atheme(&mut server) {
-        return;
-    }
     let mut ann = Ircer::connect(server.port, "ann").await;
     ann.register("hub", "secret").await;
     ann.join("#one").await;

@@ -14,8 +14,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use support::fake::{Fake, Script};
 use support::{Hub, message};
+use tokio::net::TcpListener;
 use viaduct_bridge::{Connection, Failure};
-use viaduct_model::{ChannelId, Content, Membership};
+use viaduct_model::{ChannelId, Membership};
 
 fn section(port: u16, puppets: bool) -> Value {
     support::section(port, &json!({"puppets": {"enabled": puppets}}))
@@ -71,6 +72,37 @@ async fn a_refused_password_is_told_and_ends_the_run() {
 }
 
 #[tokio::test]
+async fn a_port_without_tls_is_told_with_what_to_do_and_not_knocked_at_again_for_that() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (came, mut comers) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            drop(stream);
+            came.send(()).unwrap();
+        }
+    });
+    let mut section = section(port, false);
+    section["tls"] = json!({"enabled": true});
+    section["connect"] = json!({"retry": 600, "retry_limit": 600});
+    let hub = Hub::start(section, &["#one"]).await;
+    let is_down = |(_, standing): &(_, Connection)| matches!(standing, Connection::Down(_));
+    hub.inbox
+        .until("the report", |_, reports| reports.iter().any(is_down).then_some(()))
+        .await;
+    let probes = hub.session.probe().await;
+    let told = probes.first().unwrap();
+    assert!(told.finding.contains("TLS with 127.0.0.1"), "{told:?}");
+    assert!(told.fix.contains("`tls: {enabled: false}`"), "{told:?}");
+    comers.recv().await.unwrap();
+    assert!(
+        comers.try_recv().is_err(),
+        "the question was answered from what is known"
+    );
+    hub.stop().await;
+}
+
+#[tokio::test]
 async fn a_channel_that_is_closed_is_reported_and_the_others_work() {
     let closed = Some(("#shut", ":s 473 {nick} #shut :Cannot join channel (+i)"));
     let fake = Fake::start(Script {
@@ -110,38 +142,13 @@ async fn a_netsplit_is_an_absence_and_the_return_is_silent() {
     let fake = Fake::start(Script::default()).await;
     let hub = Hub::start(section(fake.port, false), &["#one"]).await;
     hub.joined("#one").await;
-    hub.event("ann", |content| {
-        matches!(
-            content,
-            Content::Membership {
-                change: Membership::Join,
-                ..
-            }
-        )
-    })
-    .await;
+    hub.event("ann", support::joins).await;
     fake.tell(":ann!a@b QUIT :one.example.net two.example.net");
-    hub.event("the absence", |content| {
-        matches!(
-            content,
-            Content::Membership {
-                change: Membership::Absent,
-                ..
-            }
-        )
-    })
-    .await;
+    hub.event("the absence", |content| support::changes(content, &Membership::Absent))
+        .await;
     fake.tell(":ann!a@b JOIN #one\r\n:ann!a@b PRIVMSG #one :here again");
     hub.heard("here again").await;
-    let joins = |event: &&viaduct_model::Event| {
-        matches!(
-            event.content,
-            Content::Membership {
-                change: Membership::Join,
-                ..
-            }
-        )
-    };
+    let joins = |event: &&viaduct_model::Event| support::joins(&event.content);
     assert_eq!(hub.inbox.events().iter().filter(joins).count(), 1);
     hub.stop().await;
 }

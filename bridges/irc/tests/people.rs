@@ -63,44 +63,23 @@ async fn ngircd_tells_descriptions_in_the_old_format() {
     ann.join("#one").await;
     let hub = Hub::start(section(server.port, &named()), &["#one"]).await;
     hub.joined("#one").await;
-    let join = |content: &Content| {
-        matches!(
-            content,
-            Content::Membership {
-                change: Membership::Join,
-                ..
-            }
-        )
-    };
-    let joined = hub.event("ann", join).await;
+    let joined = hub.event("ann", support::joins).await;
     assert_eq!(joined.sender.name, "Ann Example (ann)");
     hub.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inspircd_tells_accounts_of_those_who_are_there_already() {
-    let Some(mut server) = server::inspircd().await else {
+    let Some(server) = server::inspircd_with_services().await else {
         return;
     };
-    if !server::atheme(&mut server) {
-        return;
-    }
     let mut ann = Ircer::connect(server.port, "ann").await;
     ann.register("annette", "secret").await;
     ann.join("#one").await;
     let keys = json!({"identify": "account", "puppets": {"enabled": false}});
     let hub = Hub::start(section(server.port, &keys), &["#one"]).await;
     hub.joined("#one").await;
-    let join = |content: &Content| {
-        matches!(
-            content,
-            Content::Membership {
-                change: Membership::Join,
-                ..
-            }
-        )
-    };
-    let joined = hub.event("ann", join).await;
+    let joined = hub.event("ann", support::joins).await;
     assert_eq!(joined.sender.id.as_str(), "$annette");
     ann.send("NICK somebody").await;
     ann.send("PRIVMSG #one :still me").await;
@@ -136,16 +115,7 @@ async fn whoever_logs_in_moves_or_goes_away_stays_the_same_person() {
         let keys = json!({"identify": identify, "puppets": {"enabled": false}});
         let hub = Hub::start(section(fake.port, &keys), &["#one"]).await;
         hub.joined("#one").await;
-        let join = |content: &Content| {
-            matches!(
-                content,
-                Content::Membership {
-                    change: Membership::Join,
-                    ..
-                }
-            )
-        };
-        hub.event("ann", join).await;
+        hub.event("ann", support::joins).await;
         asked_who(&fake).await;
         let before = memberships(&hub);
         for line in [

@@ -96,16 +96,8 @@ async fn ngircd_people_come_change_and_go() {
     .await;
     bo.join("#one").await;
     bo.send("QUIT :good night").await;
-    hub.event("the quit", |content| {
-        matches!(
-            content,
-            Content::Membership {
-                change: Membership::Leave,
-                ..
-            }
-        )
-    })
-    .await;
+    hub.event("the quit", |content| support::changes(content, &Membership::Leave))
+        .await;
 
     // Out: what only an operator may do is refused for good, and works once the reader is one.
     ann.send("MODE #one +t").await;
@@ -333,12 +325,9 @@ async fn inspircd_echoes_give_ids_and_tags_are_read() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inspircd_with_atheme_takes_the_account() {
-    let Some(mut server) = server::inspircd().await else {
+    let Some(server) = server::inspircd_with_services().await else {
         return;
     };
-    if !server::atheme(&mut server) {
-        return;
-    }
     let mut ann = Ircer::connect(server.port, "hub").await;
     ann.register("hub", "secret").await;
     let sasl = |password: &str| json!({"nick": "relay", "sasl": {"account": "hub", "password": password}, "puppets": {"enabled": false}});

@@ -68,12 +68,9 @@ async fn a_certificate_is_enough_to_log_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_to_nickserv_opens_what_is_for_accounts_only() {
-    let Some(mut server) = server::inspircd().await else {
+    let Some(server) = server::inspircd_with_services().await else {
         return;
     };
-    if !server::atheme(&mut server) {
-        return;
-    }
     let mut ann = Ircer::connect(server.port, "ann").await;
     ann.register("hub", "secret").await;
     ann.join("#one").await;

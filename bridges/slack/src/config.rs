@@ -80,6 +80,11 @@ pub struct Section {
     /// Whether joins, leaves and new names of people in Slack are told to the other sides.
     #[serde(default = "yes")]
     pub membership: bool,
+    /// Whether everybody of the workspace is listed at the start (10,000 people at most), so that all members of large channels
+    /// are shown in their rooms at once and anybody can be mentioned. Without, the directory stays where it is: a hundred people
+    /// of each mirrored channel are asked for, everybody else when they first say something there.
+    #[serde(default)]
+    pub directory: bool,
     /// Whether pinned messages are told to the other sides.
     #[serde(default = "yes")]
     pub pins: bool,

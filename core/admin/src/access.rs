@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 use viaduct_governance::Day;
 use viaduct_model::{Clock, Secret, Timestamp};
 use viaduct_token::Unchecked;
@@ -78,6 +80,25 @@ impl Caller {
     }
 }
 
+/// Who came in, as far as it is remembered: what they may do is found anew each time.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Who {
+    /// Somebody whom the identity provider named.
+    Oidc {
+        /// The provider.
+        issuer: String,
+        /// What it says of them.
+        claims: Value,
+    },
+    /// Somebody with a token of their own from the configuration.
+    Token {
+        /// Their Matrix user id.
+        user: String,
+        /// The token's hash: with another token they come in anew.
+        hash: [u8; 32],
+    },
+}
+
 /// The door: knows people by what they show.
 pub struct Access {
     directory: RwLock<Arc<Directory>>,
@@ -98,7 +119,7 @@ impl Access {
         *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(directory);
     }
 
-    fn directory(&self) -> Arc<Directory> {
+    pub(crate) fn directory(&self) -> Arc<Directory> {
         Arc::clone(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -128,6 +149,41 @@ impl Access {
             })?,
             _ if directory.is_closed() => Err(Denied::Closed),
             _ => Err(Denied::Unknown),
+        }
+    }
+
+    /// Who has this token of their own from the configuration. The token that is nobody's is nobody.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`], if nobody has, or their time is over.
+    pub(crate) fn own_token(&self, token: &str) -> Result<(Who, Caller), Denied> {
+        let caller = self.directory().by_token(token, self.now())?.ok_or(Denied::Unknown)?;
+        let user = caller.person.clone().ok_or(Denied::NoPerson)?;
+        let hash = Sha256::digest(token).into();
+        Ok((Who::Token { user, hash }, caller))
+    }
+
+    /// What somebody who came in before may do now.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`], if they are not known any more, or their time is over.
+    pub(crate) fn again(&self, who: &Who) -> Result<Caller, Denied> {
+        let directory = self.directory();
+        match who {
+            Who::Oidc { issuer, claims } => {
+                let provider = directory.oidc.as_ref().filter(|oidc| oidc.is_client_at(issuer));
+                provider.ok_or(Denied::Unknown)?.meaning().caller(claims)
+            }
+            Who::Token { user, hash } => {
+                let is_theirs = |grant: &&Grant| {
+                    let token = grant.token.as_ref().map(|token| Sha256::digest(token.reveal()));
+                    grant.user == *user && token.is_some_and(|known| known.as_slice() == hash)
+                };
+                let grant = directory.people.iter().find(is_theirs);
+                grant.ok_or(Denied::Unknown)?.caller(Means::Token, self.now())
+            }
         }
     }
 

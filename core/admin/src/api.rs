@@ -31,29 +31,37 @@ impl IntoResponse for ApiError {
 
 impl From<HubError> for ApiError {
     fn from(error: HubError) -> Self {
-        let code = match &error {
-            HubError::NotFound(_) => StatusCode::NOT_FOUND,
-            HubError::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            HubError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            HubError::Denied(denied) => return denied.clone().into(),
-        };
-        Self(code, error.to_string())
+        Self(status_for(&error), error.to_string())
+    }
+}
+
+/// The status of an answer where something was not done.
+pub(crate) fn status_for(error: &HubError) -> StatusCode {
+    match error {
+        HubError::NotFound(_) => StatusCode::NOT_FOUND,
+        HubError::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        HubError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        HubError::Denied(denied) => status_of(denied),
+    }
+}
+
+/// The status of an answer to somebody who may not.
+pub(crate) fn status_of(denied: &Denied) -> StatusCode {
+    match denied {
+        Denied::Unknown | Denied::Token(_) | Denied::Login(_) => StatusCode::UNAUTHORIZED,
+        Denied::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Denied::Closed
+        | Denied::Nobody(_)
+        | Denied::Ended(_)
+        | Denied::Role { .. }
+        | Denied::NoPerson
+        | Denied::Another { .. } => StatusCode::FORBIDDEN,
     }
 }
 
 impl From<Denied> for ApiError {
     fn from(denied: Denied) -> Self {
-        let code = match &denied {
-            Denied::Unknown | Denied::Token(_) => StatusCode::UNAUTHORIZED,
-            Denied::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Denied::Closed
-            | Denied::Nobody(_)
-            | Denied::Ended(_)
-            | Denied::Role { .. }
-            | Denied::NoPerson
-            | Denied::Another { .. } => StatusCode::FORBIDDEN,
-        };
-        Self(code, denied.to_string())
+        Self(status_of(&denied), denied.to_string())
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Denied {
     Token(Refusal),
     /// Whether to believe a token cannot be found out now.
     Unavailable(String),
+    /// The identity provider does not take a login. Says why.
+    Login(String),
     /// The identity provider's token names nobody whom we know. Says which claim is wrong.
     Nobody(String),
     /// Their time is over.
@@ -58,7 +60,7 @@ impl Denied {
                 "{}: {refusal}",
                 language.pick("the token is not believed", "dem Token wird nicht geglaubt")
             ),
-            Self::Unavailable(reason) => reason.clone(),
+            Self::Unavailable(reason) | Self::Login(reason) => reason.clone(),
             Self::Nobody(claim) => pick(
                 "the token's claim CLAIM names none of this homeserver's people",
                 "das Token nennt in CLAIM niemanden auf diesem Homeserver",

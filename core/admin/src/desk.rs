@@ -88,7 +88,7 @@ impl Desk {
         self.allow(caller, &Act::Order(&order)).await?;
         if personal && caller.means == Means::Token && self.access.is_central() {
             let what = format!(
-                "access: {} was ordered with a token from the configuration, beside the identity provider",
+                "{} was ordered with a token from the configuration, beside the identity provider",
                 order.name()
             );
             tracing::warn!(
@@ -96,7 +96,7 @@ impl Desk {
                 order = order.name(),
                 "An order was given with a token from the configuration, beside the identity provider."
             );
-            self.hub.note(Action::Notified, &what).await?;
+            self.hub.note(Action::Access, &what).await?;
         }
         match &mut order {
             Order::GrantUnmask { tag, to, by, reason } => return self.grant(tag, to, by, reason),
@@ -174,8 +174,8 @@ impl Desk {
         if !self.is_noted() {
             return;
         }
-        let told = format!("access: {what} was refused: {reason}");
-        if let Err(error) = self.hub.note(Action::Refused, &told).await {
+        let told = format!("{what} was refused: {reason}");
+        if let Err(error) = self.hub.note(Action::Access, &told).await {
             tracing::error!(%error, "The ledger could not note that somebody was refused.");
         }
     }

@@ -1,10 +1,13 @@
 //! What the operator's side needs of a hub.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde_json::Value;
 use viaduct_audit::Action;
 use viaduct_engine::{Engine, Probe, Status};
-use viaduct_model::NetworkName;
+use viaduct_governance::Register;
+use viaduct_model::{NetworkName, Timestamp};
 use viaduct_store::{Delivery, DeliveryFilter, Lane, Seq};
 
 use crate::denied::Denied;
@@ -30,6 +33,9 @@ pub trait Hub: Send + Sync {
 
     /// Has an order about compliance carried out; the answer's form depends on the order.
     async fn order(&self, order: Order) -> Result<Value, HubError>;
+
+    /// All agreements, and the time at which to judge them.
+    fn register(&self) -> (Arc<Register>, Timestamp);
 
     /// Notes in the ledger what happened at the desk; without a ledger nothing is noted.
     async fn note(&self, action: Action, what: &str) -> Result<(), HubError>;
@@ -76,6 +82,10 @@ impl Hub for Engine {
 
     async fn order(&self, order: Order) -> Result<Value, HubError> {
         crate::order::obey(self, order).await
+    }
+
+    fn register(&self) -> (Arc<Register>, Timestamp) {
+        self.partners()
     }
 
     async fn note(&self, action: Action, what: &str) -> Result<(), HubError> {

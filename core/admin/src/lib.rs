@@ -1,4 +1,4 @@
-//! The operator's side of a running hub: health, metrics, an HTTP API, and the bot's commands.
+//! The operator's side of a running hub: health, metrics, an HTTP API, the console, and the bot's commands.
 //!
 //! | route | what | who |
 //! |---|---|---|
@@ -9,12 +9,14 @@
 //! | `GET /api/v1/probe` | what every network says of itself | operator |
 //! | `GET /api/v1/deliveries?mirror=&state=&limit=` | deliveries that did not simply arrive | operator, compliance, auditor |
 //! | `POST /api/v1/deliveries/retry`, `…/drop` | try one again, or give it up | operator |
+//! | `GET /console` | the pages of the console, where there is one | whoever came in; each page as its orders |
 //! | `POST /api/v1/order` | an [`Order`] about quarantine, agreements, policies, ledger; its answer | see [`roles_for`] |
 //!
 //! # Who is who
 //!
 //! ```text
 //!  bearer token ──▶ access: a person's own · the shared one · the identity provider's ─┐
+//!  console      ──▶ access: the provider's login · a person's own token ──▶ session ────┤
 //!  bot          ──▶ access: the sender, as the homeserver knows them ──────────────────┴─▶ Caller ──▶ desk ──▶ hub
 //! ```
 //!
@@ -37,6 +39,7 @@
 mod access;
 mod api;
 mod command;
+mod console;
 mod denied;
 mod desk;
 mod health;
@@ -57,6 +60,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use access::{Access, Caller, Directory, Grant, Means};
+pub use console::{Console, ConsoleParts, LedgerPlace, login_back};
 pub use denied::Denied;
 pub use desk::Desk;
 pub use hub::{Hub, HubError};
@@ -73,8 +77,9 @@ pub(crate) struct Shared {
     metrics: Metrics,
 }
 
-/// All routes.
-pub fn router(desk: Arc<Desk>, metrics: Metrics) -> Router {
+/// All routes; those of the console if there is one.
+pub fn router(desk: Arc<Desk>, metrics: Metrics, console: Option<Arc<Console>>) -> Router {
+    let pages = console.map(|console| console::routes(Arc::clone(&desk), console));
     let shared = Shared { desk, metrics };
     let api = Router::new()
         .route("/status", get(api::status))
@@ -91,6 +96,7 @@ pub fn router(desk: Arc<Desk>, metrics: Metrics) -> Router {
         .route("/metrics", get(health::metrics))
         .nest("/api/v1", api)
         .with_state(shared)
+        .merge(pages.unwrap_or_default())
 }
 
 /// Serves the routes until `stop` is cancelled, and finishes what was asked before.

@@ -12,6 +12,8 @@ use crate::denied::Denied;
 const API_REQUESTS: &str = "viaduct_api_requests_total";
 /// What people who are known wanted and may not, by what it was.
 const REFUSED: &str = "viaduct_acts_refused_total";
+/// Logins to the console, by how, and by whether somebody came in, or why not.
+const CONSOLE_LOGINS: &str = "viaduct_console_logins_total";
 /// Always 1; the label tells the version.
 const BUILD_INFO: &str = "viaduct_build_info";
 
@@ -76,14 +78,22 @@ fn builder() -> Result<PrometheusBuilder, MetricsError> {
 
 /// Somebody asked the API, and was not known for this reason, or was.
 pub(crate) fn api_request(denied: Option<&Denied>) {
-    let outcome = match denied {
+    counter!(API_REQUESTS, "outcome" => outcome(denied)).increment(1);
+}
+
+/// Somebody came into the console, or did not for this reason.
+pub(crate) fn console_login(means: &'static str, denied: Option<&Denied>) {
+    counter!(CONSOLE_LOGINS, "means" => means, "outcome" => outcome(denied)).increment(1);
+}
+
+fn outcome(denied: Option<&Denied>) -> &'static str {
+    match denied {
         None => "allowed",
         Some(Denied::Token(refusal)) => refusal.as_str(),
         Some(Denied::Unavailable(_)) => "unavailable",
         Some(Denied::Ended(_)) => "ended",
         Some(_) => "refused",
-    };
-    counter!(API_REQUESTS, "outcome" => outcome).increment(1);
+    }
 }
 
 /// Somebody who is known may not do this.

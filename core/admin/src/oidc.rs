@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use url::Url;
 use viaduct_model::Timestamp;
-use viaduct_token::{Algorithm, Expected, Issuer, Unchecked};
+use viaduct_token::{Algorithm, Attempt, Client, Expected, Issuer, LoginError, Refusal, Unchecked, is_answer};
 
-use crate::access::{Caller, Means};
+use crate::access::{Caller, Means, Who};
 use crate::denied::Denied;
 use crate::role::Roles;
 
@@ -71,11 +72,21 @@ fn is_localpart(text: &str) -> bool {
     !text.is_empty() && text.len() <= 255 && text.chars().all(allowed)
 }
 
+impl From<LoginError> for Denied {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Refused(_) => Self::Login(error.to_string()),
+            LoginError::Nowhere(_) | LoginError::Away(_) | LoginError::NoToken => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
 /// An identity provider whose tokens are believed.
 pub struct Oidc {
     issuer: Issuer,
     expected: Expected,
     meaning: Meaning,
+    client: Option<Client>,
 }
 
 impl Oidc {
@@ -91,7 +102,93 @@ impl Oidc {
             issuer,
             expected,
             meaning,
+            client: None,
         }
+    }
+
+    /// The same, where people can also log in at, as this client.
+    #[must_use]
+    pub fn with_client(mut self, client: Client) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// Whether people can log in at it.
+    pub(crate) fn has_client(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// Whether it is the provider of this name, and people can log in at it.
+    pub(crate) fn is_client_at(&self, issuer: &str) -> bool {
+        self.has_client() && self.expected.issuers.iter().any(|known| known == issuer)
+    }
+
+    pub(crate) fn meaning(&self) -> &Meaning {
+        &self.meaning
+    }
+
+    fn client(&self) -> Result<&Client, Denied> {
+        self.client.as_ref().ok_or(Denied::Closed)
+    }
+
+    async fn metadata(&self) -> Result<std::sync::Arc<Value>, Denied> {
+        self.issuer.metadata().await.map_err(Denied::Unavailable)
+    }
+
+    /// Where somebody logs in.
+    pub(crate) async fn question(&self, attempt: &Attempt) -> Result<Url, Denied> {
+        let client = self.client()?;
+        Ok(client.question(&*self.metadata().await?, attempt)?)
+    }
+
+    /// Where somebody ends what they have with the provider itself, and comes back to `back` (`OpenID` Connect RP-Initiated
+    /// Logout 1.0 §2); none if it has no such place.
+    pub(crate) async fn farewell(&self, back: &Url) -> Option<Url> {
+        let client = self.client.as_ref()?;
+        let metadata = self.metadata().await.ok()?;
+        let mut url = Url::parse(metadata.get("end_session_endpoint")?.as_str()?).ok()?;
+        viaduct_token::is_private(&url).then_some(())?;
+        url.query_pairs_mut()
+            .append_pair("client_id", client.id())
+            .append_pair("post_logout_redirect_uri", back.as_str());
+        Some(url)
+    }
+
+    /// Who comes back with this code. `issuer` is the one that the answer names, if it names one (RFC 9207).
+    pub(crate) async fn identify(
+        &self,
+        (code, issuer): (&str, Option<&str>),
+        attempt: &Attempt,
+        now: Timestamp,
+    ) -> Result<(Who, Caller), Denied> {
+        let client = self.client()?;
+        if issuer.is_some_and(|issuer| !self.is_client_at(issuer)) {
+            return Err(Denied::Token(Refusal::Issuer));
+        }
+        let token = client.id_token(&*self.metadata().await?, code, attempt).await?;
+        let expected = Expected {
+            audiences: vec![client.id().to_owned()],
+            ..self.expected.clone()
+        };
+        let claims = self
+            .issuer
+            .check(&token, &expected, now)
+            .await
+            .map_err(|error| match error {
+                Unchecked::Refused(refusal) => Denied::Token(refusal),
+                no_keys @ Unchecked::NoKeys(_) => Denied::Unavailable(no_keys.to_string()),
+            })?;
+        is_answer(&claims, attempt, client.id()).map_err(Denied::Token)?;
+        let caller = self.meaning.caller(&claims)?;
+        let kept = [&self.meaning.user_claim, &self.meaning.groups_claim];
+        let kept = kept
+            .into_iter()
+            .filter_map(|name| Some((name.clone(), claims.get(name)?.clone())));
+        let who = Who::Oidc {
+            issuer: self.expected.issuers.concat(),
+            claims: Value::Object(kept.collect()),
+        };
+        Ok((who, caller))
     }
 
     /// Asks the provider for its keys, where they are not known yet.

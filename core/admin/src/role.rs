@@ -59,6 +59,8 @@ pub enum Act<'a> {
     Deliveries,
     /// Trying a delivery again, or giving it up.
     Settle,
+    /// Reading the ledger, and checking it.
+    Ledger,
     /// An order.
     Order(&'a Order),
 }
@@ -71,6 +73,7 @@ impl Act<'_> {
             Self::Probe => "probe",
             Self::Deliveries => "deliveries",
             Self::Settle => "settle",
+            Self::Ledger => "ledger",
             Self::Order(order) => order.name(),
         }
     }
@@ -83,6 +86,7 @@ pub fn roles_for(act: &Act<'_>) -> &'static [Role] {
         Act::Status => &Role::ALL,
         Act::Probe | Act::Settle => &[Operator],
         Act::Deliveries => &[Operator, Compliance, Auditor],
+        Act::Ledger => &[Compliance, Auditor, Dpo],
         Act::Order(order) => match order {
             Order::Partners => &Role::ALL,
             Order::Held => &[Compliance, Approver, Auditor],

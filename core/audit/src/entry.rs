@@ -56,6 +56,8 @@ pub enum Action {
     Exported,
     /// Records were erased.
     Erased,
+    /// Somebody was refused at the desk, or came in beside the identity provider.
+    Access,
     /// People were told something, such as that the room is bridged.
     Notified,
     /// The hub started.
@@ -66,7 +68,7 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Accepted,
         Self::Passed,
         Self::Changed,
@@ -87,6 +89,7 @@ impl Action {
         Self::Unmasked,
         Self::Exported,
         Self::Erased,
+        Self::Access,
         Self::Notified,
         Self::Started,
         Self::Stopped,
@@ -115,6 +118,7 @@ impl Action {
             Self::Unmasked => "unmasked",
             Self::Exported => "exported",
             Self::Erased => "erased",
+            Self::Access => "access",
             Self::Notified => "notified",
             Self::Started => "started",
             Self::Stopped => "stopped",

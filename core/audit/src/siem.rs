@@ -27,7 +27,8 @@ fn grade(action: Action) -> Grade {
         | Action::HoldPlaced
         | Action::HoldLifted
         | Action::Exported
-        | Action::Erased => Grade::Notable,
+        | Action::Erased
+        | Action::Access => Grade::Notable,
         _ => Grade::Usual,
     }
 }

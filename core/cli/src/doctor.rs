@@ -75,7 +75,8 @@ pub async fn examine(
     );
     // A second connection beside a running hub's would take its nick or its stream away: there, the hub itself is asked.
     if let Some(hub) = Hub::find(config, shown).await? {
-        for (name, probe) in asked(&hub.get("status", &[]).await?) {
+        let configured: Vec<&str> = config.mirrors.iter().map(|mirror| mirror.name.as_str()).collect();
+        for (name, probe) in asked(&hub.get("status", &[]).await?, &configured) {
             add(&name, vec![probe]);
         }
         let told: Vec<Told> = serde_json::from_value(hub.get("probe", &[]).await?)
@@ -119,11 +120,18 @@ fn channels(config: &Config, network: &NetworkName) -> Vec<ChannelId> {
         .collect()
 }
 
-/// What a running hub says about its networks.
-fn asked(status: &Value) -> Vec<(String, Probe)> {
-    let networks = status.get("networks").and_then(Value::as_array).into_iter().flatten();
+/// What a running hub says about its networks, and which of the configured mirrors have no room.
+fn asked(status: &Value, configured: &[&str]) -> Vec<(String, Probe)> {
+    let list = |key: &str| status.get(key).and_then(Value::as_array).into_iter().flatten();
     let text = |network: &Value, key: &str| network.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let told = networks.map(|network| {
+    let roomless = list("mirrors").filter(|mirror| mirror.get("room").is_none_or(Value::is_null));
+    let homeless = roomless.map(|mirror| text(mirror, "name"));
+    let homeless = homeless.filter(|name| configured.contains(&name.as_str())).map(|name| {
+        let fix = "make the room and invite the bot, or correct the mirror's `room`; the hub's log says what it tried";
+        let finding = format!("the room of mirror {name} does not exist, or the bot cannot get into it");
+        ("homeserver".to_owned(), Probe::error("room", finding, fix))
+    });
+    let told = list("networks").map(|network| {
         let (name, state, reason) = (
             text(network, "name"),
             text(network, "connection"),
@@ -141,7 +149,7 @@ fn asked(status: &Value) -> Vec<(String, Probe)> {
         };
         (name, probe)
     });
-    told.collect()
+    told.chain(homeless).collect()
 }
 
 /// Opens a session that nobody listens to, lets it connect, and asks it what it found.
@@ -283,11 +291,17 @@ mod tests {
         let status = json!({"networks": [
             {"name": "acme", "connection": "down", "reason": "connection refused"},
             {"name": "matrix", "connection": "up", "reason": null},
+        ], "mirrors": [
+            {"name": "project", "room": null}, {"name": "lobby", "room": "!r"}, {"name": "direct-1", "room": null},
         ]});
-        let told = asked(&status);
+        let told = asked(&status, &["project", "lobby"]);
         assert_eq!((told[0].0.as_str(), told[0].1.status), ("acme", ProbeStatus::Error));
         assert_eq!(told[0].1.finding, "connection refused");
         assert_eq!(told[1].1.status, ProbeStatus::Ok);
+        assert!(
+            told[2].1.finding.contains("mirror project") && told.len() == 3,
+            "{told:?}"
+        );
     }
 
     #[tokio::test]

@@ -126,9 +126,18 @@ fn write(paths: &Paths, answers: &Answers, registry: &Registry, entropy: &dyn En
     let origin = format!("{}/viaduct", answers.domain);
     keys(&paths.secrets, &origin, entropy)?;
     create(&paths.config, &text, 0o644)?;
-    let config = load::load(&paths.config, registry)?.config;
-    let registration = crate::registration::text(&config)?;
-    create(&paths.registration, &registration, 0o600)
+    let registered = load::load(&paths.config, registry).and_then(|loaded| crate::registration::text(&loaded.config));
+    match registered {
+        Ok(registration) => create(&paths.registration, &registration, 0o600),
+        // With an answer that cannot be meant it must be possible to begin again.
+        Err(error) => {
+            let secrets = SECRETS.into_iter().chain(KEYS).map(|name| paths.secrets.join(name));
+            for written in secrets.chain([paths.config.clone()]) {
+                std::fs::remove_file(&written).map_err(|error| cannot_write(&written, &error))?;
+            }
+            Err(error)
+        }
+    }
 }
 
 /// Writes the key that signs a ledger of this name, and the key that the partners' keys are wrapped with, into a folder.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use viaduct_admin::{Access, Desk, Hub, Metrics};
+use viaduct_admin::{Access, Console, Desk, Hub, Metrics};
 use viaduct_config::Config;
 use viaduct_engine::{Commands, Engine, EngineError, Home, Parts};
 use viaduct_inspect::Inspector;
@@ -38,7 +38,7 @@ pub async fn run(path: &Path, registry: &Registry) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = CancellationToken::new();
-    let Started { engine, access, served } = start(&checked.config, &stop).await?;
+    let Started { engine, desk, served } = start(&checked.config, &stop).await?;
     let mut current = checked.config;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -49,7 +49,7 @@ pub async fn run(path: &Path, registry: &Registry) -> anyhow::Result<()> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => reload(path, registry, &engine, &access, &mut current).await,
+            _ = hangup.recv() => reload(path, registry, &engine, &desk, &mut current).await,
         }
     }
     tracing::info!("viaduct is stopping; what is being delivered is finished first.");
@@ -63,10 +63,16 @@ pub async fn run(path: &Path, registry: &Registry) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is told who people are, and what there is to see.
+struct FrontDesk {
+    access: Arc<Access>,
+    console: Option<Arc<Console>>,
+}
+
 /// A hub at work.
 struct Started {
     engine: Arc<Engine>,
-    access: Arc<Access>,
+    desk: FrontDesk,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
@@ -74,6 +80,7 @@ async fn start(config: &Config, stop: &CancellationToken) -> anyhow::Result<Star
     let metrics = Metrics::install()?;
     tokio::spawn(metrics.clone().upkeep(stop.clone()));
     let access = Arc::new(Access::new(settings::directory(config)?, Arc::new(SystemClock)));
+    let console = settings::console(config)?.map(|parts| Arc::new(Console::new(parts)));
     let listener = listen(config.admin.listen).await?;
     let home = settings::homeserver(config)?;
     let (path, options) = (config.store.path.clone(), store_options(config.store.cache));
@@ -107,9 +114,10 @@ async fn start(config: &Config, stop: &CancellationToken) -> anyhow::Result<Star
     let engine = Arc::new(Engine::start(settings::engine(config), parts).await?);
     let at_work = Arc::new(Desk::new(Arc::clone(&engine) as Arc<dyn Hub>, Arc::clone(&access)));
     desk.set(Arc::downgrade(&at_work)).ok();
-    let router = viaduct_admin::router(at_work, metrics);
+    let router = viaduct_admin::router(at_work, metrics, console.clone());
     let served = tokio::spawn(viaduct_admin::serve(listener, router, stop.clone()));
-    Ok(Started { engine, access, served })
+    let desk = FrontDesk { access, console };
+    Ok(Started { engine, desk, served })
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -148,7 +156,7 @@ impl Commands for BotCommands {
 }
 
 /// Takes over a changed configuration, or none of it if it has errors.
-async fn reload(path: &Path, registry: &Registry, engine: &Engine, access: &Access, current: &mut Config) {
+async fn reload(path: &Path, registry: &Registry, engine: &Engine, desk: &FrontDesk, current: &mut Config) {
     let read = || {
         let config = load::load(path, registry)?.config;
         let directory = settings::directory(&config)?;
@@ -168,18 +176,22 @@ async fn reload(path: &Path, registry: &Registry, engine: &Engine, access: &Acce
             config.appservice.clone(),
             config.store.clone(),
             config.admin.listen,
+            config.admin.console.clone(),
             config.audit.clone(),
             config.files.clone(),
         )
     };
     if fixed(&config) != fixed(current) || config.logging != current.logging {
         tracing::warn!(
-            "Changes of homeserver, appservice, store, admin.listen, audit, files and logging need a restart."
+            "Changes of homeserver, appservice, store, admin.listen, admin.console, audit, files and logging need a restart."
         );
     }
     match engine.reload(settings::engine(&config)).await {
         Ok(()) => {
-            access.replace(directory);
+            desk.access.replace(directory);
+            if let Some(console) = &desk.console {
+                console.replace(settings::engine(&config));
+            }
             *current = config;
         }
         Err(error) => tracing::error!(%error, "The configuration could not be taken over."),

@@ -1,19 +1,22 @@
 //! From the configuration to what the engine and the homeserver side take.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
-use viaduct_admin::{Directory, Grant, Meaning, Oidc, Role, Roles};
+use url::Url;
+use viaduct_admin::{ConsoleParts, Directory, Grant, LedgerPlace, Meaning, Oidc, Role, Roles, login_back};
 use viaduct_audit::note::Signer;
 use viaduct_config::{Config, PolicyNames, Room, SecretSource};
 use viaduct_engine::{Audit, Flow, Forms, MemberSpec, MirrorSpec, NamedPolicy, NetworkSpec, Policies, Settings};
 use viaduct_governance::HubKey;
-use viaduct_matrix::{HomeserverConfig, RoomSpec, SpeakFor};
+use viaduct_matrix::{Encryption, HomeserverConfig, RoomSpec, SpeakFor};
 use viaduct_model::{Place, Secret};
-use viaduct_token::Issuer;
+use viaduct_token::{Client, Issuer};
 
+use crate::system::SystemEntropy;
 use crate::trouble::Trouble;
 
 /// The largest transaction accepted from the homeserver, in bytes: a hundred events of the largest size, and room.
@@ -45,7 +48,10 @@ pub fn engine(config: &Config) -> Settings {
     });
     let mirrors = config.mirrors.iter().map(|mirror| MirrorSpec {
         name: mirror.name.clone(),
-        room: room(&mirror.room, mirror.name.as_str()),
+        room: RoomSpec {
+            encrypted: mirror.encrypted,
+            ..room(&mirror.room, mirror.name.as_str())
+        },
         members: mirror
             .members
             .iter()
@@ -109,15 +115,51 @@ pub fn directory(config: &Config) -> anyhow::Result<Directory> {
     Ok(Directory {
         people,
         shared,
-        oidc: admin
-            .oidc
-            .as_ref()
-            .map(|oidc| provider(oidc, &config.homeserver.domain))
-            .transpose()?,
+        oidc: admin.oidc.as_ref().map(|oidc| provider(oidc, config)).transpose()?,
     })
 }
 
-fn provider(oidc: &viaduct_config::Oidc, domain: &str) -> anyhow::Result<Oidc> {
+/// The address of the console as browsers see it.
+fn console_url(console: &viaduct_config::Console) -> anyhow::Result<Url> {
+    Url::parse(&console.url).context("admin.console.url")
+}
+
+/// What the console is made from, if there is to be one.
+///
+/// # Errors
+///
+/// If its address is none, or the ledger's key cannot be read.
+pub fn console(config: &Config) -> anyhow::Result<Option<ConsoleParts>> {
+    let Some(console) = &config.admin.console else {
+        return Ok(None);
+    };
+    let ledger = match &config.audit {
+        Some(audit) => Some(LedgerPlace {
+            folder: audit.folder.clone(),
+            verifier: signer(config)?.verifier(),
+        }),
+        None => None,
+    };
+    Ok(Some(ConsoleParts {
+        url: console_url(console)?,
+        entropy: Arc::new(SystemEntropy),
+        ledger,
+        settings: engine(config),
+    }))
+}
+
+/// As whom people log in at the provider, if they can.
+fn client(http: reqwest::Client, config: &Config) -> anyhow::Result<Option<Client>> {
+    let Some(console) = &config.admin.console else {
+        return Ok(None);
+    };
+    let Some(id) = &console.client_id else { return Ok(None) };
+    let secret = console.client_secret().map(|source| source.read()).transpose();
+    let secret = secret.context("admin.console: the client's secret cannot be read")?;
+    Ok(Some(Client::new(http, id, secret, login_back(&console_url(console)?))))
+}
+
+fn provider(oidc: &viaduct_config::Oidc, config: &Config) -> anyhow::Result<Oidc> {
     let roots = oidc
         .ca_file
         .as_ref()
@@ -125,6 +167,7 @@ fn provider(oidc: &viaduct_config::Oidc, domain: &str) -> anyhow::Result<Oidc> {
         .transpose()
         .context("admin.oidc.ca_file cannot be read")?;
     let http = viaduct_token::client(roots.as_deref()).context("admin.oidc")?;
+    let client = client(http.clone(), config)?;
     let issuer = Issuer::named(http, &oidc.issuer).map_err(|what| Trouble::error(what, "admin.oidc.issuer", ""))?;
     let meaning = Meaning {
         user_claim: oidc.user_claim.clone(),
@@ -134,9 +177,13 @@ fn provider(oidc: &viaduct_config::Oidc, domain: &str) -> anyhow::Result<Oidc> {
             .iter()
             .map(|(group, given)| (group.clone(), roles(given)))
             .collect(),
-        domain: domain.to_owned(),
+        domain: config.homeserver.domain.clone(),
     };
-    Ok(Oidc::new(issuer, &oidc.issuer, &oidc.audience, meaning))
+    let provider = Oidc::new(issuer, &oidc.issuer, &oidc.audience, meaning);
+    Ok(match client {
+        Some(client) => provider.with_client(client),
+        None => provider,
+    })
 }
 
 fn roles(given: &BTreeSet<viaduct_config::Role>) -> Roles {
@@ -216,8 +263,20 @@ pub fn homeserver(config: &Config) -> anyhow::Result<HomeserverConfig> {
         ca_file: config.homeserver.ca_file.clone(),
         media_limit: appservice.media_limit,
         body_limit: BODY_LIMIT,
+        encryption: encryption(config)?,
         ghost_name: appservice.ghost_name.clone(),
     })
+}
+
+fn encryption(config: &Config) -> anyhow::Result<Option<Encryption>> {
+    let Some(wanted) = &config.homeserver.encryption else {
+        return Ok(None);
+    };
+    Ok(Some(Encryption {
+        device: wanted.device.clone(),
+        folder: wanted.folder.clone(),
+        passphrase: secret_of("homeserver.encryption", "passphrase", wanted.passphrase())?,
+    }))
 }
 
 fn speak_for(wanted: &viaduct_config::SpeakFor) -> SpeakFor {
@@ -249,6 +308,7 @@ fn existing(address: &str) -> RoomSpec {
         version: None,
         public: false,
         invite: Vec::new(),
+        encrypted: false,
     }
 }
 
@@ -263,6 +323,7 @@ fn room(room: &Room, mirror: &str) -> RoomSpec {
             version: made.version.clone(),
             public: made.public,
             invite: made.invite.clone(),
+            encrypted: false,
         },
     }
 }

@@ -68,6 +68,29 @@ fn init_writes_what_check_accepts_and_never_overwrites() {
 }
 
 #[test]
+fn init_with_an_answer_that_cannot_be_meant_can_be_given_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let far = INIT.map(|word| {
+        if word.starts_with("http:") {
+            "http://synapse.example:8008"
+        } else {
+            word
+        }
+    });
+    let wrong = viaduct(folder.path(), &[&far[..], &["--plaintext", "x"]].concat());
+    assert!(
+        !wrong.status.success() && text(&wrong.stderr).contains("plaintext"),
+        "{}",
+        text(&wrong.stderr)
+    );
+    let right = viaduct(
+        folder.path(),
+        &[&far[..], &["--plaintext", "the same machine room, own cable"]].concat(),
+    );
+    assert!(right.status.success(), "{}", text(&right.stderr));
+}
+
+#[test]
 fn problems_are_told_with_place_and_remedy() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("viaduct.yaml"), "homeserver:\n  urll: x\n").unwrap();

@@ -218,6 +218,10 @@ fn s13_an_account_of_xmpp_has_no_way_without_encryption() {
     let text =
         format!("homeserver: {{ domain: example.org, {HOME} }}\nappservice: {{ as_token_env: A, hs_token_env: B }}\n");
     let folder = tempfile::tempdir().unwrap();
-    let checked = check(&(text + &of("none")), &folder.path().join("v.yaml"), &Registry::new());
+    let checked = check(
+        &format!("{text}{}", of("none")),
+        &folder.path().join("v.yaml"),
+        &Registry::new(),
+    );
     assert!(checked.is_err());
 }

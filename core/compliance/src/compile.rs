@@ -204,6 +204,9 @@ fn check_names(policy: &Policy, errors: &mut Vec<PolicyError>) {
     if let Some(ceiling) = &policy.ceiling {
         label("ceiling".to_owned(), ceiling);
     }
+    if let Some(floor) = &policy.encrypted_from {
+        label("encrypted_from".to_owned(), floor);
+    }
     for rule in policy.rules.iter().filter(|rule| rule.action == RuleAction::Label) {
         label(
             format!("rule {:?}", rule.name),

@@ -19,6 +19,8 @@ pub struct Context<'a> {
     pub evidence: &'a [Evidence],
     /// The labels of the conversation.
     pub labels: &'a [String],
+    /// Whether its Matrix room is end-to-end encrypted, as far as the hub.
+    pub encrypted: bool,
 }
 
 impl Context<'_> {

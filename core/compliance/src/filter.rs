@@ -62,6 +62,12 @@ impl Filter {
         &self.compiled.policy
     }
 
+    /// What the lists hold that the policy names by their files: the SHA-256 of each, in the order of the rules. Whoever tells
+    /// versions of a policy apart must tell these apart, too.
+    pub fn lists(&self) -> Vec<[u8; 32]> {
+        self.compiled.scanner.lists().collect()
+    }
+
     /// Decides about one outbound event of which nothing else is known; see [`Filter::decide_with`].
     pub fn decide(&self, outbound: Outbound) -> Decision {
         self.decide_with(&Context::default(), outbound)
@@ -275,9 +281,21 @@ fn barred(facts: &Facts<'_>, labels: &[String]) -> Option<Stop> {
             return Some(Stop::refuse(&barrier.name, "the two sides must not talk to each other"));
         }
     }
-    let ceiling = label_key(policy.ceiling.as_deref()?);
     let ladder: Vec<String> = policy.labels.iter().map(|label| label_key(label)).collect();
     let height = |label: &String| ladder.iter().position(|step| step == label);
+    if let Some(floor) = policy.encrypted_from.as_deref().map(label_key)
+        && !facts.context.encrypted
+    {
+        // A label that nobody knows asks for everything.
+        let asks = |label: &String| height(label).is_none_or(|height_of| Some(height_of) >= height(&floor));
+        if labels.iter().any(asks) {
+            return Some(Stop::refuse(
+                "encryption",
+                "its label asks for an end-to-end encrypted room",
+            ));
+        }
+    }
+    let ceiling = label_key(policy.ceiling.as_deref()?);
     let above = |label: &String| height(label).is_none_or(|height_of| Some(height_of) > height(&ceiling));
     labels
         .iter()

@@ -26,6 +26,10 @@ pub struct Policy {
     /// The highest label that may cross. What carries a higher one, or one that is not in `labels`, is refused.
     #[serde(default)]
     pub ceiling: Option<String>,
+    /// The lowest label that asks for encryption: what carries it, or a higher one, crosses only where the mirror's Matrix room is
+    /// end-to-end encrypted (as far as viaduct), and is refused elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted_from: Option<String>,
     /// Names for sets of people and places, used by `admit`, `barriers` and rules.
     #[serde(default)]
     pub groups: BTreeMap<String, Group>,

@@ -444,3 +444,30 @@ fn policy_lists_refuse_people_servers_and_rooms() {
     let full: Vec<_> = full.iter().map(|entity| (EntityKind::User, entity.as_str())).collect();
     assert_eq!(decided(&list(&full), said("hello")), "hold");
 }
+
+#[test]
+fn s37_a_label_that_asks_for_encryption_is_refused_in_a_room_that_is_not_encrypted() {
+    let filter = filter("{ labels: [public, internal, confidential], encrypted_from: internal }");
+    let with = |label: &str, encrypted: bool| {
+        let labels = [label.to_owned()];
+        let context = Context {
+            labels: &labels,
+            encrypted,
+            ..Context::default()
+        };
+        decided_with(&filter, &context, said("x"))
+    };
+    for (label, in_the_clear) in [
+        ("public", "pass"),
+        ("internal", "refuse"),
+        ("confidential", "refuse"),
+        // What nobody knows asks for everything.
+        ("secret", "refuse"),
+    ] {
+        assert_eq!(with(label, false), in_the_clear, "{label}");
+        assert_eq!(with(label, true), "pass", "{label}, encrypted");
+    }
+    assert_eq!(decided(&filter, said("x")), "pass", "without a label");
+    let unknown = Filter::compile(policy("{ labels: [public], encrypted_from: internal }"));
+    assert!(unknown.is_err_and(|problems| problems[0].to_string().contains("encrypted_from")));
+}

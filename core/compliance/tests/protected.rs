@@ -149,3 +149,27 @@ fn findings_name_the_sort_and_not_the_value() {
     );
     assert!(!format!("{decision:?}").contains("0815"));
 }
+
+#[test]
+fn another_list_in_the_same_file_is_another_version_of_the_policy() {
+    let lists = Lists::new();
+    let version = |values: &str, text: &str| {
+        let of_values = Rule {
+            values: Some(lists.values(values)),
+            ..refusing("values")
+        };
+        let of_documents = Rule {
+            fingerprints: Some(lists.documents(&[text.repeat(40)], 0.3, 200)),
+            ..refusing("documents")
+        };
+        filter_of(vec![of_values, of_documents]).lists()
+    };
+    let before = version("KD-4711 0815", "Die Welle hat 30 mm.");
+    assert_eq!(before, version("KD-4711 0815", "Die Welle hat 30 mm."));
+    let (values, documents) = (
+        version("KD-4711 0816", "Die Welle hat 30 mm."),
+        version("KD-4711 0815", "Die Welle hat 31 mm."),
+    );
+    assert!(before[0] != values[0] && before[1] == values[1]);
+    assert!(before[0] == documents[0] && before[1] != documents[1]);
+}

@@ -10,8 +10,8 @@ use tokio_util::task::TaskTracker;
 use viaduct_audit::{Entry, Written};
 use viaduct_bridge::{Connection, Session};
 use viaduct_inspect::Inspector;
-use viaduct_model::{ChannelId, Clock, Entropy, MirrorName, NetworkName, Place};
-use viaduct_store::{Batch, Commit, Lane, Op, Portal, Store, StoreError};
+use viaduct_model::{ChannelId, Clock, Entropy, Event, MirrorName, NetworkName, Place};
+use viaduct_store::{Batch, Commit, Lane, Op, Portal, Seq, Store, StoreError};
 
 use crate::govern::Govern;
 use crate::home::Home;
@@ -72,6 +72,8 @@ pub(crate) struct Core {
     pub(crate) tasks: TaskTracker,
     pub(crate) links: crate::media::LinkSigner,
     pub(crate) roster: crate::roster::Roster,
+    /// Room for entries that lanes get straight from their acceptance.
+    pub(crate) room: crate::handed::Room,
     /// The channels that do not work.
     pub(crate) channels: crate::channels::Channels,
     /// The ledger, if one is kept.
@@ -138,6 +140,7 @@ impl Core {
             tasks: TaskTracker::new(),
             links,
             roster: crate::roster::Roster::default(),
+            room: crate::handed::Room::default(),
             channels: crate::channels::Channels::default(),
             book,
             govern,
@@ -285,11 +288,35 @@ impl Core {
         Ok(())
     }
 
+    /// Hands entries to the lanes of a mirror that lead away from `source`, where they happened, and wakes them.
+    pub(crate) fn hand(
+        self: &Arc<Self>,
+        mirror: &Arc<Mirror>,
+        source: &Place,
+        entries: Vec<(Seq, Option<Arc<Event>>)>,
+    ) {
+        let mut lanes = mirror
+            .members
+            .iter()
+            .filter(|member| member.place != *source)
+            .peekable();
+        let mut entries = Some(entries);
+        while let Some(member) = lanes.next() {
+            // The last lane gets them without a copy.
+            let own = if lanes.peek().is_some() {
+                entries.clone()
+            } else {
+                entries.take()
+            };
+            self.lane(mirror, &member.place).hand(self, own.unwrap_or_default());
+        }
+    }
+
     /// Wakes the lanes of a mirror that lead away from `source`.
     pub(crate) fn wake(self: &Arc<Self>, mirror: &Arc<Mirror>, source: &Place) {
         for member in &mirror.members {
             if member.place != *source {
-                self.wake_lane(mirror, &member.place);
+                self.lane(mirror, &member.place).wake(self);
             }
         }
     }
@@ -297,23 +324,27 @@ impl Core {
     /// Wakes every lane of a mirror: there may be work from before.
     pub(crate) fn wake_all(self: &Arc<Self>, mirror: &Arc<Mirror>) {
         for member in &mirror.members {
-            self.wake_lane(mirror, &member.place);
+            self.lane(mirror, &member.place).wake(self);
         }
     }
 
-    fn wake_lane(self: &Arc<Self>, mirror: &Arc<Mirror>, to: &Place) {
+    fn lane(&self, mirror: &Mirror, to: &Place) -> Arc<LaneHandle> {
         let lane = Lane {
             mirror: mirror.name.clone(),
             to: to.clone(),
         };
-        let handle = {
-            let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-            lanes
-                .entry(lane)
-                .or_insert_with_key(|lane| Arc::new(LaneHandle::new(lane.clone())))
-                .clone()
-        };
-        handle.wake(self);
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes
+            .entry(lane)
+            .or_insert_with_key(|lane| Arc::new(LaneHandle::new(lane.clone())))
+            .clone()
+    }
+
+    /// Something may have been erased from the journals: what lanes were handed is read from there again.
+    pub(crate) fn forget_handed(&self) {
+        for lane in self.lanes() {
+            lane.forget_handed();
+        }
     }
 
     /// Forgets where a lane was: its mark was set anew.

@@ -17,6 +17,8 @@ pub trait Home: Session {
     async fn announce(&self, room: &str, places: &[BridgeInfo]) -> Result<(), DeliveryError>;
     /// Says something in a room as the bot. The same `key` is said once.
     async fn notice(&self, room: &str, text: &str, reply_to: Option<&str>, key: &str) -> Result<(), DeliveryError>;
+    /// The same for what everybody has to be able to read, whoever comes when: see [`Homeserver::disclose`].
+    async fn disclose(&self, room: &str, text: &str, key: &str) -> Result<(), DeliveryError>;
     /// The label of a room, as its state says.
     async fn label(&self, room: &str) -> Result<Option<String>, DeliveryError>;
     /// What the state of a policy room says.
@@ -37,6 +39,10 @@ impl Home for Homeserver {
 
     async fn announce(&self, room: &str, places: &[BridgeInfo]) -> Result<(), DeliveryError> {
         Self::announce(self, room, places).await
+    }
+
+    async fn disclose(&self, room: &str, text: &str, key: &str) -> Result<(), DeliveryError> {
+        Self::disclose(self, room, text, key).await
     }
 
     async fn notice(&self, room: &str, text: &str, reply_to: Option<&str>, key: &str) -> Result<(), DeliveryError> {

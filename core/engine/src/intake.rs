@@ -14,12 +14,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use viaduct_audit::Written;
 use viaduct_bridge::{Connection, Inbox, InboxClosed, Ticket};
 use viaduct_model::{ChannelId, Cursor, Event, MirrorName, NetworkName, Place};
-use viaduct_store::{Accepted, Commit, Op, StoreError};
+use viaduct_store::{Accepted, Commit, Op, Seq, StoreError};
 
 use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::routes::{Mirror, direct, home_of};
-use crate::{aside, channels, echo};
+use crate::{aside, channels, echo, handed};
 use crate::{faults, ledger, notices, reactions, roster, telemetry};
 
 /// How many pushes of one side wait in memory; beyond it the session waits.
@@ -105,6 +105,32 @@ struct Routed {
     /// Where its events happened.
     woken: Vec<(Arc<Mirror>, Place)>,
     done: oneshot::Sender<()>,
+}
+
+/// What was accepted of one place.
+struct News {
+    mirror: Arc<Mirror>,
+    source: Place,
+    /// The new entries in their order; without the event where it is left to the journal.
+    entries: Vec<(Seq, Option<Arc<Event>>)>,
+    /// There may be others.
+    doubtful: bool,
+}
+
+impl News {
+    fn of(mirror: Arc<Mirror>, source: Place) -> Self {
+        Self {
+            mirror,
+            source,
+            entries: Vec::new(),
+            doubtful: false,
+        }
+    }
+
+    fn add(&mut self, seq: Seq, event: Arc<Event>) {
+        let event = handed::is_light(&event).then_some(event);
+        self.entries.push((seq, event));
+    }
 }
 
 /// A batch of pushes on its way to the device.
@@ -294,24 +320,40 @@ impl Intake {
         }
     }
 
+    /// What is on the device: its sessions may acknowledge it, and the lanes get what is new.
     fn settle(&self, applied: &[Accepted], pushes: Vec<Routed>) {
         faults::point("accept-after");
-        for accepted in applied {
-            if let Accepted::Duplicate(_) = accepted {
-                telemetry::duplicate(&self.network);
-            }
-        }
-        let mut woken: Vec<(Arc<Mirror>, Place)> = Vec::new();
+        let mut outcomes = applied.iter();
+        let mut news: Vec<News> = Vec::new();
         for push in pushes {
             push.done.send(()).ok();
-            for (mirror, place) in push.woken {
-                if !woken.iter().any(|known| is_at(known, &mirror, &place)) {
-                    woken.push((mirror, place));
+            for op in push.ops {
+                let Op::Accept { mirror, event } = op else { continue };
+                let outcome = outcomes.next();
+                let known = |one: &News| one.source == event.place && one.mirror.name == mirror;
+                let at = news.iter().position(known).unwrap_or(news.len());
+                if at == news.len()
+                    && let Some((mirror, _)) = push.woken.iter().find(|(known, _)| known.name == mirror)
+                {
+                    news.push(News::of(mirror.clone(), event.place.clone()));
+                }
+                let Some(one) = news.get_mut(at) else { continue };
+                match outcome {
+                    Some(Accepted::New(seq)) => one.add(*seq, event),
+                    // Where it is, its lanes may not have been told.
+                    Some(Accepted::Duplicate(_)) => {
+                        telemetry::duplicate(&self.network);
+                        one.doubtful = true;
+                    }
+                    None => one.doubtful = true,
                 }
             }
         }
-        for (mirror, place) in &woken {
-            self.core.wake(mirror, place);
+        for one in news {
+            self.core.hand(&one.mirror, &one.source, one.entries);
+            if one.doubtful {
+                self.core.wake(&one.mirror, &one.source);
+            }
         }
     }
 

@@ -1,13 +1,15 @@
 //! Delivery lanes: one for each mirror and destination, in the order of the journal.
 //!
 //! A lane is a position in its mirror's journal. It costs no task while it has nothing to do: waking it starts a worker,
-//! which reads entries after the position, delivers them one by one, and ends when there are none. The worker keeps what it
-//! settled in flight and waits for it only where an entry refers to an earlier one, or at its end.
+//! which reads entries after the position, delivers them one by one, and ends when there have been none for a moment. While it
+//! works, short messages are handed to it as they are accepted (see `handed`). It keeps what it settled in flight and waits for
+//! that only where an entry refers to an earlier one, or where there is nothing else to do.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::Notify;
 use viaduct_audit::Written;
 use viaduct_model::{Event, Lookup};
 use viaduct_store::{Lane, LaneMark, Op, Seq, StoreError};
@@ -16,6 +18,7 @@ use crate::backoff::Backoff;
 use crate::core::{Core, Side};
 use crate::deliver::{Delivering, Prepared};
 use crate::end::End;
+use crate::handed::Handed;
 use crate::lists::Lists;
 use crate::routes::{Member, Mirror};
 use crate::settling::Settling;
@@ -25,12 +28,17 @@ use crate::{faults, labels, notices, quarantine, resolve, telemetry};
 const READ: usize = 64;
 /// How many deliveries are got ready side by side.
 const AHEAD: usize = 16;
+/// How long a worker with nothing to do stays: where people talk, the next entry comes sooner, and spares a task.
+const LINGER: Duration = Duration::from_millis(20);
 
 /// A lane's place in memory: whether it has a worker, and how far it is.
 #[derive(Debug)]
 pub(crate) struct LaneHandle {
     pub(crate) lane: Lane,
+    waiting: telemetry::Waiting,
     state: Mutex<LaneState>,
+    /// Told when a working lane gets something to do.
+    woken: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -40,17 +48,22 @@ struct LaneState {
     again: bool,
     /// Settled up to here, as far as known in memory.
     settled: Option<Seq>,
+    /// The mark in the store is there, too, and nothing beyond it was begun.
+    is_noted: bool,
+    handed: Handed,
 }
 
 impl LaneHandle {
     pub(crate) fn new(lane: Lane) -> Self {
         Self {
+            waiting: telemetry::Waiting::of(&lane.mirror, &lane.to.network),
             lane,
             state: Mutex::default(),
+            woken: Notify::new(),
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, LaneState> {
+    fn state(&self) -> MutexGuard<'_, LaneState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -59,11 +72,25 @@ impl LaneHandle {
         self.state().settled
     }
 
-    /// Starts a worker, or has the running one look again.
+    /// Starts a worker, or has the running one look into the journal again.
     pub(crate) fn wake(self: &Arc<Self>, core: &Arc<Core>) {
         let mut state = self.state();
+        state.handed.doubt();
+        self.begin(core, state);
+    }
+
+    /// The same for entries that were accepted just now.
+    pub(crate) fn hand(self: &Arc<Self>, core: &Arc<Core>, entries: Vec<(Seq, Option<Arc<Event>>)>) {
+        let mut state = self.state();
+        state.handed.note(&core.room, entries);
+        self.begin(core, state);
+    }
+
+    fn begin(self: &Arc<Self>, core: &Arc<Core>, mut state: MutexGuard<'_, LaneState>) {
         if state.working {
             state.again = true;
+            drop(state);
+            self.woken.notify_one();
             return;
         }
         state.working = true;
@@ -75,7 +102,41 @@ impl LaneHandle {
     fn rest(&self) -> bool {
         let mut state = self.state();
         state.working = std::mem::take(&mut state.again);
+        if !state.working {
+            state.handed.forget();
+        }
         !state.working
+    }
+
+    /// Gives up what was handed over and not begun: the journal says what is still there.
+    pub(crate) fn forget_handed(&self) {
+        self.state().handed.forget();
+    }
+
+    /// Waits a while for something to do; false if there is nothing and the worker ends.
+    async fn linger(&self, core: &Core) -> bool {
+        let over = tokio::time::sleep(LINGER);
+        tokio::pin!(over);
+        loop {
+            if std::mem::take(&mut self.state().again) {
+                return true;
+            }
+            tokio::select! {
+                () = self.woken.notified() => {}
+                () = &mut over => return !self.rest(),
+                () = core.stop.cancelled() => return !self.rest(),
+            }
+        }
+    }
+
+    /// The lane's mark, where nothing but its last worker can have written it.
+    fn noted(&self) -> Option<LaneMark> {
+        let mut state = self.state();
+        let settled = state.settled.filter(|_| std::mem::take(&mut state.is_noted))?;
+        Some(LaneMark {
+            settled,
+            begun: settled,
+        })
     }
 }
 
@@ -91,7 +152,7 @@ async fn work(core: Arc<Core>, handle: Arc<LaneHandle>) {
             }
             Ok(()) => {
                 worker = None;
-                if handle.rest() {
+                if !handle.linger(&core).await {
                     return;
                 }
             }
@@ -162,7 +223,10 @@ impl<'a> Worker<'a> {
         if notices::ensure(core, &mirror).await.is_none() {
             return Ok(None);
         }
-        let mark = core.store.lane(lane).await?.unwrap_or_default();
+        let mark = match handle.noted() {
+            Some(mark) => mark,
+            None => core.store.lane(lane).await?.unwrap_or_default(),
+        };
         let fresh = handle.settled().is_none();
         let position = handle.settled().unwrap_or(mark.settled);
         handle.state().settled = Some(position);
@@ -227,25 +291,40 @@ impl<'a> Worker<'a> {
 
     async fn run(&mut self) -> Result<(), StoreError> {
         while !self.core.stop.is_cancelled() && self.is_mirrored() {
-            let entries = self
-                .core
-                .store
-                .journal(&self.handle.lane.mirror, self.position, READ)
-                .await?;
+            let entries = self.next().await?;
             if entries.is_empty() {
-                break;
-            }
-            if !self.entries(entries).await? {
+                if self.settling.is_empty() {
+                    break;
+                }
+                // While that is being written, more may come.
+                self.settling.one().await?;
+            } else if !self.entries(entries).await? {
                 break;
             }
         }
         self.finish().await
     }
 
+    /// What comes after the position: what was handed over if it follows without a gap, else what the journal has.
+    async fn next(&self) -> Result<Vec<(Seq, Event)>, StoreError> {
+        {
+            let mut state = self.handle.state();
+            let entries = state.handed.after(self.position);
+            if !entries.is_empty() || state.handed.ends_at(self.position) {
+                return Ok(entries);
+            }
+        }
+        let mirror = &self.handle.lane.mirror;
+        let entries = self.core.store.journal(mirror, self.position, READ).await?;
+        if entries.is_empty() {
+            self.handle.state().handed.read_to_end();
+        }
+        Ok(entries)
+    }
+
     /// Delivers some entries. False if the hub is stopping or the side went away.
     async fn entries(&mut self, entries: Vec<(Seq, Event)>) -> Result<bool, StoreError> {
-        let waiting = entries.len() as u64;
-        telemetry::waiting(&self.handle.lane.mirror, &self.handle.lane.to.network, waiting);
+        self.handle.waiting.set(entries.len());
         let mut entries = entries.into_iter().peekable();
         let mut barred = false;
         while !barred && entries.peek().is_some() {
@@ -362,7 +441,9 @@ impl<'a> Worker<'a> {
             self.settle(self.position, End::nothing(), None).await?;
         }
         self.settled_all().await?;
-        self.settling.take_back(self.position).await
+        self.settling.take_back(self.position).await?;
+        self.handle.state().is_noted = true;
+        Ok(())
     }
 
     /// Writes down how a delivery ended, and that sending up to `ahead` begins.
@@ -392,7 +473,7 @@ impl<'a> Worker<'a> {
     async fn settled_all(&mut self) -> Result<(), StoreError> {
         self.settling.all().await?;
         self.handle.state().settled = Some(self.position);
-        telemetry::waiting(&self.handle.lane.mirror, &self.handle.lane.to.network, 0);
+        self.handle.waiting.set(0);
         Ok(())
     }
 }

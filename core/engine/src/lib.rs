@@ -14,6 +14,7 @@
 //! | `routes` | which place belongs to which mirror |
 //! | `intake` | accepting events, durably and in order |
 //! | `lane` | one destination's position in a mirror's journal |
+//! | `handed` | what was accepted just now, passed to lanes at work |
 //! | `aside`, `echo` | deliveries outside of their lane's order; our own, seen again |
 //! | `resolve`, `plan` | what an event refers to; what it becomes at a destination (pure) |
 //! | `prepare` | everybody on an event's way is asked; files, plan |
@@ -61,6 +62,7 @@ mod echo;
 mod end;
 mod faults;
 mod govern;
+mod handed;
 mod hands;
 mod home;
 mod intake;

@@ -24,7 +24,7 @@ fn places(mirror: &Mirror) -> MirrorPlaces {
 }
 
 pub(crate) fn notice_of(core: &Core, mirror: &Mirror) -> Option<Notice> {
-    notice(&core.govern.register(), &places(mirror), false)
+    notice(&core.govern.register(), &places(mirror), mirror.is_encrypted())
 }
 
 /// Sees to it that a mirror's room was told before anything is passed on, and again where the agreements want that, however long
@@ -65,7 +65,7 @@ async fn tell(core: &Arc<Core>, mirror: &Mirror) -> Result<Telling, EngineError>
         return Ok(known);
     };
     let key = format!("notice-{}-{}-{}", mirror.name, notice.version, Day::of(now));
-    home.notice(&room, &notice.text(), None, &key)
+    home.disclose(&room, &notice.text(), &key)
         .await
         .map_err(|error| EngineError::Home(error.to_string()))?;
     let (step, telling) = desk.notices.said(&mirror.name, &notice, now).await?;
@@ -100,7 +100,7 @@ pub(crate) fn greet(core: &Arc<Core>, mirror: &Arc<Mirror>, event: &Event) {
                 return Ok(());
             };
             let key = format!("notice-{}-{}-{}", mirror.name, notice.version, person.id);
-            home.notice(&room, &notice.text(), None, &key)
+            home.disclose(&room, &notice.text(), &key)
                 .await
                 .map_err(|error| EngineError::Home(error.to_string()))?;
             let step = desk.notices.said_to(&mirror.name, &notice, &person, core.clock.now());
@@ -274,7 +274,8 @@ pub(crate) fn asked(core: &Core, room: &str, text: &str) -> Option<String> {
     } else {
         Language::English
     };
-    Some(help(&core.govern.register(), &places(&mirror), false, language))
+    let encrypted = mirror.is_encrypted();
+    Some(help(&core.govern.register(), &places(&mirror), encrypted, language))
 }
 
 /// The answer to somebody who has read the notice of a room; none if they said something else, or the room has no notice. They

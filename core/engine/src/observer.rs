@@ -10,7 +10,7 @@ use viaduct_store::StoreError;
 
 use crate::backoff::Backoff;
 use crate::core::Core;
-use crate::{disputing, intake, labels, notices, overriding};
+use crate::{disputing, intake, labels, notices, overriding, upkeep};
 
 /// How long after a start the homeserver's events wait for the mirrors' rooms.
 const SETTLING: Duration = Duration::from_secs(20);
@@ -159,6 +159,24 @@ impl Observer for HomeObserver {
 
     fn is_mirrored(&self, room: &str) -> bool {
         self.core.mirror_of_room(room).is_some()
+    }
+
+    fn is_encrypted(&self, room: &str) -> bool {
+        let name = self.core.mirror_of_room(room);
+        name.is_some_and(|name| {
+            self.core
+                .routes()
+                .named(&name)
+                .is_some_and(|mirror| mirror.is_encrypted())
+        })
+    }
+
+    async fn unfit(&self, room: &str, reason: &str) {
+        let Some(name) = self.core.mirror_of_room(room) else {
+            return;
+        };
+        let (text, key) = (format!("{name}: {reason}"), format!("unfit-{name}-{room}"));
+        upkeep::tell_operators(&self.core, &text, &key).await;
     }
 }
 

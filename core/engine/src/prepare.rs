@@ -47,13 +47,14 @@ fn outbound_context<'a>(
     now: Timestamp,
     previous: Option<&'a Message>,
     evidence: &'a [Evidence],
-    labels: &'a [String],
+    (labels, encrypted): (&'a [String], bool),
 ) -> viaduct_compliance::Context<'a> {
     viaduct_compliance::Context {
         now: Some(now),
         previous,
         evidence,
         labels,
+        encrypted,
     }
 }
 
@@ -69,6 +70,8 @@ struct Asked<'a> {
     approval: Option<&'a Approval<'a>>,
     /// The labels of the conversation.
     labels: Vec<String>,
+    /// Whether the conversation's room is end-to-end encrypted.
+    encrypted: bool,
 }
 
 /// What came of asking about an event as it came.
@@ -104,7 +107,13 @@ impl<'a> Asked<'a> {
             lists: Lists::all(delivering.core),
             approval,
             labels: labels::of(delivering.core, delivering.mirror),
+            encrypted: delivering.mirror.is_encrypted(),
         }
+    }
+
+    /// The labels of the conversation, and whether it is encrypted.
+    fn conversation(&self) -> (&[String], bool) {
+        (&self.labels, self.encrypted)
     }
 
     fn all(&self) -> impl Iterator<Item = &Versioned> {
@@ -238,7 +247,10 @@ impl Delivering<'_> {
             evidence.clear();
         }
         let outbound = self.outbound(&event, content, parts);
-        match asked.decide(&outbound_context(now, previous, &evidence, &asked.labels), outbound) {
+        match asked.decide(
+            &outbound_context(now, previous, &evidence, asked.conversation()),
+            outbound,
+        ) {
             Ok((cleared, found)) => {
                 // Of a long text, what was found in all of it, and not in its beginning.
                 let findings = if is_long { findings } else { found };
@@ -312,7 +324,7 @@ impl Delivering<'_> {
             }
         }
         let now = self.core.clock.now();
-        let context = outbound_context(now, previous, &evidence, &asked.labels);
+        let context = outbound_context(now, previous, &evidence, asked.conversation());
         let (cleared, findings) = match asked.decide(&context, outbound) {
             Ok(cleared) => cleared,
             Err(kept) => return Some(Err(kept)),

@@ -118,6 +118,7 @@ pub async fn replay(
                     let known = Known {
                         previous: previous.as_ref(),
                         labels: &labels,
+                        encrypted: mirror.is_encrypted(),
                     };
                     result.count(judge(mirror, &event, &member.place, &known, &[candidate], Vec::new()));
                 }
@@ -169,6 +170,7 @@ pub async fn explain(
             let known = Known {
                 previous: previous.as_ref(),
                 labels: &labels,
+                encrypted: mirror.is_encrypted(),
             };
             let here = Terms::of(register, &event.place, now);
             let inward = mirror.member(&event.place).map(|member| &member.filters.inward);
@@ -210,6 +212,7 @@ struct Known<'a> {
     /// For an edit: the wording it replaces.
     previous: Option<&'a Message>,
     labels: &'a [String],
+    encrypted: bool,
 }
 
 fn judge(
@@ -237,6 +240,7 @@ fn judge(
         now: Some(event.at),
         previous: known.previous,
         labels: known.labels,
+        encrypted: known.encrypted,
         ..Context::default()
     };
     let (decision, verdict, findings) = match decide_all(filters.iter().copied(), &context, outbound) {

@@ -68,9 +68,11 @@ pub(crate) async fn retain(core: &Arc<Core>) -> Result<RetentionReport, EngineEr
     let register = core.govern.register();
     let now = core.clock.now();
     let job = &bench.desk.retention;
-    Ok(job
+    let done = job
         .run(&register, &bench.holds, &bench.mirrors, bench.own_days, now)
-        .await?)
+        .await;
+    core.forget_handed();
+    Ok(done?)
 }
 
 /// Goes on with partnerships whose end was begun.
@@ -88,6 +90,7 @@ pub(crate) async fn go_on(core: &Arc<Core>) -> Result<(), EngineError> {
             .run(&progress.partner, &progress.mirrors, &progress.by, &*core.clock)
             .await;
         drop(alone);
+        core.forget_handed();
         match done {
             Ok(_) => tracing::info!(partner = %progress.partner, "The partnership is wound up."),
             Err(error) => tracing::warn!(partner = %progress.partner, %error, "Winding up waits."),
@@ -195,7 +198,9 @@ impl Engine {
         let register = self.core.govern.register();
         let now = self.core.clock.now();
         let rights = self.rights(&bench, &register)?;
-        Ok(rights.erase(&Subject { ids }, by, reason, now).await?)
+        let done = rights.erase(&Subject { ids }, by, reason, now).await;
+        self.core.forget_handed();
+        Ok(done?)
     }
 
     /// Finds who is behind a pseudonym; one person asks, another grants it.
@@ -260,6 +265,7 @@ impl Engine {
         let alone = bench.desk.winding_up.lock().await;
         let done = offboarding.run(name, &bench.mirrors, by, &*self.core.clock).await;
         drop(alone);
+        self.core.forget_handed();
         self.core.govern.changed();
         upkeep::look(&self.core).await?;
         Ok(done?)

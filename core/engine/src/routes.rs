@@ -48,10 +48,10 @@ pub(crate) struct Versioned {
 
 impl Versioned {
     pub(crate) fn of(name: &str, policy: &Policy) -> Arc<Self> {
-        Arc::new(Self {
-            filter: Filter::new(policy.clone()),
-            version: PolicyVersion::of(name, policy),
-        })
+        let filter = Filter::new(policy.clone());
+        // A policy names the files of its lists; another list is another policy.
+        let version = PolicyVersion::of(name, &(policy, filter.lists()));
+        Arc::new(Self { filter, version })
     }
 }
 
@@ -127,6 +127,11 @@ impl Mirror {
             members: std::iter::once(home).chain(remote).collect(),
             labels: Vec::new(),
         }
+    }
+
+    /// Whether it is to be end-to-end encrypted. The homeserver side lets nothing cross unless its room is what it is to be.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        matches!(&self.origin, RoomOrigin::Configured(spec) if spec.encrypted)
     }
 
     /// The member at a place.

@@ -114,7 +114,8 @@ impl<'a> Settling<'a> {
         }
     }
 
-    async fn one(&mut self) -> Result<(), StoreError> {
+    /// Waits until the oldest is on the device.
+    pub(crate) async fn one(&mut self) -> Result<(), StoreError> {
         let Some(first) = self.writing.front_mut() else {
             return Ok(());
         };

@@ -1,6 +1,8 @@
 //! The engine's metrics: every name in one place. Labels are names the operator chose, never people or messages.
 
-use metrics::{Counter, Histogram, counter, gauge, histogram};
+use std::fmt;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use viaduct_model::{EventKind, MirrorName, NetworkName};
 
 /// The outcome of a delivery that arrived.
@@ -73,9 +75,23 @@ impl Meters {
 }
 
 /// How many events of a mirror wait for a network.
-pub(crate) fn waiting(mirror: &MirrorName, network: &NetworkName, events: u64) {
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-    gauge!("viaduct_lane_waiting", "mirror" => mirror.to_string(), "network" => network.to_string()).set(events as f64);
+pub(crate) struct Waiting(Gauge);
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Waiting")
+    }
+}
+
+impl Waiting {
+    pub(crate) fn of(mirror: &MirrorName, network: &NetworkName) -> Self {
+        Self(gauge!("viaduct_lane_waiting", "mirror" => mirror.to_string(), "network" => network.to_string()))
+    }
+
+    pub(crate) fn set(&self, events: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        self.0.set(events as f64);
+    }
 }
 
 /// How many commits' entries wait to be written into the ledger.

@@ -92,6 +92,10 @@ pub struct Agreement {
     pub labels: Vec<String>,
     /// The highest label that may cross: one of `labels`.
     pub ceiling: String,
+    /// The lowest label that asks for encryption: what carries it, or a higher one, crosses only where the mirror's Matrix room is
+    /// end-to-end encrypted (as far as viaduct). Left out: none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted_from: Option<String>,
     /// The processing contract (Art. 28 GDPR).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<Contract>,

@@ -51,7 +51,8 @@ impl Notice {
     }
 }
 
-/// The notice of a mirror; none if no partner has a part in it. `encrypted` if its Matrix room is.
+/// The notice of a mirror; none if no partner has a part in it and its Matrix room is not `encrypted`: in an encrypted one
+/// people are told in any case that the bridge decrypts.
 pub fn notice(register: &Register, mirror: &MirrorPlaces, encrypted: bool) -> Option<Notice> {
     let mut covering: Vec<(&PartnerName, &Partner)> = Vec::new();
     for place in &mirror.members {
@@ -62,7 +63,7 @@ pub fn notice(register: &Register, mirror: &MirrorPlaces, encrypted: bool) -> Op
             }
         }
     }
-    if covering.is_empty() {
+    if covering.is_empty() && !encrypted {
         return None;
     }
     let [german, english] = Language::ALL.map(|language| {

@@ -235,6 +235,7 @@ impl Register {
             admitted.organisations.extend(agreement.organisations.iter().cloned());
             for policy in [&mut terms.inward, &mut terms.outward] {
                 lower_ceiling(policy, agreement);
+                lower_floor(policy, agreement);
             }
         }
         let closed = admitted == Group::default();
@@ -309,6 +310,22 @@ fn lower_ceiling(policy: &mut Policy, agreement: &Agreement) {
     if lower {
         policy.labels.clone_from(&agreement.labels);
         policy.ceiling = Some(agreement.ceiling.clone());
+    }
+}
+
+/// Of several agreements about one place the one that asks for encryption soonest counts. Called after [`lower_ceiling`]: a label
+/// that is not among the policy's asks for it in any case.
+fn lower_floor(policy: &mut Policy, agreement: &Agreement) {
+    let height = |label: &String| policy.labels.iter().position(|step| step == label);
+    let Some(floor) = &agreement.encrypted_from else {
+        return;
+    };
+    if policy
+        .encrypted_from
+        .as_ref()
+        .is_none_or(|known| height(floor) < height(known))
+    {
+        policy.encrypted_from = Some(floor.clone());
     }
 }
 

@@ -111,6 +111,8 @@ pub enum Gap {
     NoContact,
     /// The ceiling is not one of the labels.
     Ceiling,
+    /// The label from which encryption is asked for is not one of the labels.
+    EncryptedFrom,
     /// Somebody has not signed: `it`, `dpo` or `management`.
     NoSignOff(&'static str),
 }
@@ -130,6 +132,7 @@ impl fmt::Display for Gap {
             Self::NoContract => f.write_str("there is no processing `contract`"),
             Self::ContractHash => f.write_str("`contract.sha256` is not 64 hexadecimal digits"),
             Self::NoContact => f.write_str("there is nobody to ask: give `contacts`"),
+            Self::EncryptedFrom => f.write_str("`encrypted_from` is not one of `labels`"),
             Self::Ceiling => f.write_str("`ceiling` is not one of `labels`"),
             Self::NoSignOff(who) => write!(f, "`sign_offs.{who}` is missing"),
         }
@@ -179,6 +182,10 @@ pub fn gaps(agreement: &Agreement, networks: &Networks) -> Vec<Gap> {
     }
     if !agreement.labels.contains(&agreement.ceiling) {
         gaps.push(Gap::Ceiling);
+    }
+    let floor = agreement.encrypted_from.as_ref();
+    if floor.is_some_and(|floor| !agreement.labels.contains(floor)) {
+        gaps.push(Gap::EncryptedFrom);
     }
     let signed = &agreement.sign_offs;
     for (who, sign_off) in [

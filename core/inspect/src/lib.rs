@@ -43,9 +43,9 @@
 //!
 //! # Not knowing
 //!
-//! What a bound cuts short is not known, and not knowing never opens anything: a rule about it counts as matching. A scanner
-//! that cannot be asked, or that cannot read a file, makes the filter hold, whatever the rules say; what it finds infected is
-//! refused.
+//! What a bound cuts short is not known, nor is what is packed in ways that nothing here unpacks (RAR, LZ4, `PPMd`, Zstandard within
+//! ZIP and others); and not knowing never opens anything: a rule about it counts as matching. A scanner that cannot be asked, or
+//! that cannot read a file, makes the filter hold, whatever the rules say; what it finds infected is refused.
 //!
 //! | module | reason |
 //! |---|---|
@@ -55,7 +55,7 @@
 //! | `spool` | files on the disk, bounded and without names |
 //! | `report` | what the bytes of a file say |
 //! | `remembered` | reports by what a file holds, for a while |
-//! | `archive` | ZIP, 7z, tar, gzip and XZ, however nested, within bounds |
+//! | `archive` | ZIP, 7z, tar, gzip, bzip2, XZ and Zstandard, however nested, within bounds |
 //! | `text` | what can be read: plain text, HTML, XML and the documents that are such inside, PDF |
 //! | `picture` | JPEG, PNG, WebP, GIF, HEIC and AVIF without metadata |
 //! | `scanner` | the malware scanner: a daemon of `clamd` |

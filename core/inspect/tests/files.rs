@@ -3,7 +3,8 @@
 mod common;
 
 use common::{
-    Network, gzip, inspector, look, look_with, media, pieces, png_with_place, read, seven_zip, tar, with_files, xz, zip,
+    Network, bzip2, gzip, inspector, look, look_with, media, pieces, png_with_place, read, seven_zip, tar, with_files,
+    xz, zip, zip_by, zstd,
 };
 use viaduct_bridge::MediaError;
 use viaduct_compliance::{Context, Decision, Evidence, Filter, Metadata, Policy, ScanResult, decide_all};
@@ -146,6 +147,42 @@ async fn seven_zip_and_xz_are_seen_through() {
         let program = [&b"MZ"[..], &vec![0; 100_000], hidden].concat();
         assert_eq!(look(&program).await.archive_depth, None, "an archive behind a program");
     }
+}
+
+#[tokio::test]
+async fn bzip2_and_zstandard_are_seen_through() {
+    let flat = tar(&[("a.txt", b"words"), ("b.exe", b"MZ and more of a program")]);
+    let small = Files {
+        archives: Archives {
+            unpacked: 1024 * 1024,
+            ..Archives::default()
+        },
+        ..Files::default()
+    };
+    let zeros = vec![0; 8 * 1024 * 1024];
+    for (name, pack) in [("bzip2", bzip2 as fn(&[u8]) -> Vec<u8>), ("zstd", zstd)] {
+        let evidence = look(&pack(&flat)).await;
+        assert_eq!(
+            (evidence.archive_depth, names(&evidence)),
+            (Some(1), vec!["a.txt", "b.exe"]),
+            "{name}"
+        );
+        let nested = look(&zip(&[("in.tar.x", &pack(&flat))])).await;
+        assert_eq!(nested.archive_depth, Some(2), "{name}");
+        let bomb = look_with(small.clone(), &pack(&zeros)).await;
+        assert_eq!(bomb.archive_depth, None, "{name}: a bomb");
+        let whole = pack(&flat);
+        for end in [whole.len() / 3, whole.len() - 1] {
+            assert_eq!(look(&whole[..end]).await.archive_depth, None, "{name} cut at {end}");
+        }
+    }
+    let packed = zip_by(::zip::CompressionMethod::Bzip2, &[("a.txt", b"words")]);
+    let evidence = look(&packed).await;
+    assert_eq!((evidence.archive_depth, names(&evidence)), (Some(1), vec!["a.txt"]));
+    assert_eq!(&*evidence.text.read, "a.txt\nwords\n", "{:?}", evidence.text);
+    // What is passed over may be anything.
+    let skipped = [&b"\x51\x2a\x4d\x18\x04\0\0\0abcd"[..], &zstd(&flat)].concat();
+    assert_eq!(look(&skipped).await.archive_depth, None);
 }
 
 #[tokio::test]

@@ -271,6 +271,8 @@ fn class(error: &ApiError) -> &'static str {
         ApiError::Trouble { .. } => "trouble",
         ApiError::Refused { .. } => "refused",
         ApiError::Answer(_) => "not_understood",
+        // Neither comes from an answer.
+        ApiError::Keys(_) | ApiError::Unfit(_) => "not_sent",
     }
 }
 

@@ -48,8 +48,21 @@ pub struct HomeserverConfig {
     pub media_limit: u64,
     /// The largest transaction accepted, in bytes.
     pub body_limit: usize,
+    /// The bot's device, where mirrors may be encrypted.
+    pub encryption: Option<Encryption>,
     /// How ghosts are named; `{name}`, `{network}`, `{id}` and `{organisation}` are replaced.
     pub ghost_name: String,
+}
+
+/// The device with which the bot encrypts and decrypts.
+#[derive(Debug, Clone)]
+pub struct Encryption {
+    /// The device's id.
+    pub device: String,
+    /// The folder of its keys.
+    pub folder: std::path::PathBuf,
+    /// What its keys are encrypted with.
+    pub passphrase: Secret,
 }
 
 /// The longest display name given to a ghost, in bytes.

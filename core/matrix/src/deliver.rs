@@ -15,6 +15,7 @@ use crate::Homeserver;
 use crate::client::{As, segment};
 use crate::convert::outbound::{self, References, Uploaded};
 use crate::convert::render::Users;
+use crate::crypto::rooms::Standing;
 use crate::error::ApiError;
 use crate::ghosts::Ghost;
 use crate::media::UploadError;
@@ -45,6 +46,7 @@ impl Homeserver {
     /// Sends one event to its room.
     pub(crate) async fn send_outbound(&self, out: &Outbound) -> Result<Receipt, DeliveryError> {
         let room = out.to.channel.as_str();
+        self.check_fit(room).await?;
         match &out.content {
             Content::Message(message) => self.send_message(out, message).await,
             Content::Edit { target, message } => self.send_edit(out, target, message).await,
@@ -126,7 +128,7 @@ impl Homeserver {
             user: speaker.user(),
             at: Some(out.at),
         };
-        let sent = self.api.send_event(room, kind, transaction, who, &content).await;
+        let sent = self.send_into(room, kind, transaction, who, &content).await;
         if !sent.as_ref().is_err_and(|error| error.is("M_FORBIDDEN")) {
             return sent;
         }
@@ -138,7 +140,7 @@ impl Homeserver {
             Speaker::Bot => self.join(room, self.names.bot()).await?,
             Speaker::Own(_) => return sent,
         }
-        self.api.send_event(room, kind, transaction, who, &content).await
+        self.send_into(room, kind, transaction, who, &content).await
     }
 
     async fn send_message(&self, out: &Outbound, message: &Message) -> Result<Receipt, DeliveryError> {
@@ -161,7 +163,9 @@ impl Homeserver {
                 reply_to: message.reply_to.as_ref().filter(|_| number == 0),
                 thread: message.thread.as_ref(),
             };
-            let (kind, content) = self.file_content(attachment, caption, references, &mut sent).await?;
+            let (kind, content) = self
+                .file_content(out, attachment, caption, references, &mut sent)
+                .await?;
             let id = self.say(out, kind, &transaction(out, number), content).await?;
             note_id(&mut sent, id);
             number += 1;
@@ -172,16 +176,22 @@ impl Homeserver {
     /// The event that shows a file; if the file cannot be had, one that names it and links to it where there is a link.
     async fn file_content(
         &self,
+        out: &Outbound,
         attachment: &Attachment,
         caption: Option<&Document>,
         references: References<'_>,
         sent: &mut Receipt,
     ) -> Result<(&'static str, Map<String, Value>), DeliveryError> {
-        let reason = match self.upload(&attachment.media, &attachment.name).await {
+        let sealed_for = match self.standing(out.to.channel.as_str()).await? {
+            Standing::Sealed(_) => Some(out.to.channel.as_str()),
+            Standing::Plain | Standing::Unfit(_) => None,
+        };
+        let reason = match self.upload(&attachment.media, &attachment.name, sealed_for).await {
             Ok(stored) => {
                 let mime = stored.mime.as_deref().or(attachment.mime.as_deref());
                 let uploaded = Uploaded {
                     url: &stored.url,
+                    key: stored.key.as_ref(),
                     mime,
                     size: stored.size,
                 };
@@ -220,7 +230,7 @@ impl Homeserver {
             [file] => {
                 let references = References::default();
                 let (_, new) = self
-                    .file_content(file, Some(&message.body), references, &mut Receipt::default())
+                    .file_content(out, file, Some(&message.body), references, &mut Receipt::default())
                     .await?;
                 outbound::replacement(target, new)
             }

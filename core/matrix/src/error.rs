@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use viaduct_bridge::{DeliveryError, Failure};
 
+use crate::crypto::rooms::Unfit;
+
 /// Why the homeserver side could not be set up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HomeserverError {
@@ -41,6 +43,12 @@ pub(crate) enum ApiError {
     /// The homeserver refused.
     #[error("the homeserver refused: {message} ({code})")]
     Refused { status: u16, code: String, message: String },
+    /// The keys of encryption could not be used, or not be shared.
+    #[error("encryption: {0}")]
+    Keys(String),
+    /// The room's encryption does not fit its mirror.
+    #[error("{}", .0.say(viaduct_model::Language::English))]
+    Unfit(Unfit),
     /// Its answer was not understood.
     #[error("the homeserver's answer was not understood: {0}")]
     Answer(String),
@@ -67,7 +75,8 @@ impl ApiError {
 impl From<ApiError> for DeliveryError {
     fn from(error: ApiError) -> Self {
         let failure = match &error {
-            ApiError::Unreachable(_) | ApiError::Answer(_) => Failure::Retry(None),
+            ApiError::Unreachable(_) | ApiError::Answer(_) | ApiError::Keys(_) => Failure::Retry(None),
+            ApiError::Unfit(_) => Failure::Permanent,
             ApiError::Limited(wait) | ApiError::Trouble { wait, .. } => Failure::Retry(*wait),
             refused if refused.is_token() => Failure::AuthLost,
             ApiError::Refused { status, code, .. } if *status == 413 || code == "M_TOO_LARGE" => Failure::TooLarge,

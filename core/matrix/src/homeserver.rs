@@ -8,7 +8,7 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use tracing::instrument;
 use viaduct_bridge::{
     Connection, Context, DeliveryError, Failure, Feedback, Media, MediaError, Probe, Session, SessionError,
@@ -19,6 +19,9 @@ use viaduct_model::{
 };
 
 use crate::client::{Api, As};
+use crate::crypto::Crypto;
+use crate::crypto::rooms::Rooms;
+use crate::crypto::waiting::Waiting;
 use crate::error::HomeserverError;
 use crate::ghosts::Ghosts;
 use crate::intake::Intake;
@@ -58,6 +61,10 @@ pub struct Homeserver {
     pub(crate) taking: Arc<Semaphore>,
     pub(crate) notebook: Notebook,
     pub(crate) intake: Intake,
+    /// The bot's device, open from the first run on where the operator wants encryption.
+    pub(crate) crypto: OnceCell<Crypto>,
+    pub(crate) rooms: Rooms,
+    pub(crate) waiting: Waiting,
     extra: Mutex<Option<Router>>,
     this: Weak<Self>,
 }
@@ -115,6 +122,9 @@ impl Homeserver {
             preparing: Semaphore::new(PREPARING),
             taking: Arc::new(Semaphore::new(listener::TAKING)),
             intake: Intake::new(),
+            crypto: OnceCell::new(),
+            rooms: Rooms::new(),
+            waiting: Waiting::default(),
             extra: Mutex::new(extra),
             this: this.clone(),
             config,
@@ -172,6 +182,7 @@ impl Homeserver {
         let mut wait = Duration::from_millis(100);
         let mut up = false;
         let mut registered = false;
+        let mut introduced = self.config.encryption.is_none();
         loop {
             match self
                 .api
@@ -188,7 +199,10 @@ impl Homeserver {
                     }
                     up = true;
                     wait = Duration::from_millis(100);
-                    tokio::time::sleep(CHECK).await;
+                    if !introduced {
+                        introduced = self.introduced().await;
+                    }
+                    tokio::time::sleep(if introduced { CHECK } else { RETRY }).await;
                     continue;
                 }
                 Err(error) if error.is_token() => {
@@ -200,6 +214,17 @@ impl Homeserver {
             up = false;
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(RETRY);
+        }
+    }
+
+    /// Makes the bot's device known; whether it is.
+    async fn introduced(&self) -> bool {
+        match self.introduce_device().await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "The bot's device is not known to the homeserver yet: nothing encrypted crosses.");
+                false
+            }
         }
     }
 
@@ -228,10 +253,14 @@ impl Session for Homeserver {
             .map_err(|error| SessionError::Connection(cannot_listen(self.config.listen, &error)))?;
         self.recall_ghosts().await;
         self.recall_transactions().await;
+        self.open_crypto().await?;
+        self.recall_waiting().await;
         let result = tokio::select! {
             result = self.serve(listener) => result,
             () = self.watch() => Ok(()),
             () = self.notebook.keep() => Ok(()),
+            () = self.tend_keys() => Ok(()),
+            () = self.tend_waiting() => Ok(()),
         };
         self.notebook.flush().await;
         result

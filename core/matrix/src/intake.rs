@@ -17,7 +17,8 @@ use viaduct_model::{ChannelId, Content, Event, MessageId, NetworkName, Place};
 use crate::Homeserver;
 use crate::client::{As, segment};
 use crate::convert::inbound::{Skip, convert};
-use crate::convert::raw::{EphemeralEvent, RoomEvent, Transaction, text};
+use crate::convert::raw::{EphemeralEvent, KeyChanges, RoomEvent, Transaction, text};
+use crate::crypto::rooms::ENCRYPTION;
 use crate::error::ApiError;
 use crate::label::{LABEL, label_of};
 use crate::metric::{self, Fate};
@@ -58,6 +59,11 @@ impl Intake {
         }
     }
 
+    /// Waits until nothing else is being handed over.
+    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
     fn is_done(&self, transaction: &str) -> bool {
         self.done
             .lock()
@@ -65,8 +71,8 @@ impl Intake {
             .contains(transaction)
     }
 
-    /// Notes an event id of which somebody is told; whether it is news.
-    fn is_news(&self, event_id: &str) -> bool {
+    /// Notes what somebody is told about, such as an event id; whether it is news.
+    pub(crate) fn is_news(&self, event_id: &str) -> bool {
         self.told
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -84,6 +90,8 @@ pub(crate) enum Rejected {
     BadJson,
     /// The hub is stopping; the homeserver is to try again.
     Stopping,
+    /// It could not be stored; the homeserver is to try again.
+    NotStored,
 }
 
 impl From<InboxClosed> for Rejected {
@@ -99,20 +107,19 @@ impl Homeserver {
         if body.trim_ascii_start().first() == Some(&b'[') {
             return Err(Rejected::BadJson);
         }
-        let parsed: Transaction<'_> = serde_json::from_slice(body).map_err(|error| {
-            if error.is_data() {
-                Rejected::BadJson
-            } else {
-                Rejected::NotJson
-            }
-        })?;
+        let parsed: Transaction<'_> = read_json(body)?;
+        let keys: Option<KeyChanges<'_>> = self.crypto().map(|_| read_json(body)).transpose()?;
         self.observer.settled().await;
-        let turn = self.intake.turn.lock().await;
+        let turn = self.intake.turn().await;
         let raws = self.read(&parsed);
-        let fingerprint = fingerprint(transaction, &raws);
+        let fingerprint = fingerprint(transaction, &raws, keys.as_ref());
         if self.intake.is_done(&fingerprint) {
             metric::transaction("repeated");
             return Ok(());
+        }
+        // First the keys, then what they open.
+        if let Some(keys) = &keys {
+            self.take_in_keys(keys).await?;
         }
         self.learn(&raws).await;
         let tickets = self.pass_on(raws).await?;
@@ -154,8 +161,7 @@ impl Homeserver {
         let mut raws = Vec::with_capacity(transaction.events.len());
         for text in &transaction.events {
             match serde_json::from_str::<RoomEvent>(text.get()) {
-                // Also a room that the bot itself has upgraded is followed.
-                Ok(raw) if self.names.is_own(&raw.sender) && raw.kind != "m.room.tombstone" => metric::event(Fate::Own),
+                Ok(raw) if self.is_own_doing(&raw) => metric::event(Fate::Own),
                 Ok(raw) => raws.push(raw),
                 Err(error) => {
                     tracing::debug!(%error, "An event from the homeserver could not be read.");
@@ -164,6 +170,11 @@ impl Homeserver {
             }
         }
         raws
+    }
+
+    /// Whether an event is nothing but our own doing. Also a room that the bot itself upgraded or encrypted is followed.
+    fn is_own_doing(&self, raw: &RoomEvent) -> bool {
+        self.names.is_own(&raw.sender) && !matches!(raw.kind.as_str(), "m.room.tombstone" | ENCRYPTION)
     }
 
     /// Learns the names of everybody who appears.
@@ -210,12 +221,20 @@ impl Homeserver {
         self.people.note(&mxid, profile);
     }
 
-    /// Converts the events and hands them over, room by room, in order.
+    /// Attends to the events and hands over what can be read already.
     async fn pass_on(&self, raws: Vec<RoomEvent>) -> Result<Vec<Ticket>, Rejected> {
+        let mut readable = Vec::with_capacity(raws.len());
+        for raw in raws {
+            readable.extend(self.readable(raw).await?);
+        }
+        self.hand_over(readable).await
+    }
+
+    /// Converts the events and hands them over, room by room, in order.
+    pub(crate) async fn hand_over(&self, raws: Vec<RoomEvent>) -> Result<Vec<Ticket>, Rejected> {
         let mut rooms: Vec<Vec<Event>> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         for raw in raws {
-            self.attend(&raw).await;
             if !self.observer.is_mirrored(&raw.room_id) {
                 metric::event(Fate::Elsewhere);
                 continue;
@@ -260,9 +279,15 @@ impl Homeserver {
     }
 
     /// Tells the observer what concerns it, and notes what concerns ghosts.
-    async fn attend(&self, raw: &RoomEvent) {
+    pub(crate) async fn attend(&self, raw: &RoomEvent) {
         match (raw.kind.as_str(), raw.state_key.as_deref()) {
             ("m.room.member", Some(whom)) if self.names.is_own(whom) => self.attend_own_member(raw, whom).await,
+            ("m.room.member", Some(_)) => {
+                if let Some(crypto) = self.crypto() {
+                    crypto.forget_members(&raw.room_id);
+                }
+            }
+            (ENCRYPTION, Some("")) => self.rooms.learn(&raw.room_id, &raw.content),
             ("m.room.tombstone", Some("")) => self.attend_upgrade(raw).await,
             (LABEL, Some("")) if self.observer.is_mirrored(&raw.room_id) => {
                 let label = label_of(&raw.content);
@@ -332,7 +357,7 @@ impl Homeserver {
     }
 
     /// The command in a message, if it is one.
-    async fn command_text(&self, raw: &RoomEvent) -> Option<String> {
+    pub(crate) async fn command_text(&self, raw: &RoomEvent) -> Option<String> {
         if raw.kind != "m.room.message" || text(&raw.content, "msgtype") != Some("m.text") {
             return None;
         }
@@ -356,7 +381,7 @@ impl Homeserver {
     }
 
     /// Whether a room is a direct chat with the bot.
-    async fn is_talk(&self, room: &str) -> bool {
+    pub(crate) async fn is_talk(&self, room: &str) -> bool {
         self.notebook.read(&talk_key(room)).await.is_some()
     }
 
@@ -437,13 +462,17 @@ impl Homeserver {
     }
 }
 
-/// What a transaction is remembered by: its id and its events. The id alone would not do: a homeserver whose database was
+/// What a transaction is remembered by: its id, its events, and its messages to devices. The id alone would not do: a homeserver whose database was
 /// restored or made anew counts from the beginning again, and nothing may be taken for a repetition then.
-fn fingerprint(transaction: &str, raws: &[RoomEvent]) -> String {
+fn fingerprint(transaction: &str, raws: &[RoomEvent], keys: Option<&KeyChanges<'_>>) -> String {
     let mut hash = Sha256::new();
     for raw in raws {
         hash.update((raw.event_id.len() as u64).to_be_bytes());
         hash.update(raw.event_id.as_bytes());
+    }
+    for message in keys.into_iter().flat_map(KeyChanges::to_device) {
+        hash.update((message.get().len() as u64).to_be_bytes());
+        hash.update(message.get().as_bytes());
     }
     let head = hash
         .finalize()
@@ -452,6 +481,17 @@ fn fingerprint(transaction: &str, raws: &[RoomEvent]) -> String {
         .fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
     let id: String = transaction.chars().take(64).collect();
     format!("{id}/{head:016x}")
+}
+
+/// Reads the body of a transaction.
+fn read_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Rejected> {
+    serde_json::from_slice(body).map_err(|error| {
+        if error.is_data() {
+            Rejected::BadJson
+        } else {
+            Rejected::NotJson
+        }
+    })
 }
 
 fn talk_key(room: &str) -> String {

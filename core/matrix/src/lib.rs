@@ -16,6 +16,7 @@
 //! | `deliver`, `members`, `ghosts`, `media` | what is done in rooms on behalf of remote people |
 //! | `speaker` | in whose name: a ghost's, the bot's, or that of somebody on the homeserver who said it elsewhere |
 //! | `rooms`, `feedback` | what the bot does in its own name |
+//! | `crypto` | end-to-bridge encryption: the bot's device, and what is encrypted and decrypted with it |
 //! | `client` | requests, answers and their errors |
 //! | [`registration`], `probe` | what the operator needs: the registration file, and [`doctor`] |
 //!
@@ -30,6 +31,7 @@
 mod client;
 mod config;
 mod convert;
+mod crypto;
 mod deliver;
 mod error;
 mod feedback;
@@ -55,7 +57,7 @@ mod speaker;
 #[cfg(test)]
 mod testing;
 
-pub use config::{HomeserverConfig, SpeakFor};
+pub use config::{Encryption, HomeserverConfig, SpeakFor};
 pub use error::HomeserverError;
 pub use homeserver::{Homeserver, capabilities};
 pub use label::LABEL;

@@ -143,6 +143,10 @@ async fn transaction(State(homeserver): State<Arc<Homeserver>>, Path(id): Path<S
             metric::transaction("bad_json");
             BAD_JSON.into_response()
         }
+        Ok(Err(Rejected::NotStored)) => {
+            metric::transaction("not_stored");
+            NOT_STORED.into_response()
+        }
         Ok(Err(Rejected::Stopping)) | Err(_) => {
             metric::transaction("stopping");
             STOPPING.into_response()

@@ -13,6 +13,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use lru::LruCache;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio_util::io::ReaderStream;
 use viaduct_bridge::{DeliveryError, Failure, Media, MediaError};
@@ -21,6 +22,7 @@ use viaduct_model::MediaRef;
 use crate::Homeserver;
 use crate::client::{As, segment};
 use crate::convert::message::{file_name, is_mime};
+use crate::crypto::files;
 use crate::error::ApiError;
 
 /// Up to this size, in bytes, a file is spooled in memory.
@@ -34,20 +36,25 @@ const UPLOAD_TIMEOUT: Duration = Duration::from_mins(10);
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
     pub(crate) url: String,
+    /// How it is encrypted there, if it is.
+    pub(crate) key: Option<Map<String, Value>>,
     pub(crate) mime: Option<String>,
     pub(crate) size: u64,
 }
 
 /// Files brought to the homeserver lately, so that a repeated delivery does not bring them again.
 #[derive(Debug)]
-pub(crate) struct Uploads(Mutex<LruCache<MediaRef, Stored>>);
+pub(crate) struct Uploads(Mutex<LruCache<Uploaded, Stored>>);
+
+/// A file, and the room for which it is encrypted.
+type Uploaded = (MediaRef, Option<String>);
 
 impl Uploads {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(LruCache::new(REMEMBERED)))
     }
 
-    fn get(&self, media: &MediaRef) -> Option<Stored> {
+    fn get(&self, media: &Uploaded) -> Option<Stored> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -55,11 +62,8 @@ impl Uploads {
             .cloned()
     }
 
-    fn put(&self, media: &MediaRef, stored: Stored) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .put(media.clone(), stored);
+    fn put(&self, media: Uploaded, stored: Stored) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(media, stored);
     }
 }
 
@@ -87,15 +91,28 @@ impl From<MediaError> for UploadError {
 }
 
 /// A spooled file.
-enum Spool {
+pub(crate) enum Spool {
     Memory(Bytes),
     File(tokio::fs::File, u64),
 }
 
+impl From<std::io::Error> for UploadError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Delivery(DeliveryError::retry(format!("spooling: {error}")))
+    }
+}
+
 impl Homeserver {
-    /// Brings a file to the homeserver.
-    pub(crate) async fn upload(&self, media: &MediaRef, name: &str) -> Result<Stored, UploadError> {
-        if let Some(known) = self.uploads.get(media) {
+    /// Brings a file to the homeserver, encrypted if it is for an encrypted room: then the homeserver learns neither its name nor
+    /// of what sort it is.
+    pub(crate) async fn upload(
+        &self,
+        media: &MediaRef,
+        name: &str,
+        sealed_for: Option<&str>,
+    ) -> Result<Stored, UploadError> {
+        let wanted = (media.clone(), sealed_for.map(str::to_owned));
+        if let Some(known) = self.uploads.get(&wanted) {
             return Ok(known);
         }
         let opened = self.context.media.open(media).await?;
@@ -103,13 +120,22 @@ impl Homeserver {
             return Err(MediaError::TooLarge(self.config.media_limit).into());
         }
         let mime = opened.mime.filter(|mime| is_mime(mime));
-        let spool = self.spool(opened.stream).await?;
+        let mut spool = self.spool(opened.stream).await?;
+        let mut key = None;
+        if sealed_for.is_some() {
+            let (sealed, info) = files::encrypted(spool).await?;
+            (spool, key) = (sealed, Some(info));
+        }
         let (size, body) = match spool {
             Spool::Memory(bytes) => (bytes.len() as u64, reqwest::Body::from(bytes)),
             Spool::File(file, size) => (size, reqwest::Body::wrap_stream(ReaderStream::new(file))),
         };
-        let path = format!("/_matrix/media/v3/upload?filename={}", segment(&file_name(name)));
-        let kind = mime.as_deref().and_then(|mime| HeaderValue::from_str(mime).ok());
+        let path = match &key {
+            None => format!("/_matrix/media/v3/upload?filename={}", segment(&file_name(name))),
+            Some(_) => "/_matrix/media/v3/upload".to_owned(),
+        };
+        let kind = mime.as_deref().filter(|_| key.is_none());
+        let kind = kind.and_then(|mime| HeaderValue::from_str(mime).ok());
         let request = self
             .api
             .request(Method::POST, &path, As::BOT)
@@ -121,8 +147,8 @@ impl Homeserver {
             .timeout(UPLOAD_TIMEOUT)
             .body(body);
         let url = self.uploaded(request).await?;
-        let stored = Stored { url, mime, size };
-        self.uploads.put(media, stored.clone());
+        let stored = Stored { url, key, mime, size };
+        self.uploads.put(wanted, stored.clone());
         Ok(stored)
     }
 
@@ -140,7 +166,6 @@ impl Homeserver {
     }
 
     async fn spool(&self, mut stream: viaduct_bridge::MediaStream) -> Result<Spool, UploadError> {
-        let failed = |error: std::io::Error| UploadError::Delivery(DeliveryError::retry(format!("spooling: {error}")));
         let mut memory = Vec::new();
         let mut file: Option<tokio::fs::File> = None;
         let mut size: u64 = 0;
@@ -150,17 +175,14 @@ impl Homeserver {
                 return Err(MediaError::TooLarge(self.config.media_limit).into());
             }
             match &mut file {
-                Some(file) => file.write_all(&piece).await.map_err(failed)?,
+                Some(file) => file.write_all(&piece).await?,
                 None if memory.len() + piece.len() <= MEMORY_BOUND => memory.extend_from_slice(&piece),
                 None => {
                     let opened = tokio::task::spawn_blocking(tempfile::tempfile).await;
-                    let opened = opened
-                        .map_err(std::io::Error::other)
-                        .and_then(|opened| opened)
-                        .map_err(failed)?;
+                    let opened = opened.map_err(std::io::Error::other).and_then(|opened| opened)?;
                     let mut opened = tokio::fs::File::from_std(opened);
-                    opened.write_all(&std::mem::take(&mut memory)).await.map_err(failed)?;
-                    opened.write_all(&piece).await.map_err(failed)?;
+                    opened.write_all(&std::mem::take(&mut memory)).await?;
+                    opened.write_all(&piece).await?;
                     file = Some(opened);
                 }
             }
@@ -168,8 +190,8 @@ impl Homeserver {
         let Some(mut file) = file else {
             return Ok(Spool::Memory(memory.into()));
         };
-        file.flush().await.map_err(failed)?;
-        file.rewind().await.map_err(failed)?;
+        file.flush().await?;
+        file.rewind().await?;
         Ok(Spool::File(file, size))
     }
 
@@ -178,7 +200,7 @@ impl Homeserver {
         if picture.network.is_matrix() && picture.locator.starts_with("mxc://") {
             return Ok(picture.locator.clone());
         }
-        match self.upload(picture, "picture").await {
+        match self.upload(picture, "picture", None).await {
             Ok(stored) => Ok(stored.url),
             Err(UploadError::Source(reason)) => Err(ApiError::Refused {
                 status: 404,
@@ -198,8 +220,9 @@ impl Homeserver {
 
     /// Opens a file of the homeserver.
     pub(crate) async fn open_mxc(&self, locator: &str) -> Result<Media, MediaError> {
+        let (address, key) = files::parts(locator)?;
         let (server, id) =
-            mxc_parts(locator).ok_or_else(|| MediaError::Refused("not a file of a homeserver".to_owned()))?;
+            mxc_parts(address).ok_or_else(|| MediaError::Refused("not a file of a homeserver".to_owned()))?;
         let tail = format!("{}/{}", segment(server), segment(id));
         let open = |base: &str| {
             let request = self.api.request(Method::GET, &format!("{base}/{tail}"), As::BOT);
@@ -225,7 +248,13 @@ impl Homeserver {
         let stream = response
             .bytes_stream()
             .map_err(|error| MediaError::Retry(error.without_url().to_string()));
-        Media::within(limit, mime, size, stream)
+        let mut media = Media::within(limit, mime, size, stream)?;
+        if let Some(key) = key {
+            // What the homeserver says about it is about what it cannot read.
+            media.mime = None;
+            media.stream = files::decrypted(media.stream, key);
+        }
+        Ok(media)
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) enum Fate {
     Malformed,
     Unknown,
     Encrypted,
+    Waiting,
+    Unreadable,
     Command,
 }
 
@@ -34,6 +36,8 @@ pub(crate) fn event(fate: Fate) {
         Fate::Malformed => "malformed",
         Fate::Unknown => "unknown_type",
         Fate::Encrypted => "encrypted",
+        Fate::Waiting => "waits_for_key",
+        Fate::Unreadable => "unreadable",
         Fate::Command => "command",
     };
     counter!(EVENTS, "fate" => fate).increment(1);

@@ -27,6 +27,14 @@ pub trait Observer: Send + Sync {
     /// Whether a room belongs to a mirror. The events of others are not passed on.
     fn is_mirrored(&self, room: &str) -> bool;
 
+    /// Whether the mirror of a room is to be end-to-end encrypted, by the operator's wish.
+    fn is_encrypted(&self, _room: &str) -> bool {
+        false
+    }
+
+    /// Nothing crosses between a room and its mirror, and the room was told why.
+    async fn unfit(&self, _room: &str, _reason: &str) {}
+
     /// Waits, after a start, until it is known which rooms are mirrored: before that, nothing of them may be acknowledged.
     async fn settled(&self) {}
 }

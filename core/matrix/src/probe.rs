@@ -10,10 +10,12 @@ use axum::routing::post;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use viaduct_bridge::Probe;
 use viaduct_model::{Clock, Timestamp};
 
 use crate::client::{Api, As, segment};
+use crate::crypto::probe as encryption;
 use crate::error::{ApiError, HomeserverError};
 use crate::{HomeserverConfig, SpeakFor};
 
@@ -32,14 +34,20 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// [`HomeserverError`] if the configuration cannot be used at all.
 pub async fn doctor(config: &HomeserverConfig, clock: Arc<dyn Clock>) -> Result<Vec<Probe>, HomeserverError> {
     let api = Api::new(config)?;
+    let heard = Arc::new(Notify::new());
     let stand_in = match TcpListener::bind(config.listen).await {
         Ok(listener) => {
-            let routes = Router::new().route("/_matrix/app/v1/ping", post(|| async { axum::Json(json!({})) }));
+            let ping = Router::new().route("/_matrix/app/v1/ping", post(|| async { axum::Json(json!({})) }));
+            let routes = ping.merge(encryption::listening(Arc::clone(&heard)));
             Some(tokio::spawn(async move { axum::serve(listener, routes).await }))
         }
         Err(_) => None,
     };
-    let probes = examine(&api, config, clock.as_ref()).await;
+    let mut probes = examine(&api, config, clock.as_ref()).await;
+    if let Some(wanted) = &config.encryption {
+        let heard = stand_in.as_ref().map(|_| &*heard);
+        probes.extend(encryption::examine(&api, config, wanted, (heard, clock.now())).await);
+    }
     if let Some(stand_in) = stand_in {
         stand_in.abort();
     }
@@ -51,6 +59,8 @@ pub(crate) async fn examine(api: &Api, config: &HomeserverConfig, clock: &dyn Cl
     let mut probes = Vec::new();
     match versions(api).await {
         Ok(finding) => probes.push(Probe::ok("homeserver", finding)),
+        // It runs; what it says about the token is told below.
+        Err(error) if error.is_token() => {}
         Err(error) => {
             let fix = format!("check homeserver.url ({}), and that the homeserver runs", config.url);
             probes.push(Probe::error("homeserver", error.to_string(), fix));

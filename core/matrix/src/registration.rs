@@ -23,6 +23,12 @@ pub struct Registration {
     /// Whether typing and receipts are pushed.
     #[serde(default)]
     pub receive_ephemeral: bool,
+    /// Whether what matters to devices of ours is pushed: changed devices, how many keys are left.
+    #[serde(default, rename = "org.matrix.msc3202", skip_serializing_if = "is_not")]
+    pub device_changes: bool,
+    /// Whether we make devices of our own.
+    #[serde(default, rename = "io.element.msc4190", skip_serializing_if = "is_not")]
+    pub device_management: bool,
     /// The user ids and aliases that are ours.
     pub namespaces: Namespaces,
 }
@@ -76,6 +82,8 @@ impl Registration {
             sender_localpart: config.bot.clone(),
             rate_limited: Some(false),
             receive_ephemeral: true,
+            device_changes: config.encryption.is_some(),
+            device_management: config.encryption.is_some(),
             namespaces: Namespaces {
                 users,
                 aliases: aliases.collect(),
@@ -130,6 +138,14 @@ pub fn diff(wanted: &Registration, found: &Registration) -> Vec<String> {
     if !found.receive_ephemeral {
         out.push("receive_ephemeral should be true, or typing and receipts do not cross".to_owned());
     }
+    for (key, wanted, found) in [
+        ("org.matrix.msc3202", wanted.device_changes, found.device_changes),
+        ("io.element.msc4190", wanted.device_management, found.device_management),
+    ] {
+        if wanted && !found {
+            out.push(format!("{key} should be true, or nothing encrypted crosses"));
+        }
+    }
     for (kind, wanted, found) in [
         ("user", &wanted.namespaces.users, &found.namespaces.users),
         ("alias", &wanted.namespaces.aliases, &found.namespaces.aliases),
@@ -147,6 +163,11 @@ pub fn diff(wanted: &Registration, found: &Registration) -> Vec<String> {
         }
     }
     out
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_not(value: &bool) -> bool {
+    !value
 }
 
 /// The user ids of those for whom the hub may speak, as regular expressions.

@@ -9,6 +9,7 @@ use viaduct_model::{ChannelId, NetworkName, Person};
 
 use crate::Homeserver;
 use crate::client::{As, segment};
+use crate::crypto::rooms::{ENCRYPTION, encryption_content};
 use crate::error::ApiError;
 
 /// Which room a mirror wants.
@@ -28,6 +29,8 @@ pub struct RoomSpec {
     pub public: bool,
     /// Who is invited into a room that is made.
     pub invite: Vec<String>,
+    /// Whether its mirror is to be end-to-end encrypted; a room that is made is.
+    pub encrypted: bool,
 }
 
 /// One channel a room is mirrored with, for the room's state.
@@ -44,6 +47,9 @@ pub struct BridgeInfo {
     /// A link to the channel, where there is one.
     pub url: Option<String>,
 }
+
+/// Beside what an encrypted room is mirrored with: that the bridge decrypts what is said there and passes it on.
+const DECRYPTS: &str = "eu.viaduct.decrypts";
 
 /// The state type that marks a room we made, so that it is found again after a crash.
 const MARK: &str = "eu.viaduct.room";
@@ -110,6 +116,10 @@ impl Homeserver {
                 body.insert(key.to_owned(), value.as_str().into());
             }
         }
+        if spec.encrypted {
+            let state = json!([{ "type": ENCRYPTION, "state_key": "", "content": encryption_content() }]);
+            body.insert("initial_state".to_owned(), state);
+        }
         let room = self.create_once(&spec.room, None, body).await?;
         // The alias comes after the room: a homeserver that refuses the alias would leave a room nobody finds.
         let path = format!("/_matrix/client/v3/directory/room/{}", segment(&spec.room));
@@ -161,8 +171,11 @@ impl Homeserver {
             .put(vec![(state_key.clone(), Some(b"begun".to_vec()))])
             .await
             .map_err(stored)?;
-        let mark = json!([{ "type": MARK, "state_key": "", "content": { "key": key } }]);
-        body.insert("initial_state".to_owned(), mark);
+        let mark = json!({ "type": MARK, "state_key": "", "content": { "key": key } });
+        let state = body.entry("initial_state").or_insert_with(|| json!([]));
+        if let Some(state) = state.as_array_mut() {
+            state.push(mark);
+        }
         let made: RoomId = self
             .api
             .call(
@@ -204,7 +217,9 @@ impl Homeserver {
     /// As of any delivery; without the power to set the state, [`viaduct_bridge::Failure::Permanent`].
     pub async fn announce(&self, room: &str, places: &[BridgeInfo]) -> Result<(), DeliveryError> {
         let key = format!("announced/{room}");
-        let mut shown: Vec<(String, Value)> = places.iter().map(|place| self.bridge_state(place)).collect();
+        let encrypted = self.observer.is_encrypted(room);
+        let shown = places.iter().map(|place| self.bridge_state(place, encrypted));
+        let mut shown: Vec<(String, Value)> = shown.collect();
         let before: Vec<String> = self
             .notebook
             .read(&key)
@@ -241,7 +256,7 @@ impl Homeserver {
         Ok(())
     }
 
-    fn bridge_state(&self, place: &BridgeInfo) -> (String, Value) {
+    fn bridge_state(&self, place: &BridgeInfo, encrypted: bool) -> (String, Value) {
         let state_key = format!("viaduct://{}/{}", place.network, segment(place.channel.as_str()));
         let mut channel = Map::new();
         channel.insert("id".to_owned(), place.channel.as_str().into());
@@ -249,12 +264,15 @@ impl Homeserver {
         if let Some(url) = &place.url {
             channel.insert("external_url".to_owned(), url.as_str().into());
         }
-        let content = json!({
+        let mut content = json!({
             "bridgebot": self.names.bot(),
             "protocol": { "id": place.protocol, "displayname": place.protocol },
             "network": { "id": place.network.as_str(), "displayname": place.network.as_str() },
             "channel": channel,
         });
+        if let Some(content) = content.as_object_mut().filter(|_| encrypted) {
+            content.insert(DECRYPTS.to_owned(), true.into());
+        }
         (state_key, content)
     }
 
@@ -308,6 +326,30 @@ impl Homeserver {
         Ok(())
     }
 
+    /// Says something as the bot that everybody has to be able to read, whoever comes when: never encrypted.
+    ///
+    /// # Errors
+    ///
+    /// As of any delivery.
+    pub async fn disclose(&self, room: &str, text: &str, key: &str) -> Result<(), DeliveryError> {
+        let content = json!({ "msgtype": "m.notice", "body": text, "m.mentions": {} });
+        let transaction = format!("notice-{key}");
+        let ghost = self.ghost_of_direct(room).await;
+        let who = As {
+            user: ghost.as_deref(),
+            at: None,
+        };
+        let say = || self.api.send_event(room, "m.room.message", &transaction, who, &content);
+        match say().await {
+            Err(error) if error.is("M_FORBIDDEN") => {
+                self.join(room, who.user.unwrap_or(self.names.bot())).await?;
+                say().await?;
+            }
+            said => drop(said?),
+        }
+        Ok(())
+    }
+
     /// The ghost that is in a direct chat instead of the bot.
     pub(crate) async fn ghost_of_direct(&self, room: &str) -> Option<String> {
         let ghost = self.notebook.read(&direct_key(room)).await?;
@@ -327,12 +369,28 @@ impl Homeserver {
             user: ghost.as_deref(),
             at: None,
         };
-        match self.api.send_event(room, kind, transaction, who, content).await {
+        match self.send_as_bot(room, kind, transaction, who, content).await {
             // Invited only so far, or removed by somebody: it comes in by its own power or an open door.
             Err(error) if error.is("M_FORBIDDEN") => {
                 self.join(room, who.user.unwrap_or(self.names.bot())).await?;
-                self.api.send_event(room, kind, transaction, who, content).await
+                self.send_as_bot(room, kind, transaction, who, content).await
             }
+            other => other,
+        }
+    }
+
+    /// Sends an event, encrypted where it can be. What the bot says has nothing of what others say in it, so that a room where
+    /// nothing can be encrypted is told so.
+    async fn send_as_bot(
+        &self,
+        room: &str,
+        kind: &str,
+        transaction: &str,
+        who: As<'_>,
+        content: &Value,
+    ) -> Result<String, ApiError> {
+        match self.send_into(room, kind, transaction, who, content).await {
+            Err(ApiError::Unfit(_)) => self.api.send_event(room, kind, transaction, who, content).await,
             other => other,
         }
     }

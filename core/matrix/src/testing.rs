@@ -20,6 +20,7 @@ pub(crate) fn config(url: &str) -> HomeserverConfig {
         ca_file: None,
         media_limit: 1024 * 1024,
         body_limit: 1024 * 1024,
+        encryption: None,
         ghost_name: "{name} ({network})".to_owned(),
     }
 }

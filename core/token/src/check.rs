@@ -41,6 +41,9 @@ pub enum Refusal {
     /// Its time has not come.
     #[error("the token is not valid yet")]
     NotYet,
+    /// It was not made for this login.
+    #[error("the token answers another login")]
+    Nonce,
 }
 
 impl Refusal {
@@ -56,6 +59,7 @@ impl Refusal {
             Self::Audience => "audience",
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
+            Self::Nonce => "nonce",
         }
     }
 }

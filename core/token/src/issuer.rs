@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client};
+use reqwest::{Certificate, Client, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -198,23 +199,33 @@ impl Issuer {
 
     async fn get(&self, url: Url) -> Result<Value, String> {
         let host = url.host_str().unwrap_or_default().to_owned();
-        let response = self.http.get(url).timeout(PATIENCE).send().await;
-        let mut response = response.map_err(|error| format!("{host}: {}", error.without_url()))?;
-        if !response.status().is_success() {
-            return Err(format!("{host} answers {}", response.status()));
-        }
-        let mut body = Vec::new();
-        loop {
-            let piece = response.chunk().await;
-            let piece = piece.map_err(|error| format!("{host}: {}", error.without_url()))?;
-            let Some(piece) = piece else { break };
-            if body.len() + piece.len() > ANSWER {
-                return Err(format!("{host}: the answer is larger than {ANSWER} bytes"));
-            }
-            body.extend_from_slice(&piece);
+        let (status, _, body) = answer(self.http.get(url)).await?;
+        if !status.is_success() {
+            return Err(format!("{host} answers {status}"));
         }
         serde_json::from_slice(&body).map_err(|_| format!("{host} answers with something else than JSON"))
     }
+}
+
+/// Asks, and reads the answer up to a bound.
+pub(crate) async fn answer(request: RequestBuilder) -> Result<(StatusCode, HeaderMap, Vec<u8>), String> {
+    let response = request.timeout(PATIENCE).send().await;
+    let mut response = response.map_err(|error| told(&error))?;
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| told(&error))? {
+        if body.len() + piece.len() > ANSWER {
+            return Err(format!("the answer is larger than {ANSWER} bytes"));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok((response.status(), response.headers().clone(), body))
+}
+
+/// What went wrong, with the host, but without the rest of the address.
+fn told(error: &reqwest::Error) -> String {
+    let host = error.url().and_then(Url::host_str).unwrap_or_default();
+    let reason = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    format!("{host}: {reason}")
 }
 
 /// Whether what is sent to an address cannot be read on the way: over TLS, or within this machine.

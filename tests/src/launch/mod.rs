@@ -13,6 +13,7 @@ mod ngircd;
 mod place;
 mod process;
 mod prosody;
+mod python;
 mod slack;
 mod spec;
 mod stand_in;
@@ -30,6 +31,7 @@ pub use ngircd::Ngircd;
 pub use place::{Place, free_port};
 pub use process::{Process, assert_loopback_only};
 pub use prosody::Prosody;
+pub use python::{python, run_script};
 pub use slack::SlackProgram;
 pub use spec::{HubSpec, irc_section, slack_section, teams_endpoint, teams_section, xmpp_section};
 pub(crate) use stand_in::Door;
@@ -105,12 +107,21 @@ pub fn is_root() -> bool {
 ///
 /// [`Missing`], naming the Debian package that has it.
 pub fn program(name: &str, package: &str) -> anyhow::Result<PathBuf> {
+    tool(name, &format!("apt-get install {package}"))
+}
+
+/// A program by name, on the search path or where Debian puts servers.
+///
+/// # Errors
+///
+/// [`Missing`], saying how to get it.
+pub fn tool(name: &str, how: &str) -> anyhow::Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from))
         .map(|folder| folder.join(name))
         .find(|candidate| candidate.is_file())
-        .ok_or_else(|| Missing(format!("{name} is not installed (apt-get install {package})")).into())
+        .ok_or_else(|| Missing(format!("{name} is not installed ({how})")).into())
 }
 
 /// Waits until something accepts connections at `address`, watching that `process` stays alive.

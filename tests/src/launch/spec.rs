@@ -93,6 +93,22 @@ impl HubSpec {
         self.network(name, teams_section(about, endpoint, false))
     }
 
+    /// Gives the bot a device of its own, whose keys are encrypted with this.
+    #[must_use]
+    pub fn encrypted(self, passphrase: &str) -> Self {
+        self.with("homeserver", json!({ "encryption": { "passphrase": passphrase } }))
+    }
+
+    /// Has a mirror be encrypted.
+    #[must_use]
+    pub fn encrypt(mut self, mirror: &str) -> Self {
+        let named = |other: &&mut Value| other.get("name").and_then(Value::as_str) == Some(mirror);
+        if let Some(mirror) = self.mirrors.iter_mut().find(named).and_then(Value::as_object_mut) {
+            mirror.insert("encrypted".to_owned(), Value::Bool(true));
+        }
+        self
+    }
+
     /// Adds a mirror of `room` with channels, each `(network, channel)`, in both directions.
     #[must_use]
     pub fn mirror(mut self, name: &str, room: &Value, members: &[(&str, &str)]) -> Self {

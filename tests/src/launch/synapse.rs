@@ -128,6 +128,19 @@ impl Synapse {
         Ok(())
     }
 
+    /// Turns a room's encryption on, in the name of whom this token belongs to.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn encrypt(&self, token: &str, room: &str) -> anyhow::Result<()> {
+        let url = format!("{}/_matrix/client/v3/rooms/{room}/state/m.room.encryption", self.url());
+        let content = json!({ "algorithm": "m.megolm.v1.aes-sha2" });
+        let request = http_client()?.put(url).bearer_auth(token).json(&content);
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
     async fn ready(&mut self) -> anyhow::Result<()> {
         let health = format!("{}/health", self.url());
         answering(&mut self.process, &health).await

@@ -186,6 +186,70 @@ impl MatrixPerson {
             .await
     }
 
+    /// Turns a room's encryption on.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn encrypt(&self, room: &str) -> anyhow::Result<()> {
+        Ok(self.room(room).await?.enable_encryption().await?)
+    }
+
+    /// An event as the homeserver has it: of an encrypted one, what anybody can see who has no key.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver does not give it.
+    pub async fn as_kept(&self, room: &str, event: &str) -> anyhow::Result<Value> {
+        self.ask(http::Method::GET, &format!("rooms/{room}/event/{event}"), None)
+            .await
+    }
+
+    /// Sends an event exactly as it is, encrypted or not, and says its id.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver refuses.
+    pub async fn send_as_is(&self, room: &str, kind: &str, content: &Value) -> anyhow::Result<String> {
+        let transaction = format!("{}-{}", self.guard().len(), content.to_string().len());
+        let path = format!("rooms/{room}/send/{kind}/{transaction}");
+        let sent = self.ask(http::Method::PUT, &path, Some(content)).await?;
+        Ok(sent
+            .get("event_id")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned())
+    }
+
+    /// The contents of a room's state events of one type.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver does not give them.
+    pub async fn ask_state(&self, room: &str, kind: &str) -> anyhow::Result<Vec<Value>> {
+        let state = self
+            .ask(http::Method::GET, &format!("rooms/{room}/state"), None)
+            .await?;
+        let events = state.as_array().cloned().unwrap_or_default().into_iter();
+        let wanted = events.filter(|event| event.get("type").and_then(Value::as_str) == Some(kind));
+        Ok(wanted.filter_map(|event| event.get("content").cloned()).collect())
+    }
+
+    async fn ask(&self, method: http::Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        let base = self.client.homeserver();
+        let mut url = base.join("/_matrix/client/v3/")?;
+        url.path_segments_mut()
+            .map_err(|()| anyhow::anyhow!("{base} cannot be asked"))?
+            .pop_if_empty()
+            .extend(path.split('/'));
+        let token = self.client.access_token().context("not logged in")?;
+        let mut request = crate::launch::http_client()?.request(method, url).bearer_auth(token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        Ok(request.send().await?.error_for_status()?.json().await?)
+    }
+
     /// Says something with formatting.
     ///
     /// # Errors
@@ -272,11 +336,17 @@ impl MatrixPerson {
         name: &str,
         bytes: &[u8],
     ) -> anyhow::Result<String> {
-        let uploaded = self.client.media().upload(&mime.parse()?, bytes.to_vec(), None).await?;
-        let content = json!({
-            "msgtype": kind, "body": name, "filename": name, "url": uploaded.content_uri,
-            "info": { "mimetype": mime, "size": bytes.len() },
+        let mut content = json!({
+            "msgtype": kind, "body": name, "filename": name, "info": { "mimetype": mime, "size": bytes.len() },
         });
+        if self.room(room).await?.latest_encryption_state().await?.is_encrypted() {
+            let mut source = bytes;
+            let file = self.client.upload_encrypted_file(&mut source).await?;
+            content["file"] = serde_json::to_value(file)?;
+        } else {
+            let uploaded = self.client.media().upload(&mime.parse()?, bytes.to_vec(), None).await?;
+            content["url"] = serde_json::to_value(uploaded.content_uri)?;
+        }
         self.send(room, "m.room.message", content).await
     }
 
@@ -286,8 +356,22 @@ impl MatrixPerson {
     ///
     /// When the homeserver does not have it.
     pub async fn download(&self, uri: &str) -> anyhow::Result<Vec<u8>> {
+        self.open(MediaSource::Plain(uri.into())).await
+    }
+
+    /// What is in an encrypted file, as the `file` of a message says where it is and how to read it.
+    ///
+    /// # Errors
+    ///
+    /// When the homeserver does not have it, or it is not the one that was sent.
+    pub async fn decrypt(&self, file: &Value) -> anyhow::Result<Vec<u8>> {
+        self.open(MediaSource::Encrypted(Box::new(serde_json::from_value(file.clone())?)))
+            .await
+    }
+
+    async fn open(&self, source: MediaSource) -> anyhow::Result<Vec<u8>> {
         let request = MediaRequestParameters {
-            source: MediaSource::Plain(uri.into()),
+            source,
             format: MediaFormat::File,
         };
         Ok(self.client.media().get_media_content(&request, false).await?)

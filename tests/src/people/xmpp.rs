@@ -8,7 +8,6 @@ mod message;
 pub use message::XmppMessage;
 
 use std::collections::{HashMap, HashSet};
-use std::env;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -25,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::HEARD;
-use crate::launch::{Missing, XmppServer, project_root};
+use crate::launch::{XmppServer, python};
 use crate::wait::{wait_for, wait_until};
 
 /// How long a command may take.
@@ -84,21 +83,7 @@ impl XmppPerson {
     ///
     /// [`Missing`] when there is none.
     pub fn python() -> anyhow::Result<PathBuf> {
-        let python =
-            env::var_os("VIADUCT_PYTHON").map_or_else(|| project_root().join(".run/synapse/bin/python"), PathBuf::from);
-        let has_slixmpp = std::process::Command::new(&python)
-            .args(["-c", "import slixmpp"])
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-        if has_slixmpp {
-            return Ok(python);
-        }
-        Err(Missing(format!(
-            "slixmpp is not installed for {} (tests/run installs it)",
-            python.display()
-        ))
-        .into())
+        python("slixmpp", "slixmpp")
     }
 
     /// Logs in to an account at `localhost`.

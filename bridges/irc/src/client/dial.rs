@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -11,6 +12,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::config::{Section, Tls};
+
+/// How long a server may take for its part of the TLS handshake. One that speaks none on this port says nothing at all.
+const GREETING: Duration = Duration::from_secs(10);
 
 /// Both directions of a connection, encrypted or not.
 pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -71,11 +75,13 @@ impl Dialer {
         match &self.tls {
             None => Ok(Box::new(stream)),
             Some((connector, name)) => {
-                let stream = connector
-                    .connect(name.clone(), stream)
-                    .await
-                    .map_err(|error| format!("TLS with {}:{} failed: {error}", self.host, self.port))?;
-                Ok(Box::new(stream))
+                let failed = |why: String| format!("TLS with {}:{} failed: {why}", self.host, self.port);
+                let greeted = tokio::time::timeout(GREETING, connector.connect(name.clone(), stream));
+                match greeted.await {
+                    Ok(Ok(stream)) => Ok(Box::new(stream)),
+                    Ok(Err(error)) => Err(failed(error.to_string())),
+                    Err(_) => Err(failed(format!("no answer within {} s", GREETING.as_secs()))),
+                }
             }
         }
     }

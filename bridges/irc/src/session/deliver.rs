@@ -25,9 +25,7 @@ struct Goal<'a> {
 
 /// Sends one event.
 pub(super) async fn deliver(shared: &Arc<Shared>, outbound: &Outbound) -> Result<Receipt, DeliveryError> {
-    let reader = shared
-        .reader()
-        .ok_or_else(|| DeliveryError::retry(locked(&shared.down).clone()))?;
+    let reader = shared.reader().ok_or_else(|| DeliveryError::retry(away(shared)))?;
     let channel = &outbound.to.channel;
     let goal = if let Some((person, _)) = direct_parts(channel) {
         Goal {
@@ -81,6 +79,13 @@ pub(super) async fn deliver(shared: &Arc<Shared>, outbound: &Outbound) -> Result
             Err(DeliveryError::new(Failure::Unsupported, what))
         }
     }
+}
+
+/// Why the reader is not connected.
+fn away(shared: &Shared) -> String {
+    let down = locked(&shared.down);
+    down.as_ref()
+        .map_or_else(|| "not connected yet".to_owned(), ToString::to_string)
 }
 
 /// Checks that the reader is in a channel.

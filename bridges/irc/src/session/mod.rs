@@ -55,7 +55,7 @@ use viaduct_model::{
 
 use crate::client::dial::{Dialer, Ports};
 use crate::client::register::{Identity, Login, READER_CAPABILITIES};
-use crate::client::{Connection, Settings, Unheard};
+use crate::client::{ConnectError, Connection, Settings, Unheard};
 use crate::config::{Identify, Off, Pacing, Secret, Section};
 use crate::metrics::Meters;
 use pool::Pool;
@@ -91,8 +91,8 @@ pub(crate) struct Shared {
     recent: Mutex<Recent>,
     /// What is wrong with single channels, by their folded name.
     problems: Mutex<HashMap<String, String>>,
-    /// Why the reader is not connected.
-    down: Mutex<String>,
+    /// Why the reader is not connected, once it has tried.
+    down: Mutex<Option<ConnectError>>,
     /// What is wrong with the login at the service; empty if nothing.
     account: Mutex<String>,
     pool: Arc<Pool>,
@@ -130,7 +130,7 @@ impl Shared {
             roster: Mutex::new(roster),
             recent: Mutex::default(),
             problems: Mutex::default(),
-            down: Mutex::new("not connected yet".to_owned()),
+            down: Mutex::default(),
             account: Mutex::default(),
             pool: Arc::default(),
             meters: Meters::new(),

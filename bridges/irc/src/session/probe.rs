@@ -9,10 +9,14 @@ use super::identify::{self, Verdict};
 use super::{Shared, locked};
 use crate::client::{ConnectError, Connection, talk_of_others};
 
-/// Looks at the login and each channel. Where the session is not running, it logs in and out once.
+/// Looks at the login and each channel. Where the session has not tried yet, it logs in and out once.
 pub(super) async fn probe(shared: &Arc<Shared>) -> Vec<Probe> {
     let Some(reader) = shared.reader() else {
-        return vec![login(shared).await];
+        let known = locked(&shared.down).clone();
+        return vec![match known {
+            Some(error) => not_connected(error),
+            None => login(shared).await,
+        }];
     };
     let lag = reader.lag().as_millis();
     let nick = reader.nick();
@@ -89,13 +93,19 @@ async fn login(shared: &Arc<Shared>) -> Probe {
                 _ => Probe::ok("login", format!("logged in as {nick}")),
             }
         }
-        Err(ConnectError::Auth(reason)) => {
-            Probe::error("login", reason, "correct the password, account or certificate")
-        }
-        Err(ConnectError::Failed(reason)) => Probe::error(
+        Err(error) => not_connected(error),
+    }
+}
+
+/// Why there is no connection, and what to do about it.
+fn not_connected(error: ConnectError) -> Probe {
+    match error {
+        ConnectError::Auth(reason) => Probe::error("login", reason, "correct the password, account or certificate"),
+        ConnectError::Failed(reason) => Probe::error(
             "login",
             reason,
-            "check server.host, server.port and tls, and that this machine may connect there",
+            "check server.host and server.port, that this machine may connect there, and that the port speaks TLS (where it does \
+             not: `tls: {enabled: false}`)",
         ),
     }
 }

@@ -129,8 +129,10 @@ pub(super) async fn run(shared: &Arc<Shared>) -> Result<(), SessionError> {
 }
 
 fn report(shared: &Shared, standing: Standing) {
-    if let Standing::Down(reason) | Standing::AuthLost(reason) = &standing {
-        reason.clone_into(&mut locked(&shared.down));
+    match &standing {
+        Standing::Down(reason) => *locked(&shared.down) = Some(ConnectError::Failed(reason.clone())),
+        Standing::AuthLost(reason) => *locked(&shared.down) = Some(ConnectError::Auth(reason.clone())),
+        Standing::Connecting | Standing::Up => {}
     }
     shared.context.inbox.report(None, standing);
 }

@@ -20,8 +20,8 @@ use viaduct_bridge::{
 use viaduct_compliance::{Decision, Filter};
 use viaduct_irc::IrcFactory;
 use viaduct_model::{
-    Author, ChannelId, Clock, Content, Cursor, DeliveryKey, Entropy, Event, Language, MediaRef, MessageId, NetworkName,
-    Outbound, Person, PersonId, Place, Receipt, Timestamp,
+    Author, ChannelId, Clock, Content, Cursor, DeliveryKey, Entropy, Event, Language, MediaRef, Membership, MessageId,
+    NetworkName, Outbound, Person, PersonId, Place, Receipt, Timestamp,
 };
 
 /// How long anything may take.
@@ -334,6 +334,16 @@ pub fn told(event: &Event) -> Option<String> {
         Content::Membership { person, change, .. } => Some(format!("{} {} {change:?}", person.id, person.name)),
         _ => None,
     }
+}
+
+/// Whether it is this change of somebody's membership.
+pub fn changes(content: &Content, wanted: &Membership) -> bool {
+    matches!(content, Content::Membership { change, .. } if change == wanted)
+}
+
+/// Whether somebody comes in.
+pub fn joins(content: &Content) -> bool {
+    changes(content, &Membership::Join)
 }
 
 /// A section for a server on this port, with some keys more.

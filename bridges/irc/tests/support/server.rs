@@ -194,6 +194,12 @@ pub async fn inspircd_with(class: &str, tags: &str) -> Option<Server> {
     })
 }
 
+/// An `InspIRCd` with Atheme services beside it; none where either is not installed.
+pub async fn inspircd_with_services() -> Option<Server> {
+    let mut server = inspircd().await?;
+    atheme(&mut server).then_some(server)
+}
+
 /// Atheme services beside an `InspIRCd`, with an account `hub` whose password is `secret`. False where not installed.
 pub fn atheme(server: &mut Server) -> bool {
     let Some(program) = program("atheme-services") else {

@@ -1,5 +1,5 @@
-//! Getting to know a workspace at the start of a run: its emoji and user groups, its people, who is in the channels and what is
-//! pinned there. Nothing waits for it: whoever is met before is asked for.
+//! Getting to know a workspace at the start of a run: its emoji and user groups, its people where that is wanted, who is in the
+//! channels and what is pinned there. Nothing waits for it: whoever is met before is asked for.
 
 use std::sync::Arc;
 
@@ -9,8 +9,10 @@ use super::Slack;
 use super::channels::Channel;
 use super::people::BEFOREHAND;
 
-/// How many people of one channel are told of at the start.
+/// How many people of one channel are told of at the start, where the workspace is listed.
 const TOLD: usize = 5_000;
+/// How many are asked for one by one where it is not: whoever speaks meanwhile waits behind them.
+const ASKED: usize = 100;
 
 impl Slack {
     /// Emoji, groups, people, and who is in the channels.
@@ -22,9 +24,11 @@ impl Slack {
                 Ok(groups) => groups.iter().for_each(|group| self.people.learn_group(group)),
                 Err(error) => tracing::debug!(%error, "Slack does not tell the user groups."),
             }
-            match self.api.people(team, BEFOREHAND).await {
-                Ok(people) => people.iter().for_each(|person| drop(self.people.learn(&me, person))),
-                Err(error) => tracing::debug!(%error, "Slack does not list the people."),
+            if self.section.directory {
+                match self.api.people(team, BEFOREHAND).await {
+                    Ok(people) => people.iter().for_each(|person| drop(self.people.learn(&me, person))),
+                    Err(error) => tracing::debug!(%error, "Slack does not list the people."),
+                }
             }
         }
         for channel in &self.channels.all {
@@ -41,7 +45,8 @@ impl Slack {
         let (Ok(id), Some(me)) = (channel.usable(), self.me()) else {
             return;
         };
-        let members = match self.api.members(&id, TOLD).await {
+        let bound = if self.section.directory { TOLD } else { ASKED };
+        let members = match self.api.members(&id, bound).await {
             Ok(members) => members,
             Err(error) => {
                 tracing::debug!(%error, "Slack does not tell who is in a channel.");

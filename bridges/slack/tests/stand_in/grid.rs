@@ -30,6 +30,7 @@ async fn an_app_of_an_organisation_works_in_all_its_workspaces() {
     }
     let mut section = section(&slack);
     section["organisation"] = json!(true);
+    section["directory"] = json!(true);
     let hub = Hub::new("acme-slack");
     let running = hub.start(&SlackFactory, &section, &[NAME, "#lab"]).await;
 

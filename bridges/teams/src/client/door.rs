@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use viaduct_token::bearer;
 
-use super::token::{Refusal, claimed};
+use super::token::{Claims, Refusal};
 use crate::telemetry;
 
 /// The largest request, in bytes.
@@ -45,6 +45,13 @@ pub trait Take: Send + Sync {
 /// What a request is for: a path and an app.
 type Route = (String, String);
 type Routes = Arc<RwLock<HashMap<Route, Arc<dyn Take>>>>;
+
+/// What an address answers with.
+#[derive(Clone, Default)]
+struct Desk {
+    routes: Routes,
+    claims: Arc<Claims>,
+}
 
 struct Listener {
     routes: Routes,
@@ -112,7 +119,11 @@ impl Doors {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(route, take);
         let stop = CancellationToken::new();
-        let app = Router::new().fallback(answer).with_state(Arc::clone(&routes));
+        let desk = Desk {
+            routes: Arc::clone(&routes),
+            claims: Arc::default(),
+        };
+        let app = Router::new().fallback(answer).with_state(desk);
         let serving = stop.clone();
         let task = tokio::spawn(async move {
             let served = axum::serve(socket, app).with_graceful_shutdown(serving.cancelled_owned());
@@ -153,7 +164,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
     }
 }
 
-async fn answer(State(routes): State<Routes>, request: Request) -> Response {
+async fn answer(State(desk): State<Desk>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     if head.method != Method::POST {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
@@ -163,7 +174,7 @@ async fn answer(State(routes): State<Routes>, request: Request) -> Response {
     };
     let find = |path: &str, app: &str| {
         let route = (path.to_owned(), app.to_ascii_lowercase());
-        routes
+        desk.routes
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&route)
@@ -181,7 +192,7 @@ async fn answer(State(routes): State<Routes>, request: Request) -> Response {
     let authorization = head.headers.get(header::AUTHORIZATION);
     let authorization = authorization.and_then(|value| value.to_str().ok());
     let claim = bearer(authorization).map_err(Refusal::from);
-    let claim = claim.and_then(|token| Ok((token, claimed(token)?)));
+    let claim = claim.and_then(|token| Ok((token, desk.claims.app(token)?)));
     let (token, audience) = match claim {
         Ok(claim) => claim,
         Err(refusal) => {

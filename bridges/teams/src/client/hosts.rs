@@ -1,5 +1,7 @@
 //! Which hosts may be given a token.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use url::Url;
 use viaduct_token::is_private;
 
@@ -11,6 +13,8 @@ pub struct Hosts {
     service: Vec<String>,
     storage: Vec<String>,
     graph: Url,
+    /// The connector that was named last, as it was written: nearly every activity names the same.
+    last: Arc<Mutex<Option<(String, Url)>>>,
 }
 
 impl Hosts {
@@ -20,16 +24,25 @@ impl Hosts {
             service: addresses.service_hosts.clone(),
             storage: addresses.storage_hosts.clone(),
             graph: addresses.graph.clone(),
+            last: Arc::default(),
         }
     }
 
     /// The address of a connector, ending in a slash, if the bot's token may be sent there.
     pub fn service(&self, text: &str) -> Option<Url> {
-        let mut text = text.trim().to_owned();
-        if !text.ends_with('/') {
-            text.push('/');
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, url)) = &*last
+            && known == text
+        {
+            return Some(url.clone());
         }
-        Url::parse(&text).ok().filter(|url| self.is_service(url))
+        let mut address = text.trim().to_owned();
+        if !address.ends_with('/') {
+            address.push('/');
+        }
+        let url = Url::parse(&address).ok().filter(|url| self.is_service(url))?;
+        *last = Some((text.to_owned(), url.clone()));
+        Some(url)
     }
 
     /// Whether the bot's token may be sent there.

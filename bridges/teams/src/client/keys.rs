@@ -51,13 +51,13 @@ impl Keys {
         } else {
             // For what is no token nobody is asked.
             claimed(token).map_err(Unchecked::Refused)?;
-            self.current().await.map_err(Unchecked::NoKeys)?
+            Box::pin(self.current()).await.map_err(Unchecked::NoKeys)?
         };
         match self.checked.check(token, &keys, now) {
             Err(Refusal::Token(viaduct_token::Refusal::UnknownKey)) => {}
             other => return other.map_err(Unchecked::Refused),
         }
-        let keys = self.issuer.renewed(&keys).await;
+        let keys = Box::pin(self.issuer.renewed(&keys)).await;
         self.checked.check(token, &keys, now).map_err(Unchecked::Refused)
     }
 

@@ -175,4 +175,4 @@ mod checked;
 #[cfg(test)]
 mod tests;
 
-pub use checked::Checked;
+pub use checked::{Checked, Claims};

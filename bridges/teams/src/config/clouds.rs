@@ -211,14 +211,28 @@ mod tests {
         let mut graphs = Vec::new();
         for cloud in [Cloud::Public, Cloud::Gcc, Cloud::GccHigh, Cloud::Dod, Cloud::China] {
             let preset = preset(cloud);
-            for text in [preset.login, preset.openid, preset.issuer, preset.scope, preset.connector, preset.graph] {
-                assert!(text.starts_with("https://") && address(text, false).is_some(), "{cloud:?}: {text}");
+            for text in [
+                preset.login,
+                preset.openid,
+                preset.issuer,
+                preset.scope,
+                preset.connector,
+                preset.graph,
+            ] {
+                assert!(
+                    text.starts_with("https://") && address(text, false).is_some(),
+                    "{cloud:?}: {text}"
+                );
             }
             let connector = address(preset.connector, true).unwrap();
             assert!(preset.hosts.contains(&connector.host_str().unwrap()), "{cloud:?}");
             graphs.push(preset.graph);
         }
         graphs.dedup();
-        assert_eq!(graphs.len(), 4, "GCC has the worldwide Graph, every other cloud its own");
+        assert_eq!(
+            graphs.len(),
+            4,
+            "GCC has the worldwide Graph, every other cloud its own"
+        );
     }
 }

@@ -46,13 +46,14 @@ pub(super) fn about(activity: &Value, channels: &[Arc<Channel>]) -> Vec<Arc<Chan
     let team = json::text(activity, &["channelData", "team", "id"]);
     let named = json::text(activity, &["channelData", "channel", "id"]).unwrap_or(thread);
     let group = json::text(activity, &["channelData", "team", "aadGroupId"]);
+    let of_team = team.is_some() && is_of_team(activity);
     let concerned = channels.iter().filter(|channel| {
         let known = channel.known();
         let location = &known.location;
         if known.left {
             return false;
         }
-        if is_of_team(activity) && team.is_some() {
+        if of_team {
             location.team.as_deref() == team || (group.is_some() && location.group.as_deref() == group)
         } else {
             location
@@ -129,7 +130,7 @@ impl Teams {
             },
             "messageReaction" => self.tell_reactions(channel, activity),
             "conversationUpdate" => {
-                self.acquaint(channel, activity).await;
+                Box::pin(self.acquaint(channel, activity)).await;
                 self.tell_conversation(channel, activity)
             }
             "installationUpdate" => self.tell_installation(channel, activity),
@@ -144,7 +145,7 @@ impl Teams {
         let Some(scope) = channel.scope().filter(|_| hidden) else {
             return said;
         };
-        match self.wire.message(&scope, said.root.as_deref(), &said.id).await {
+        match Box::pin(self.wire.message(&scope, said.root.as_deref(), &said.id)).await {
             Ok(message) => match Said::of_graph(&message) {
                 Some(other) => said.with_files_of(other),
                 None => said,

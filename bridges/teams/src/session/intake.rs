@@ -91,14 +91,15 @@ fn refuse(refusal: Refusal, status: StatusCode) -> StatusCode {
 }
 
 impl Teams {
-    /// Tells of an activity, and returns when it is on stable storage.
+    /// Tells of an activity, and returns when it is on stable storage. Whatever few activities need, such as asking Microsoft,
+    /// is in boxes of its own here and below: otherwise every activity would make room for it.
     async fn hear(&self, activity: &Value, service: &str) -> Result<(), NotStored> {
         let channels = super::inbound::about(activity, &self.channels);
         for channel in &channels {
             self.locate(channel, activity, service).await;
         }
         if channels.is_empty() && self.section.direct && is_personal(activity) {
-            return self.hear_directly(activity, service).await;
+            return Box::pin(self.hear_directly(activity, service)).await;
         }
         if channels.is_empty() {
             return self.hear_elsewhere(activity).await;
@@ -175,7 +176,7 @@ impl Teams {
         };
         if let Some(team) = groupless
             && let Some(url) = self.wire.hosts.service(service)
-            && let Ok(found) = self.wire.team(&url, &team).await
+            && let Ok(found) = Box::pin(self.wire.team(&url, &team)).await
         {
             channel.known().location.group = json::text(&found, &["aadGroupId"]).map(str::to_owned);
         }

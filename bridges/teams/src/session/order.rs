@@ -92,11 +92,11 @@ impl Teams {
         tokio::time::sleep(wait).await;
         let found = tokio::time::timeout(PATIENCE, async {
             if let Some(root) = &said.root {
-                return self.wire.latest_replies(&scope, root).await;
+                return Box::pin(self.wire.latest_replies(&scope, root)).await;
             }
             // What is older than the newest that was told is asked for all the same: Graph is not behind then.
             let since = last.max(swept).min(said.at.as_millis().saturating_sub(1));
-            self.wire.changed_lately(&scope, Timestamp(since), &said.id).await
+            Box::pin(self.wire.changed_lately(&scope, Timestamp(since), &said.id)).await
         });
         match found.await {
             Ok(Ok((found, all))) => self.sorted(channel, said, &found, all, swept),

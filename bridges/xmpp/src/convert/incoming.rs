@@ -196,6 +196,10 @@ impl Reader<'_> {
             attachments: self.files(payloads, &mut text),
             ..Message::default()
         };
+        // What only repeats a file stands for it where the file may not be fetched: else the message would be lost.
+        if message.attachments.is_empty() && text.is_empty() {
+            body.clone_into(&mut text);
+        }
         if let Some(literal) = text.strip_prefix(GUARDED_ACTION) {
             text = format!("/me {literal}");
         } else if let Some(action) = text.strip_prefix("/me ") {

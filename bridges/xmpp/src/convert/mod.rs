@@ -6,6 +6,8 @@ pub mod mentions;
 pub mod names;
 pub mod outgoing;
 pub mod pictures;
+#[cfg(test)]
+mod published;
 mod shared_files;
 pub mod styling;
 pub mod words;

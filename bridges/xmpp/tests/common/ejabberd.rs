@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use super::Server;
-use super::prosody::SECRET;
+use super::prosody::{SECRET, secret_of};
 
 /// The components, each with a listener of its own: one listener gives every component everything.
 const DOMAINS: [&str; 3] = ["bridge.localhost", "people.localhost", "others.localhost"];
@@ -112,7 +112,8 @@ impl Ejabberd {
         for (domain, port) in DOMAINS.iter().zip(&self.ports) {
             listeners.push_str(&format!(
                 "  - {{port: {port}, ip: \"127.0.0.1\", module: ejabberd_service, access: all, \
-                 hosts: {{{domain}: {{password: {SECRET}}}}}}}\n"
+                 hosts: {{{domain}: {{password: {}}}}}}}\n",
+                secret_of(domain)
             ));
         }
         format!(

@@ -195,7 +195,8 @@ impl Hub {
         Self::start_in_with(&[room], memory, section)
     }
 
-    fn start_in_with(rooms: &[&str], memory: &Arc<Memory>, section: serde_json::Value) -> Self {
+    /// A session with these rooms and this section, started; its channel is the last of them.
+    pub fn start_in_with(rooms: &[&str], memory: &Arc<Memory>, section: serde_json::Value) -> Self {
         let section: Section = serde_json::from_value(section).unwrap();
         let channels: Vec<ChannelId> = rooms.iter().map(|room| ChannelId::new(*room).unwrap()).collect();
         let channel = channels.last().unwrap().clone();

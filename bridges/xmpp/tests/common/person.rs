@@ -14,7 +14,7 @@ use xmpp_parsers::ns;
 use xmpp_parsers::presence::Presence;
 
 use super::Server;
-use super::prosody::SECRET;
+use super::prosody::{SECRET, secret_of};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -43,7 +43,7 @@ impl Person {
     pub async fn connect(server: &dyn Server, domain: &str, room: &str, local: &str, nick: &str) -> Self {
         let component: Component =
             serde_json::from_value(serde_json::json!({"port": server.port(domain), "domain": domain})).unwrap();
-        let link = connect(&component, &Secret::new(SECRET), &Timeouts::default())
+        let link = connect(&component, &Secret::new(secret_of(domain)), &Timeouts::default())
             .await
             .unwrap();
         Self::over(link, format!("{local}@{domain}/x"), room, nick)

@@ -10,8 +10,17 @@ use tokio::time::{Instant, sleep};
 
 use super::Server;
 
-/// The secret of every component in these tests.
+/// The secret of the components in these tests, and the password of the accounts.
 pub const SECRET: &str = "secret-of-the-tests";
+
+/// A component's secret; `others.localhost` has one of its own.
+pub fn secret_of(domain: &str) -> &'static str {
+    if domain == "others.localhost" {
+        "secret-of-the-others"
+    } else {
+        SECRET
+    }
+}
 
 /// A Prosody of its own, in a directory of its own, on loopback ports of its own.
 pub struct Prosody {
@@ -127,9 +136,10 @@ Component "bridge.localhost"
 Component "people.localhost"
   component_secret="{SECRET}"
 Component "others.localhost"
-  component_secret="{SECRET}"
+  component_secret="{others}"
 "#,
             data = at("data"),
+            others = secret_of("others.localhost"),
             pid = at("pid"),
             log = at("log"),
             key = at("localhost.key"),

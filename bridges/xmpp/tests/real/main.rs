@@ -20,6 +20,7 @@
 mod common;
 
 mod account;
+mod apart;
 mod catch_up;
 mod changes;
 mod direct;

@@ -16,6 +16,7 @@ use viaduct_store::{Delivery, DeliveryFilter, DeliveryState, Lane, Seq};
 use super::*;
 use crate::command::command;
 
+mod console;
 mod oidc;
 mod people;
 mod table;
@@ -25,6 +26,8 @@ mod table;
 struct Wood {
     ready: bool,
     orders: Mutex<Vec<Order>>,
+    held: Vec<serde_json::Value>,
+    register: Arc<viaduct_governance::Register>,
     notes: Mutex<Vec<(Action, String)>>,
 }
 
@@ -42,7 +45,27 @@ impl Clock for Watch {
 struct Office {
     wood: Arc<Wood>,
     watch: Arc<Watch>,
+    access: Arc<Access>,
     desk: Arc<Desk>,
+}
+
+/// Chance that everybody knows: each time it is asked, something else.
+#[derive(Debug, Default)]
+pub(crate) struct Dice(AtomicU64);
+
+impl From<u64> for Dice {
+    fn from(start: u64) -> Self {
+        Self(AtomicU64::new(start))
+    }
+}
+
+impl viaduct_model::Entropy for Dice {
+    fn fill(&self, buffer: &mut [u8]) {
+        let number = self.0.fetch_add(1, Ordering::SeqCst).to_le_bytes();
+        for (byte, number) in buffer.iter_mut().zip(number.iter().cycle()) {
+            *byte = *number;
+        }
+    }
 }
 
 fn day(text: &str) -> Day {
@@ -53,18 +76,39 @@ fn day(text: &str) -> Day {
 fn office(directory: Directory) -> Office {
     let wood = Arc::new(Wood::default());
     let watch = Arc::new(Watch(AtomicU64::new(day("2026-06-01").start().as_millis())));
-    let access = Access::new(directory, Arc::clone(&watch) as Arc<dyn Clock>);
-    let desk = Arc::new(Desk::new(Arc::clone(&wood) as Arc<dyn Hub>, Arc::new(access)));
-    Office { wood, watch, desk }
+    let access = Arc::new(Access::new(directory, Arc::clone(&watch) as Arc<dyn Clock>));
+    let desk = Arc::new(Desk::new(Arc::clone(&wood) as Arc<dyn Hub>, Arc::clone(&access)));
+    Office {
+        wood,
+        watch,
+        access,
+        desk,
+    }
 }
 
 impl Office {
+    /// Puts another hub of wood behind the desk.
+    fn stand_behind(&mut self, wood: Wood) {
+        self.wood = Arc::new(wood);
+        let access = Arc::clone(&self.access);
+        self.desk = Arc::new(Desk::new(Arc::clone(&self.wood) as Arc<dyn Hub>, access));
+    }
+
+    fn wood(&self) -> &Wood {
+        &self.wood
+    }
+
+    /// Lets so many milliseconds go by.
+    fn wind(&self, millis: u64) {
+        self.watch.0.fetch_add(millis, Ordering::SeqCst);
+    }
+
     fn set(&self, text: &str) {
         self.watch.0.store(day(text).start().as_millis(), Ordering::SeqCst);
     }
 
     async fn ask(&self, request: Request<Body>) -> (StatusCode, String) {
-        let response = router(Arc::clone(&self.desk), Metrics::detached())
+        let response = router(Arc::clone(&self.desk), Metrics::detached(), None)
             .oneshot(request)
             .await
             .unwrap();
@@ -180,13 +224,20 @@ impl Hub for Wood {
     async fn order(&self, order: Order) -> Result<serde_json::Value, HubError> {
         self.orders.lock().unwrap().push(order.clone());
         match order {
-            Order::Held | Order::Partners => Ok(serde_json::json!([])),
+            Order::Held => Ok(serde_json::json!(self.held)),
+            Order::Partners | Order::Holds | Order::Disputed { .. } | Order::Explain { .. } => {
+                Ok(serde_json::json!([]))
+            }
             Order::ReleaseHeld { by, .. } if by == "@ann:example.org" => {
                 Err(HubError::Wrong("whoever sent it cannot release it".to_owned()))
             }
             Order::RejectHeld { id, .. } => Err(HubError::NotFound(format!("nothing is held under {id}"))),
             _ => Ok(serde_json::json!({ "done": true })),
         }
+    }
+
+    fn register(&self) -> (Arc<viaduct_governance::Register>, Timestamp) {
+        (Arc::clone(&self.register), day("2026-06-01").start())
     }
 
     async fn note(&self, action: Action, what: &str) -> Result<(), HubError> {

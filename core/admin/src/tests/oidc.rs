@@ -8,7 +8,7 @@ use viaduct_token::{Issuer, client};
 
 use super::*;
 
-fn meaning() -> Meaning {
+pub(super) fn meaning() -> Meaning {
     let roles = |roles: &[Role]| roles.iter().copied().collect::<Roles>();
     Meaning {
         user_claim: "matrix".to_owned(),
@@ -160,7 +160,7 @@ async fn s23_a_token_ends_with_its_time_and_local_ones_are_noted() {
     // Where the provider is away, the tokens of the configuration are what is left; it is noted that they were used.
     assert_eq!(office.order("olga-token", &release).await.0, 200);
     assert_eq!(office.order("olga-token", &json!({"order": "held"})).await.0, 200);
-    assert_snapshot!(office.notes().join("\n"), @"notified: access: release_held was ordered with a token from the configuration, beside the identity provider");
+    assert_snapshot!(office.notes().join("\n"), @"access: release_held was ordered with a token from the configuration, beside the identity provider");
     office.set("2026-06-02");
     assert_eq!(office.order(&token, &release).await.0, 401);
 }

@@ -52,10 +52,10 @@ async fn s33_a_second_person_is_another_person_with_a_token_of_their_own() {
     }
     // The ledger has what was refused, and no names.
     assert_snapshot!(office.notes().join("\n"), @"
-    refused: access: release_held was refused: it named another person than the one who gave it
-    refused: access: release_held was refused: this is done by a person, and the token that was shown is nobody's: use a token of your own (admin.people, --token-file), or tell the bot
-    refused: access: release_held was refused: this is done by a person, and the token that was shown is nobody's: use a token of your own (admin.people, --token-file), or tell the bot
-    refused: access: release_held was refused: this needs the role approver, and whoever asks is dpo
+    access: release_held was refused: it named another person than the one who gave it
+    access: release_held was refused: this is done by a person, and the token that was shown is nobody's: use a token of your own (admin.people, --token-file), or tell the bot
+    access: release_held was refused: this is done by a person, and the token that was shown is nobody's: use a token of your own (admin.people, --token-file), or tell the bot
+    access: release_held was refused: this needs the role approver, and whoever asks is dpo
     ");
 }
 

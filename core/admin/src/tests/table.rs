@@ -97,6 +97,7 @@ fn s33_what_each_role_may_do() {
         ("GET probe".to_owned(), Act::Probe),
         ("GET deliveries".to_owned(), Act::Deliveries),
         ("POST deliveries/…".to_owned(), Act::Settle),
+        ("the ledger".to_owned(), Act::Ledger),
     ];
     acts.extend(orders.iter().map(|order| (row(order), Act::Order(order))));
     assert_snapshot!(table(&acts), @"
@@ -105,6 +106,7 @@ fn s33_what_each_role_may_do() {
     GET probe                yes       -           -         -        -
     GET deliveries           yes       yes         -         yes      -
     POST deliveries/…        yes       -           -         -        -
+    the ledger               -         yes         -         yes      yes
     held                     -         yes         yes       yes      -
     show_held                -         -           yes       -        -
     release_held             -         -           yes       -        -

@@ -5,9 +5,10 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use sha2::{Digest as _, Sha256};
 
 use super::keyed::{Key, Sieve, Tags};
-use super::{ListError, Normal};
+use super::{ListError, Normal, rolling};
 use crate::text::fold;
 
 /// How many letters and digits (in bytes of the folded text) one fingerprint stands for.
@@ -21,9 +22,8 @@ const HEAD: &str = "viaduct-fingerprints 1 ";
 const ENTRIES: usize = 8_000_000;
 /// So many different fingerprints, at least, make a passage: one alone may be chance, or a greeting.
 const LEAST: u32 = 3;
-/// The multiplier of the rolling hash, and what spreads its bits: any large odd numbers.
-const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-const SPREAD: u64 = 0xd6e8_feb8_6659_fd93;
+/// What the rolling hash of a run is shifted by as the next byte comes.
+const LEAVING: u64 = rolling::shift(RUN);
 
 /// Where the runs begin that are kept of these letters and digits.
 pub(crate) fn winnow(bytes: &[u8]) -> Vec<usize> {
@@ -56,16 +56,18 @@ pub(crate) fn winnow(bytes: &[u8]) -> Vec<usize> {
 
 /// A number for every run, by which the smallest is chosen; it says nothing to anybody.
 fn ranks(bytes: &[u8]) -> Vec<u64> {
-    let leaving = (1..RUN).fold(1_u64, |power, _| power.wrapping_mul(FACTOR));
-    let mut hash = 0_u64;
-    let mut ranks = Vec::with_capacity(bytes.len().saturating_sub(RUN - 1));
-    let old = std::iter::repeat_n(0, RUN).chain(bytes.iter().copied());
-    for (number, (new, old)) in bytes.iter().zip(old).enumerate() {
-        hash = hash.wrapping_sub(u64::from(old).wrapping_mul(leaving));
-        hash = hash.wrapping_mul(FACTOR).wrapping_add(u64::from(*new));
-        if number + 1 >= RUN {
-            ranks.push((hash ^ (hash >> 32)).wrapping_mul(SPREAD));
-        }
+    let mut hash = bytes
+        .iter()
+        .take(RUN)
+        .fold(0, |hash, byte| rolling::append(hash, *byte));
+    if bytes.len() < RUN {
+        return Vec::new();
+    }
+    let mut ranks = Vec::with_capacity(bytes.len() + 1 - RUN);
+    ranks.push(rolling::spread(hash));
+    for (new, old) in bytes.iter().skip(RUN).zip(bytes) {
+        hash = rolling::run(rolling::append(hash, *new), u64::from(*old), LEAVING);
+        ranks.push(rolling::spread(hash));
     }
     ranks
 }
@@ -127,6 +129,7 @@ pub(crate) struct DocumentList {
     entries: Vec<(u64, u32)>,
     /// How many fingerprints each document has.
     totals: Vec<u32>,
+    digest: [u8; 32],
 }
 
 impl fmt::Debug for DocumentList {
@@ -170,7 +173,13 @@ impl DocumentList {
             sieve: Sieve::of(entries.iter().map(|(tag, _)| *tag)),
             entries,
             totals,
+            digest: Sha256::digest(list).into(),
         })
+    }
+
+    /// What distinguishes it from other lists.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        self.digest
     }
 
     /// Notes which fingerprints are in a text, of which these runs are kept (see [`winnow`]).

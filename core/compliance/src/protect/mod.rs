@@ -7,9 +7,10 @@
 //! # Values
 //!
 //! A value is its letters and digits, folded and in small letters, without what separates them; so is a text, cut into *atoms*
-//! where letters, digits and separators meet. Every run of joined atoms that is as long as some value is hashed (SipHash-2-4
-//! under a key of its own, and only what passes that, HMAC-SHA-256) and looked up. So `KD-4711 0815` is found as `kd47110815`
-//! and in `Kunde KD 4711/0815`, but not within `KD-4711 08156`.
+//! where letters, digits and separators meet. Every run of joined atoms that is as long as some value has a rolling hash, and
+//! what passes that is proved by HMAC-SHA-256. In the list the rolling hash stands masked by SipHash-2-4 of the proof, which is
+//! a mask of each value's own: without the key the list does not say even whether it holds a value that is known. So
+//! `KD-4711 0815` is found as `kd47110815` and in `Kunde KD 4711/0815`, but not within `KD-4711 08156`.
 //!
 //! # Fingerprints
 //!
@@ -30,6 +31,7 @@ mod documents;
 mod keyed;
 mod lists;
 mod normal;
+mod rolling;
 mod values;
 
 pub use documents::{RUN, WINDOW, list_documents};

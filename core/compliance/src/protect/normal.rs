@@ -1,5 +1,7 @@
 //! A folded text without what separates its letters and digits, and where its atoms are.
 
+use super::rolling;
+
 /// At most so many bytes may stand between two atoms of one value.
 const GAP: usize = 4;
 /// From this character on scripts are written without spaces: each character is an atom.
@@ -10,6 +12,8 @@ const SIGNS: char = '\u{2e80}';
 pub(crate) struct Normal {
     pub(crate) bytes: Vec<u8>,
     pub(crate) atoms: Vec<Atom>,
+    /// The rolling hash of all bytes.
+    hash: u64,
 }
 
 /// A run of letters, or of digits.
@@ -17,6 +21,8 @@ pub(crate) struct Normal {
 pub(crate) struct Atom {
     /// Where it begins in [`Normal::bytes`].
     pub(crate) at: usize,
+    /// The rolling hash of all bytes before it.
+    pub(crate) before: u64,
     /// Where it begins and ends in the text.
     pub(crate) start: usize,
     pub(crate) end: usize,
@@ -49,6 +55,7 @@ impl Normal {
         let mut normal = Self {
             bytes: Vec::with_capacity(folded.len()),
             atoms: Vec::with_capacity(folded.len() / 5),
+            hash: 0,
         };
         let mut before = None;
         for (start, character) in folded.char_indices() {
@@ -70,6 +77,7 @@ impl Normal {
         }
         self.atoms.push(Atom {
             at: self.bytes.len(),
+            before: self.hash,
             start,
             end: start,
             joined: false,
@@ -78,20 +86,26 @@ impl Normal {
 
     fn push(&mut self, character: char, start: usize) {
         if character.is_ascii() {
-            self.bytes.push(character.to_ascii_lowercase() as u8);
+            self.push_byte(character.to_ascii_lowercase() as u8);
         } else {
             let mut buffer = [0; 4];
-            self.bytes
-                .extend_from_slice(character.encode_utf8(&mut buffer).as_bytes());
+            let bytes = character.encode_utf8(&mut buffer).bytes();
+            bytes.for_each(|byte| self.push_byte(byte));
         }
         if let Some(last) = self.atoms.last_mut() {
             last.end = start + character.len_utf8();
         }
     }
 
-    /// Where the atom of this number ends in [`Normal::bytes`].
-    pub(crate) fn end_of(&self, atom: usize) -> usize {
-        self.atoms.get(atom + 1).map_or(self.bytes.len(), |next| next.at)
+    fn push_byte(&mut self, byte: u8) {
+        self.hash = rolling::append(self.hash, byte);
+        self.bytes.push(byte);
+    }
+
+    /// Where the atom of this number ends in [`Normal::bytes`], and the rolling hash of all bytes up to there.
+    pub(crate) fn end_of(&self, atom: usize) -> (usize, u64) {
+        let next = self.atoms.get(atom + 1);
+        next.map_or((self.bytes.len(), self.hash), |next| (next.at, next.before))
     }
 }
 
@@ -104,7 +118,7 @@ mod tests {
         (0..normal.atoms.len())
             .map(|number| {
                 let atom = normal.atoms[number];
-                let bytes = &normal.bytes[atom.at..normal.end_of(number)];
+                let bytes = &normal.bytes[atom.at..normal.end_of(number).0];
                 let mark = if atom.joined { "+" } else { "" };
                 format!("{}{mark}", std::str::from_utf8(bytes).unwrap())
             })

@@ -5,19 +5,32 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use sha2::{Digest as _, Sha256};
 
 use super::keyed::{Key, Proofs, Sieve, Tags};
-use super::{ListError, Normal};
+use super::{ListError, Normal, rolling};
 use crate::scan::spellings;
 
 /// How the first line of a list begins.
-const HEAD: &str = "viaduct-values 1 ";
+const HEAD: &str = "viaduct-values 2 ";
 /// Shorter values are found everywhere, in letters and digits.
 const SHORTEST: usize = 4;
 /// Longer ones are no values, in bytes of letters and digits.
 const LONGEST: usize = 120;
-/// The most entries of a list.
-pub(super) const ENTRIES: usize = 2_000_000;
+/// The most entries of a list. Each takes 24 bytes of memory, and up to 4 more of the sieve.
+const ENTRIES: usize = 2_000_000;
+/// What the rolling hash is shifted by, for each length of a value.
+const SHIFTS: [u64; LONGEST + 1] = shifts();
+
+const fn shifts() -> [u64; LONGEST + 1] {
+    let mut all = [0; LONGEST + 1];
+    let mut length = 0;
+    while length <= LONGEST {
+        all[length] = rolling::shift(length);
+        length += 1;
+    }
+    all
+}
 
 /// Makes a list of values, one a line; empty lines do not count. A value with umlauts is also found where they are written out.
 ///
@@ -25,7 +38,7 @@ pub(super) const ENTRIES: usize = 2_000_000;
 ///
 /// [`ListError`] if a line is too short or too long to be a value, or if there are too many or none.
 pub fn list_values(key: &Key, values: &str) -> Result<String, ListError> {
-    let (tags, proofs) = hashes(key)?;
+    let hashes = Hashes::of(key)?;
     let (mut lengths, mut entries) = (BTreeSet::new(), BTreeSet::new());
     for (number, value) in values.lines().enumerate() {
         if value.trim().is_empty() {
@@ -39,7 +52,7 @@ pub fn list_values(key: &Key, values: &str) -> Result<String, ListError> {
                 _ => return Err(ListError::Long(number + 1)),
             }
             lengths.insert(bytes.len());
-            entries.insert((tags.of(&bytes), proofs.of(&bytes)));
+            entries.insert(hashes.entry(&bytes));
         }
     }
     if entries.is_empty() {
@@ -50,30 +63,58 @@ pub fn list_values(key: &Key, values: &str) -> Result<String, ListError> {
     }
     let lengths: Vec<String> = lengths.iter().map(ToString::to_string).collect();
     let mut list = format!("{HEAD}{}\n{}\n", key.check(), lengths.join(" "));
-    for (tag, proof) in entries {
-        list.push_str(&BASE64.encode([tag.to_be_bytes().as_slice(), &proof].concat()));
+    for entry in entries {
+        list.push_str(&BASE64.encode(entry));
         list.push('\n');
     }
     Ok(list)
 }
 
-fn hashes(key: &Key) -> Result<(Tags, Proofs), ListError> {
-    Ok((
-        key.tags("viaduct protect value tag"),
-        key.proofs("viaduct protect value")?,
-    ))
+/// The bytes of an entry in the file: the proof of the value, and its rolling hash, which the proof's own mask conceals.
+type Entry = [u8; 24];
+type Proof = [u8; 16];
+
+/// The two hashes of a value.
+struct Hashes {
+    proofs: Proofs,
+    masks: Tags,
+}
+
+impl Hashes {
+    fn of(key: &Key) -> Result<Self, ListError> {
+        Ok(Self {
+            proofs: key.proofs("viaduct protect value")?,
+            masks: key.tags("viaduct protect value mask"),
+        })
+    }
+
+    fn entry(&self, value: &[u8]) -> Entry {
+        let proof = self.proofs.of(value);
+        let hidden = rolling::of(value) ^ self.masks.of(&proof);
+        let mut entry = [0; 24];
+        let bytes = proof.into_iter().chain(hidden.to_be_bytes());
+        entry.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+        entry
+    }
+
+    /// The spread rolling hash and the proof of the value that an entry stands for.
+    fn open(&self, entry: Entry) -> Option<(u64, Proof)> {
+        let (proof, hidden) = entry.split_first_chunk::<16>()?;
+        let hidden = u64::from_be_bytes(*hidden.first_chunk()?);
+        Some((rolling::spread(hidden ^ self.masks.of(proof)), *proof))
+    }
 }
 
 /// A list of values, ready to be looked for.
 pub(crate) struct ValueList {
-    tags: Tags,
     proofs: Proofs,
     sieve: Sieve,
-    /// In order.
-    entries: Vec<(u64, [u8; 16])>,
+    /// Spread rolling hashes and proofs, in order.
+    entries: Vec<(u64, Proof)>,
     /// How long values are: a bit for each length, in bytes of letters and digits.
     lengths: u128,
     longest: usize,
+    digest: [u8; 32],
 }
 
 impl fmt::Debug for ValueList {
@@ -101,42 +142,53 @@ impl ValueList {
             lengths |= 1 << length;
             longest = longest.max(length);
         }
+        let hashes = Hashes::of(key)?;
         let mut entries = Vec::new();
+        let mut bytes = Vec::new();
         for (number, line) in lines.enumerate() {
-            let entry = BASE64.decode(line).ok();
-            let entry = entry.as_deref().and_then(|bytes| bytes.split_first_chunk::<8>());
-            let Some((tag, Ok(proof))) = entry.map(|(tag, proof)| (tag, proof.try_into())) else {
-                return Err(ListError::Format(number + 3));
-            };
-            entries.push((u64::from_be_bytes(*tag), proof));
+            bytes.clear();
+            let decoded = BASE64.decode_vec(line, &mut bytes).ok();
+            let entry = decoded.and_then(|()| Entry::try_from(bytes.as_slice()).ok());
+            let opened = entry.and_then(|entry| hashes.open(entry));
+            entries.push(opened.ok_or(ListError::Format(number + 3))?);
+            if entries.len() > ENTRIES {
+                return Err(ListError::Size(ENTRIES));
+            }
         }
         if entries.is_empty() {
             return Err(ListError::Empty);
         }
+        entries.shrink_to_fit();
         entries.sort_unstable();
-        let (tags, proofs) = hashes(key)?;
         Ok(Self {
-            sieve: Sieve::of(entries.iter().map(|(tag, _)| *tag)),
-            tags,
-            proofs,
+            sieve: Sieve::of(entries.iter().map(|(hash, _)| *hash)),
+            proofs: hashes.proofs,
             entries,
             lengths,
             longest,
+            digest: Sha256::digest(list).into(),
         })
+    }
+
+    /// What distinguishes it from other lists.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        self.digest
     }
 
     /// Where the values are in a text: beginnings and ends.
     pub(crate) fn find(&self, normal: &Normal, found: &mut dyn FnMut(usize, usize)) {
         for (first, atom) in normal.atoms.iter().enumerate() {
             for (last, end) in normal.atoms.iter().enumerate().skip(first) {
-                let until = normal.end_of(last);
+                let (until, up_to) = normal.end_of(last);
                 let length = until - atom.at;
-                if length > self.longest {
+                let Some(shift) = SHIFTS.get(length).filter(|_| length <= self.longest) else {
                     break;
-                }
-                let run = normal.bytes.get(atom.at..until).unwrap_or_default();
-                if self.lengths & (1 << length) != 0 && self.has(run) {
-                    found(atom.start, end.end);
+                };
+                if self.lengths & (1 << length) != 0 {
+                    let hash = rolling::spread(rolling::run(up_to, atom.before, *shift));
+                    if self.sieve.may_have(hash) && self.has(hash, normal.bytes.get(atom.at..until)) {
+                        found(atom.start, end.end);
+                    }
                 }
                 if !end.joined {
                     break;
@@ -145,14 +197,12 @@ impl ValueList {
         }
     }
 
-    fn has(&self, run: &[u8]) -> bool {
-        let tag = self.tags.of(run);
-        if !self.sieve.may_have(tag) {
+    fn has(&self, hash: u64, run: Option<&[u8]>) -> bool {
+        let first = self.entries.partition_point(|(other, _)| *other < hash);
+        let mut same = self.entries.iter().skip(first).take_while(|(other, _)| *other == hash);
+        let (Some(entry), Some(run)) = (same.next(), run) else {
             return false;
-        }
-        let first = self.entries.partition_point(|(other, _)| *other < tag);
-        let mut same = self.entries.iter().skip(first).take_while(|(other, _)| *other == tag);
-        let Some(entry) = same.next() else { return false };
+        };
         let proof = self.proofs.of(run);
         std::iter::once(entry).chain(same).any(|(_, other)| *other == proof)
     }

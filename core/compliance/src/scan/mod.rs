@@ -118,6 +118,15 @@ impl Scanner {
         }
     }
 
+    /// What distinguishes the lists of what is protected, in order.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = [u8; 32]> {
+        self.matchers.iter().filter_map(|matcher| match matcher {
+            Matcher::Values(list) => Some(list.digest()),
+            Matcher::Fingerprints { list, .. } => Some(list.digest()),
+            Matcher::Detector(_) | Matcher::Pattern { .. } | Matcher::Words(_) => None,
+        })
+    }
+
     /// Whether any matcher looks into files.
     pub(crate) fn reads_files(&self) -> bool {
         !self.in_files.is_empty()

@@ -305,6 +305,10 @@ impl Home for FakeSide {
     async fn announce(&self, _room: &str, _places: &[BridgeInfo]) -> Result<(), DeliveryError> {
         Ok(())
     }
+    async fn disclose(&self, room: &str, text: &str, key: &str) -> Result<(), DeliveryError> {
+        self.notice(room, text, None, key).await
+    }
+
     async fn notice(&self, _: &str, text: &str, _: Option<&str>, _: &str) -> Result<(), DeliveryError> {
         self.notices.lock().unwrap().push(text.to_owned());
         Ok(())
@@ -386,6 +390,7 @@ pub fn settings(sides: &[Arc<FakeSide>]) -> Settings {
         version: None,
         public: false,
         invite: Vec::new(),
+        encrypted: false,
     };
     Settings {
         networks,

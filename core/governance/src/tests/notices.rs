@@ -29,7 +29,8 @@ fn s41_help_about_data_protection() {
         members: ["matrix/project", "house/#all"].map(place).to_vec(),
         ..mirror()
     };
-    assert_eq!(notice(&register(), &own, true), None);
+    assert_eq!(notice(&register(), &own, false), None);
+    assert!(notice(&register(), &own, true).is_some_and(|notice| notice.english.contains("decrypts")));
     assert!(help(&register(), &own, false, Language::English).contains("joined with no partner"));
 }
 

@@ -288,3 +288,32 @@ async fn s17_a_hold_beats_winding_up() {
     );
     assert!(certificate.english.contains("legal hold"), "{}", certificate.english);
 }
+
+#[tokio::test]
+async fn s30_winding_up_one_partner_leaves_the_records_of_others_and_the_partners_own_alone() {
+    let world = world().await;
+    let certificate = run(&world, &[]).await.unwrap();
+    assert!(certificate.english.contains("Controller: Example AG"));
+    // Of what everybody said, only acme's is gone from the own records.
+    assert_eq!(world.journal().await, [3, 4], "what the own people and beta said stays");
+    let beta = name("beta");
+    let sealed = world.keys.seal(&beta, "x", b"beta's").unwrap();
+    assert_eq!(&**world.keys.open_sealed(&beta, "x", &sealed).unwrap(), b"beta's");
+    assert!(world.keys.has_pseudonyms(&beta));
+    let done = world.remote.done.lock().unwrap().clone();
+    let of = |verb: &'static str| done.iter().filter(move |call| call.starts_with(verb));
+    for verb in ["close", "dismiss", "tokens"] {
+        assert!(
+            of(verb).count() > 0 && of(verb).all(|call| call.contains("acme-irc")),
+            "{done:?}"
+        );
+    }
+    // On the servers of partners only what the hub said there itself is deleted, never what they said themselves; and nobody
+    // loses what another partner said to them.
+    for call in of("redact") {
+        let own_copy = call.contains("-copy\")");
+        let others_words = call.contains("acme-irc") || !call.contains("\"b1");
+        assert!(own_copy && others_words, "{call}");
+    }
+    assert!(of("redact").count() > 2, "{done:?}");
+}

@@ -204,3 +204,20 @@ async fn a_pseudonym_is_lifted_by_two() {
         None
     );
 }
+
+#[tokio::test]
+async fn s30_erasing_one_person_touches_nothing_of_anybody_else() {
+    let world = world().await;
+    let (register, mirrors) = (world.agreements.register(), [mirror()]);
+    rights(&world, &register, &[], &mirrors)
+        .erase(&subject(), "@dpo:x", "request 7", world.now())
+        .await
+        .unwrap();
+    assert_eq!(world.journal().await, [2], "what berta said stays");
+    let done = world.remote.done.lock().unwrap().clone();
+    let redacted: Vec<&String> = done.iter().filter(|call| call.starts_with("redact")).collect();
+    let of_anna = |call: &&&String| ["\"m1", "\"m3", "\"m4"].iter().any(|id| call.contains(id));
+    assert_eq!(redacted.iter().filter(of_anna).count(), redacted.len(), "{done:?}");
+    let forgotten: Vec<&String> = done.iter().filter(|call| call.starts_with("forget")).collect();
+    assert_eq!(forgotten, ["forget acme-irc anna"]);
+}

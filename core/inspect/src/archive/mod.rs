@@ -7,10 +7,12 @@
 mod seven_zip;
 mod tar;
 mod zip;
+mod zstd;
 
 use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
+use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
 use memchr::memmem;
@@ -128,6 +130,8 @@ enum Shape {
     Tar,
     Gzip,
     Xz,
+    Bzip2,
+    Zstd,
     /// Packed in a way that is not known here.
     Closed,
     /// An office document of the old kind.
@@ -146,8 +150,9 @@ fn shape(head: &[u8]) -> Shape {
         "application/gzip" => Shape::Gzip,
         "application/x-7z-compressed" => Shape::SevenZip,
         "application/x-xz" => Shape::Xz,
+        "application/x-bzip2" => Shape::Bzip2,
+        "application/zstd" => Shape::Zstd,
         "application/vnd.rar"
-        | "application/x-bzip2"
         | "application/vnd.bzip3"
         | "application/vnd.ms-cab-compressed"
         | "application/vnd.debian.binary-package"
@@ -155,9 +160,9 @@ fn shape(head: &[u8]) -> Shape {
         | "application/x-compress"
         | "application/x-lzip"
         | "application/x-rpm"
-        | "application/zstd"
         | "application/x-lz4"
         | "application/x-cpio" => Shape::Closed,
+        _ if zstd::is_skipped(head) => Shape::Closed,
         _ if head.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") => Shape::Ole,
         _ => Shape::Plain,
     }
@@ -230,6 +235,8 @@ impl Walk<'_> {
             Shape::Tar => self.tar(&mut all, level),
             Shape::Gzip => self.packed(MultiGzDecoder::new(all), level),
             Shape::Xz => self.packed(XzReader::new_mem_limit(all, true, XZ_MEMORY), level),
+            Shape::Bzip2 => self.packed(MultiBzDecoder::new(all), level),
+            Shape::Zstd => self.packed(zstd::Frames::new(all).ok()?, level),
             Shape::Closed => {
                 self.unreadable = true;
                 self.drain(&start, &mut all, shape)

@@ -8,6 +8,7 @@ use viaduct_model::{
 
 use super::html;
 use super::raw::{relation, text};
+use crate::crypto::files;
 use crate::people::Directory;
 
 /// The longest file name taken, in bytes.
@@ -195,7 +196,16 @@ fn stands_alone(text: &str, at: usize, length: usize) -> bool {
     !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
 }
 
-/// Reads a file and its caption into the message. A file that is encrypted or has no address is named in the text.
+/// Where a message's file is, with its key if it is encrypted.
+fn locator(content: &Value) -> Option<String> {
+    if let Some(file) = content.get("file") {
+        return files::locator(file);
+    }
+    let url = text(content, "url").filter(|url| url.starts_with("mxc://") && url.len() <= 1024)?;
+    Some(url.to_owned())
+}
+
+/// Reads a file and its caption into the message. A file that has no address is named in the text.
 fn file(content: &Value, kind: AttachmentKind, message: &mut Message, directory: &dyn Directory) {
     let body_text = text(content, "body").unwrap_or_default();
     let given = text(content, "filename").filter(|name| !name.is_empty());
@@ -204,7 +214,7 @@ fn file(content: &Value, kind: AttachmentKind, message: &mut Message, directory:
         message.body = body(content, message.reply_to.is_some(), directory).unwrap_or_default();
     }
     let name = file_name(given.unwrap_or(body_text));
-    let Some(url) = text(content, "url").filter(|url| url.starts_with("mxc://") && url.len() <= 1024) else {
+    let Some(locator) = locator(content) else {
         let mut note = Document::plain(&format!("[{name}]"));
         note.blocks.append(&mut message.body.blocks);
         message.body = note;
@@ -216,7 +226,7 @@ fn file(content: &Value, kind: AttachmentKind, message: &mut Message, directory:
     message.attachments.push(Attachment {
         media: MediaRef {
             network: NetworkName::matrix(),
-            locator: url.to_owned(),
+            locator,
         },
         name,
         mime: info

@@ -160,6 +160,8 @@ pub(crate) fn replacement(target: &MessageId, new: Map<String, Value>) -> Map<St
 /// A file that the homeserver has.
 pub(crate) struct Uploaded<'a> {
     pub(crate) url: &'a str,
+    /// How it is encrypted there, if it is.
+    pub(crate) key: Option<&'a Map<String, Value>>,
     pub(crate) mime: Option<&'a str>,
     pub(crate) size: u64,
 }
@@ -180,7 +182,14 @@ pub(crate) fn file(
         content.insert("m.mentions".to_owned(), json!({}));
     }
     content.insert("filename".to_owned(), attachment.name.as_str().into());
-    content.insert("url".to_owned(), uploaded.url.into());
+    match uploaded.key {
+        None => content.insert("url".to_owned(), uploaded.url.into()),
+        Some(key) => {
+            let mut file = key.clone();
+            file.insert("url".to_owned(), uploaded.url.into());
+            content.insert("file".to_owned(), file.into())
+        }
+    };
     let mut info = Map::new();
     info.insert("size".to_owned(), uploaded.size.into());
     if let Some(mime) = uploaded.mime {

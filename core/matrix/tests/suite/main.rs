@@ -7,6 +7,7 @@
     clippy::needless_pass_by_value
 )]
 
+mod crypto;
 mod delivery;
 mod intake;
 mod rooms;

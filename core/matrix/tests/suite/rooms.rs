@@ -278,9 +278,10 @@ async fn the_doctor_sees_what_is_wrong() {
         viaduct_bridge::Probe::ok("as_token", "accepted, we are @viaduct:example.org")
     );
     assert_eq!(of("homeserver → hub").status, viaduct_bridge::ProbeStatus::Ok);
-    world
-        .stub
-        .script("/whoami", 401, json!({ "errcode": "M_UNKNOWN_TOKEN" }));
+    // A homeserver that does not know the token says so on every way.
+    for path in ["/versions", "/whoami"] {
+        world.stub.script(path, 401, json!({ "errcode": "M_UNKNOWN_TOKEN" }));
+    }
     let probes = world.homeserver.probe().await;
     let token = probes.iter().find(|probe| probe.subject == "as_token").unwrap();
     assert!(token.status == viaduct_bridge::ProbeStatus::Error && !token.fix.is_empty());

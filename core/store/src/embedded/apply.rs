@@ -6,6 +6,7 @@ use super::large::{self, Get};
 use super::layout::{self, Extent, Number};
 use super::names::Names;
 use super::overlay::Overlay;
+use super::recent::Recent;
 use crate::api::{Accepted, Applied, Copied, Lane, LaneMark, Seq, StoreError};
 use crate::prepare::{Change, value_bound};
 
@@ -18,9 +19,9 @@ pub(crate) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    pub(crate) fn new(tree: &'a sled::Tree, names: &'a Names) -> Self {
+    pub(crate) fn new(tree: &'a sled::Tree, names: &'a Names, recent: &'a Recent) -> Self {
         Self {
-            overlay: Overlay::new(tree),
+            overlay: Overlay::new(tree, recent),
             names,
             to_sweep: Vec::new(),
         }
@@ -173,8 +174,9 @@ impl<'a> Group<'a> {
 
     fn copied(&mut self, mirror: Number, place: Number, seq: Seq, copied: &Copied) -> Result<(), StoreError> {
         let key = layout::copies(mirror, seq);
-        let mut all = match large::get(&self.overlay, &key)? {
-            Some(bytes) => layout::decode_copies(&bytes)?,
+        let known = large::get(&self.overlay, &key)?;
+        let mut all = match &known {
+            Some(bytes) => layout::decode_copies(bytes)?,
             None => vec![(
                 self.names.intern_place(&mut self.overlay, &copied.from)?,
                 copied.id.clone(),
@@ -189,7 +191,10 @@ impl<'a> Group<'a> {
         }
         let bytes = layout::encode_copies(&all);
         value_bound(bytes.len())?;
-        large::put(&mut self.overlay, key, &bytes)
+        match known {
+            Some(_) => large::put(&mut self.overlay, key, &bytes),
+            None => large::put_new(&mut self.overlay, key, &bytes),
+        }
     }
 
     fn open(&mut self, lane: &Lane) -> Result<(), StoreError> {

@@ -11,7 +11,8 @@ use viaduct_model::MessageId;
 
 use super::large::{self, Get};
 use super::layout::{self, Extent, Number, garbled, table};
-use super::overlay::Overlay;
+use super::overlay::{Overlay, batch};
+use super::recent::Recent;
 use super::{failure, layout::decode_number};
 use crate::api::{Seq, StoreError};
 
@@ -35,10 +36,11 @@ pub(crate) fn run(tree: &sled::Tree) -> Result<bool, StoreError> {
         if from < found {
             continue;
         }
-        let mut overlay = Overlay::new(tree);
+        let recent = Recent::default();
+        let mut overlay = Overlay::new(tree, &recent);
         step(tree, &mut overlay)?;
         overlay.put(IVec::from(layout::SCHEMA), layout::encode_number(from + 1));
-        tree.apply_batch(overlay.into_batch()).map_err(failure)?;
+        tree.apply_batch(batch(&overlay.into_writes())).map_err(failure)?;
         info!(from, to = from + 1, "The store was migrated.");
         ran = true;
     }

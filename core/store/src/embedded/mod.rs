@@ -5,7 +5,7 @@
 //! | `layout` | keys and small values in sled's one tree |
 //! | `large` | values of any size, cut into parts that stay in sled's log |
 //! | `names` | mirrors, places and owners as numbers |
-//! | `overlay`, `apply` | what a group of batches does, before it is written |
+//! | `overlay`, `recent`, `apply` | what a group of batches does, before it is written |
 //! | `writer` | the one writer: group commit, sweeping, recovery from a full disk |
 //! | `home`, `marker` | the folder: lock, schema, judging it before sled touches it, leaving it in order |
 //! | `migrate` | older schemas |
@@ -21,6 +21,7 @@ mod marker;
 mod migrate;
 mod names;
 mod overlay;
+mod recent;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -6,11 +6,13 @@ use sled::IVec;
 
 use super::large::Get;
 use super::layout;
+use super::recent::Recent;
 use crate::api::StoreError;
 
 /// The changes of a group over the tree. Each key is written once a group, however often it changes.
 pub(crate) struct Overlay<'a> {
     tree: &'a sled::Tree,
+    recent: &'a Recent,
     writes: HashMap<IVec, Write>,
     /// What the current batch changed, and what stood in `writes` before, to take it back alone.
     undo: Vec<(IVec, Option<Write>)>,
@@ -18,15 +20,16 @@ pub(crate) struct Overlay<'a> {
 
 /// What is done to a key.
 #[derive(Clone)]
-enum Write {
+pub(crate) enum Write {
     Put(IVec),
     Remove,
 }
 
 impl<'a> Overlay<'a> {
-    pub(crate) fn new(tree: &'a sled::Tree) -> Self {
+    pub(crate) fn new(tree: &'a sled::Tree, recent: &'a Recent) -> Self {
         Self {
             tree,
+            recent,
             writes: HashMap::new(),
             undo: Vec::new(),
         }
@@ -80,16 +83,9 @@ impl<'a> Overlay<'a> {
         self.writes.is_empty()
     }
 
-    /// The group as sled takes it.
-    pub(crate) fn into_batch(self) -> sled::Batch {
-        let mut batch = sled::Batch::default();
-        for (key, write) in self.writes {
-            match write {
-                Write::Put(value) => batch.insert(key, value),
-                Write::Remove => batch.remove(key),
-            }
-        }
-        batch
+    /// What is written to each key.
+    pub(crate) fn into_writes(self) -> HashMap<IVec, Write> {
+        self.writes
     }
 }
 
@@ -98,7 +94,22 @@ impl Get for Overlay<'_> {
         match self.writes.get(key) {
             Some(Write::Put(value)) => Ok(Some(value.clone())),
             Some(Write::Remove) => Ok(None),
-            None => self.tree.value(key),
+            None => match self.recent.value(key) {
+                Some(value) => Ok(Some(value)),
+                None => self.tree.value(key),
+            },
         }
     }
+}
+
+/// A group as sled takes it.
+pub(crate) fn batch(writes: &HashMap<IVec, Write>) -> sled::Batch {
+    let mut batch = sled::Batch::default();
+    for (key, write) in writes {
+        match write {
+            Write::Put(value) => batch.insert(key, value),
+            Write::Remove => batch.remove(key),
+        }
+    }
+    batch
 }

@@ -85,6 +85,7 @@ impl SledStore {
             jobs,
             reserve: options.reserve_bytes,
             to_sweep: std::collections::VecDeque::new(),
+            recent: super::recent::Recent::default(),
         };
         std::thread::Builder::new()
             .name("viaduct-store".to_owned())

@@ -15,6 +15,8 @@ use tracing::{error, warn};
 use super::apply::Group;
 use super::home::{self, Home};
 use super::layout::{self, Extent, Number, table};
+use super::overlay::batch;
+use super::recent::Recent;
 use super::{Shared, Slot, failure};
 use crate::api::{Applied, StoreError};
 use crate::prepare::Prepared;
@@ -63,6 +65,8 @@ pub(crate) struct Writer {
     pub(crate) reserve: u64,
     /// Mirrors with dropped entries still on the disk.
     pub(crate) to_sweep: VecDeque<Number>,
+    /// What is in the tree and will be needed again soon.
+    pub(crate) recent: Recent,
 }
 
 impl Writer {
@@ -175,7 +179,7 @@ impl Writer {
         self.revive()?;
         let db = self.shared.db()?;
         let stamp = home::stamp(&db)?.saturating_add(1);
-        let mut group = Group::new(&db, &self.shared.names);
+        let mut group = Group::new(&db, &self.shared.names, &self.recent);
         let outcomes = batches.into_iter().map(|batch| group.batch(batch.changes)).collect();
         for mirror in std::mem::take(&mut group.to_sweep) {
             if !self.to_sweep.contains(&mirror) {
@@ -192,17 +196,20 @@ impl Writer {
         }
         let (key, value) = home::stamp_entry(stamp);
         group.overlay.put(key, value);
-        let batch = group.overlay.into_batch();
+        let writes = group.overlay.into_writes();
         let written = catch_unwind(AssertUnwindSafe(|| {
-            db.apply_batch(batch).map_err(failure)?;
+            db.apply_batch(batch(&writes)).map_err(failure)?;
             db.flush().map_err(failure)?;
             Ok(())
         }))
         .unwrap_or_else(|_| Err(StoreError::Io("sled failed".to_owned())));
         drop(db);
         match written.and_then(|()| self.home.sync()) {
-            Ok(()) => {}
-            Err(error) => self.recover(stamp, error)?,
+            Ok(()) => self.recent.learn(writes),
+            Err(error) => {
+                self.recent.clear();
+                self.recover(stamp, error)?;
+            }
         }
         self.home.acknowledge(stamp)?;
         Ok(outcomes)

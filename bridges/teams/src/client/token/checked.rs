@@ -1,5 +1,6 @@
 //! Tokens that were checked: Microsoft sends the same one for an hour, and a signature need not be verified each time.
 
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,10 +9,44 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use viaduct_model::Timestamp;
 
-use super::{Expected, KeySet, Refusal, SKEW, check, in_time};
+use super::{Expected, KeySet, Refusal, SKEW, check, claimed, in_time};
 
 /// How many tokens are remembered.
 const TOKENS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// How many tokens' claims are remembered.
+const CLAIMS: usize = 16;
+
+/// What the last tokens claim: reading that costs more than finding it again, and it depends on nothing but the token.
+#[derive(Default)]
+pub struct Claims(Mutex<VecDeque<(String, String)>>);
+
+impl Claims {
+    /// As [`claimed`].
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if it is no token of the kind that Microsoft makes.
+    pub fn app(&self, token: &str) -> Result<String, Refusal> {
+        let known = |all: &VecDeque<(String, String)>| {
+            let found = all.iter().find(|(known, _)| known == token);
+            found.map(|(_, app)| app.clone())
+        };
+        if let Some(app) = known(&self.0.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(app);
+        }
+        let app = claimed(token)?;
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.truncate(CLAIMS - 1);
+        all.push_front((token.to_owned(), app.clone()));
+        Ok(app)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
 
 /// What a token said, and with which keys that was found.
 struct Found {

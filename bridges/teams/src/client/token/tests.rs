@@ -413,3 +413,22 @@ fn a_token_says_which_app_it_claims_to_be_for() {
         assert_eq!(claim(&header, &claims()), Err(Refusal::Token(refusal)), "{header}");
     }
 }
+
+#[test]
+fn claims_are_remembered_as_they_were_read_and_few_of_them() {
+    let known = Claims::default();
+    let token = |app: &str| {
+        let claims = with(claims(), "aud", json!(app));
+        world().stranger.sign_as(&header(), &claims)
+    };
+    let tokens: Vec<String> = (0..40).map(|number| token(&format!("app-{number}"))).collect();
+    for _ in 0..2 {
+        for (number, token) in tokens.iter().enumerate() {
+            assert_eq!(known.app(token), Ok(format!("app-{number}")));
+            // Once more, now from memory.
+            assert_eq!(known.app(token), claimed(token));
+        }
+    }
+    assert_eq!(known.app("no token"), Err(Malformed.into()));
+    assert_eq!(known.len(), 16);
+}

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use viaduct_bridge::{Connection, Inbox, InboxClosed, Media, MediaError, MediaSource, State, StateError, Ticket};
 use viaduct_matrix::Observer;
-use viaduct_model::{ChannelId, Cursor, Event, MediaRef};
+use viaduct_model::{ChannelId, Clock, Cursor, Event, MediaRef, Timestamp};
 
 /// The rest of a hub: journal, memory, files, clock, observer.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Hub {
     pub events: Mutex<Vec<Event>>,
     pub reports: Mutex<Vec<Connection>>,
@@ -18,6 +19,16 @@ pub struct Hub {
     /// Tickets are kept unresolved while this is set.
     pub slow: Mutex<Option<Vec<tokio::sync::oneshot::Sender<()>>>>,
     pub file: Mutex<Option<Vec<u8>>>,
+    /// How much later it is than at the beginning, in milliseconds.
+    pub later: AtomicU64,
+    /// Whether nothing can be stored.
+    pub full: AtomicBool,
+}
+
+impl Clock for Hub {
+    fn now(&self) -> Timestamp {
+        Timestamp(1_800_000_000_000 + self.later.load(Ordering::Relaxed))
+    }
 }
 
 #[async_trait]
@@ -57,6 +68,9 @@ impl State for Hub {
     }
 
     async fn put(&self, changes: Vec<(String, Option<Vec<u8>>)>) -> Result<(), StateError> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(StateError("full".to_owned()));
+        }
         let mut memory = self.memory.lock().unwrap();
         for (key, value) in changes {
             match value {
@@ -124,5 +138,9 @@ impl Observer for Hub {
 
     fn is_mirrored(&self, room: &str) -> bool {
         room.starts_with("!room")
+    }
+
+    fn is_encrypted(&self, room: &str) -> bool {
+        room.starts_with("!room-sealed")
     }
 }

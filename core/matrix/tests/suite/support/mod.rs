@@ -12,8 +12,8 @@ use viaduct_bridge::{Connection, Context, Session};
 use viaduct_compliance::{Cleared, Decision, Filter};
 use viaduct_matrix::{Homeserver, HomeserverConfig};
 use viaduct_model::{
-    Author, ChannelId, Clock, Content, DeliveryKey, Entropy, Language, MessageId, NetworkName, Outbound, Person,
-    PersonId, Place, Secret, Timestamp,
+    Author, ChannelId, Content, DeliveryKey, Entropy, Language, MessageId, NetworkName, Outbound, Person, PersonId,
+    Place, Secret, Timestamp,
 };
 
 pub use hub::Hub;
@@ -25,12 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 struct Fixed;
 
-impl Clock for Fixed {
-    fn now(&self) -> Timestamp {
-        Timestamp(1_800_000_000_000)
-    }
-}
-
 impl Entropy for Fixed {
     fn fill(&self, buffer: &mut [u8]) {
         buffer.fill(4);
@@ -41,6 +35,8 @@ pub struct World {
     pub stub: Arc<Stub>,
     pub hub: Arc<Hub>,
     pub homeserver: Arc<Homeserver>,
+    /// The stub's address.
+    pub url: String,
     pub listen: String,
     pub stop: CancellationToken,
     pub running: tokio::task::JoinHandle<Result<(), viaduct_bridge::SessionError>>,
@@ -69,6 +65,7 @@ pub fn config(url: &str) -> HomeserverConfig {
         ca_file: None,
         media_limit: 1024 * 1024,
         body_limit: 256 * 1024,
+        encryption: None,
         ghost_name: "{name} ({network})".to_owned(),
     }
 }
@@ -87,12 +84,28 @@ impl World {
         Self::configured(Arc::default(), stub, config).await
     }
 
+    /// A hub whose bot has a device, with its keys in `folder`.
+    pub async fn with_device(hub: Arc<Hub>, stub: Arc<Stub>, url: &str, folder: &std::path::Path) -> Self {
+        let mut config = config(url);
+        config.encryption = Some(viaduct_matrix::Encryption {
+            device: "HUB".to_owned(),
+            folder: folder.to_owned(),
+            passphrase: Secret::new("passphrase"),
+        });
+        let world = Self::configured(hub, stub, config).await;
+        world
+            .until(|world| !world.stub.requests("/keys/signatures/upload").is_empty())
+            .await;
+        world
+    }
+
     pub async fn with(hub: Arc<Hub>, (stub, url): (Arc<Stub>, String)) -> Self {
         Self::configured(hub, stub, config(&url)).await
     }
 
     async fn configured(hub: Arc<Hub>, stub: Arc<Stub>, config: HomeserverConfig) -> Self {
         hub.reports.lock().unwrap().clear();
+        let url = config.url.clone();
         let listen = format!("http://{}", config.listen);
         let stop = CancellationToken::new();
         let context = Context {
@@ -101,7 +114,7 @@ impl World {
             inbox: hub.clone(),
             state: hub.clone(),
             media: hub.clone(),
-            clock: Arc::new(Fixed),
+            clock: hub.clone(),
             entropy: Arc::new(Fixed),
             language: Language::English,
             stop: stop.clone(),
@@ -113,6 +126,7 @@ impl World {
             stub,
             hub,
             homeserver,
+            url,
             listen,
             stop,
             running,

@@ -36,6 +36,8 @@ pub struct Stub {
     aliases: Mutex<HashMap<String, String>>,
     state: Mutex<BTreeMap<String, Value>>,
     pub files: Mutex<Vec<Vec<u8>>>,
+    /// Events by their ids.
+    pub events: Mutex<HashMap<String, Value>>,
 }
 
 impl Stub {
@@ -154,6 +156,12 @@ impl Stub {
                 }
                 (200, json!({ "room_id": room }))
             }
+            ("GET", [.., "rooms", _, "event", id]) => {
+                let events = self.events.lock().unwrap();
+                events.get(*id).map_or(missing, |event| (200, event.clone()))
+            }
+            ("POST", [.., "keys", "upload"]) => (200, json!({ "one_time_key_counts": { "signed_curve25519": 50 } })),
+            ("GET", [.., "v3", "sync"]) => (200, json!({ "next_batch": "s1" })),
             ("GET", [.., "joined_rooms"]) => {
                 let members = self.members.lock().unwrap();
                 let rooms: Vec<_> = members
@@ -171,6 +179,7 @@ impl Stub {
                 self.files.lock().unwrap().push(raw.to_vec());
                 (200, json!({ "content_uri": "mxc://example.org/up" }))
             }
+            ("GET", [.., "rooms", _, "members"]) => (200, json!({ "chunk": [] })),
             _ => (200, json!({})),
         }
     }

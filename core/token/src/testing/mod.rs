@@ -11,11 +11,15 @@ use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256};
 use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
+use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+
+mod login;
+
+pub use login::Person;
 
 /// A key pair that signs tokens.
 pub enum Signer {
@@ -105,6 +109,7 @@ struct Shown {
     keys: Mutex<Value>,
     metadata: Mutex<Value>,
     asked: AtomicUsize,
+    desk: login::Desk,
 }
 
 /// An identity provider on this machine.
@@ -126,10 +131,13 @@ impl Provider {
                 "authorization_endpoint": format!("{name}/authorize"), "token_endpoint": format!("{name}/token"),
             })),
             asked: AtomicUsize::new(0),
+            desk: login::Desk::default(),
         });
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(metadata))
             .route("/keys", get(keys_shown))
+            .route("/authorize", get(login::authorize))
+            .route("/token", post(login::token))
             .with_state(Arc::clone(&shown));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { shown, address }
@@ -151,6 +159,11 @@ impl Provider {
         if let Some(metadata) = metadata.as_object_mut() {
             metadata.insert(name.to_owned(), value);
         }
+    }
+
+    /// Who logs in from now on, without being asked anything.
+    pub fn log_in(&self, person: Person) {
+        self.shown.desk.seat(person);
     }
 
     /// How often it was asked for its keys.
