@@ -28,7 +28,8 @@
 //! asked for a key: clients give keys to devices of their own user only, and the bot has no other.
 //!
 //! Synapse hands on a message to a device once, and forgets it if the hub is away just then. It stays in the device's inbox,
-//! which is read at the start and whenever a key is missing ([`catch_up`]).
+//! which is read at the start and whenever a key is missing ([`catch_up`]). That does not find every key yet: what is said with a
+//! new key while the hub is away may have to be said again, and its sender is told so.
 //!
 //! # What is decrypted
 //!
