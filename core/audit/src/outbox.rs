@@ -2,8 +2,9 @@
 //!
 //! A step and its entries are written in **one commit** of the store: the entries go together into the session memory of the
 //! owner [`OWNER`], under a key that is the number of the first ([`seal`]); the others have the numbers after it. A worker takes
-//! what is there in order ([`open`]), appends it to the ledger, and removes from the store what the ledger has signed. If the hub dies in between, the same entries are
-//! given to the ledger again, which passes over what it has: nothing is lost, nothing is there twice.
+//! what is there in order ([`open`]), appends it to the ledger, and removes from the store what the ledger has signed. If the
+//! hub dies in between, the same entries are given to the ledger again, which passes over what it has: nothing is lost, nothing
+//! is there twice.
 //!
 //! ```text
 //!   step + Op::State{owner: "ledger", seal(n, entries)}   one commit
@@ -44,24 +45,32 @@ pub struct Sealed {
     pub entries: Vec<Numbered>,
 }
 
-/// Gives entries their numbers, from `first`, and their stored form.
-pub fn seal(first: u64, entries: Vec<Written>) -> Sealed {
-    let bytes: usize = entries.iter().map(|entry| entry.json().len() + 1).sum();
-    let mut value = Vec::with_capacity(bytes + 2);
-    value.push(b'[');
-    for (place, entry) in entries.iter().enumerate() {
-        if place > 0 {
-            value.push(b',');
+/// The largest stored form, in bytes, but for an entry that is larger alone.
+const SEALED_BOUND: usize = 256 * 1024;
+
+/// Gives entries their numbers, from `first`, and their stored forms: one, or several where they are more than the store takes
+/// in one value.
+pub fn seal(first: u64, entries: Vec<Written>) -> Vec<Sealed> {
+    let mut all: Vec<Sealed> = Vec::new();
+    for (number, entry) in (first..).zip(entries) {
+        let length = entry.json().len() + 2;
+        match all.last_mut() {
+            Some(sealed) if sealed.value.len() + length <= SEALED_BOUND => sealed.value.push(b','),
+            _ => all.push(Sealed {
+                key: key(number),
+                value: vec![b'['],
+                entries: Vec::new(),
+            }),
         }
-        value.extend_from_slice(entry.json());
+        if let Some(sealed) = all.last_mut() {
+            sealed.value.extend_from_slice(entry.json());
+            sealed.entries.push(Numbered { number, entry });
+        }
     }
-    value.push(b']');
-    let numbered = (first..).zip(entries).map(|(number, entry)| Numbered { number, entry });
-    Sealed {
-        key: key(first),
-        value,
-        entries: numbered.collect(),
+    for sealed in &mut all {
+        sealed.value.push(b']');
     }
+    all
 }
 
 /// Reads what [`seal`] made.
@@ -113,8 +122,26 @@ mod tests {
     }
 
     #[test]
+    fn many_entries_are_sealed_in_several_values_that_follow_each_other() {
+        let entries: Vec<Written> = (0..5000).map(|number| delivered(number).into()).collect();
+        let all = seal(7, entries.clone());
+        assert!(all.len() > 1 && all.iter().all(|sealed| sealed.value.len() <= SEALED_BOUND));
+        let found: Vec<Numbered> = all
+            .iter()
+            .flat_map(|sealed| open(&sealed.key, &sealed.value).unwrap())
+            .collect();
+        let expected: Vec<Numbered> = (7..)
+            .zip(entries)
+            .map(|(number, entry)| Numbered { number, entry })
+            .collect();
+        assert_eq!(found, expected);
+        assert!(seal(7, Vec::new()).is_empty());
+    }
+
+    #[test]
     fn what_is_sealed_comes_back_with_its_numbers() {
         let sealed = seal(41, (1..4).map(|number| delivered(number).into()).collect());
+        let [sealed] = &*sealed else { panic!("{sealed:?}") };
         assert_eq!(sealed.key, "0000000000000029");
         let found = open(&sealed.key, &sealed.value).unwrap();
         assert_eq!(found, sealed.entries);

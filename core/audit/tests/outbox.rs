@@ -43,17 +43,17 @@ enum Kill {
 async fn step(store: &dyn Store, number: u64) {
     let entry = Entry::new(Timestamp(number), Action::Delivered);
     let sealed = outbox::seal(number, vec![entry.into()]);
-    let entry = Op::State {
+    let entries = sealed.into_iter().map(|sealed| Op::State {
         owner: outbox::OWNER.to_owned(),
         key: sealed.key,
         value: Some(sealed.value),
-    };
+    });
     let step = Op::Cursor {
         place: place(),
         cursor: number.to_string(),
     };
     store
-        .submit(Batch { ops: vec![step, entry] })
+        .submit(Batch::from(std::iter::once(step).chain(entries).collect::<Vec<_>>()))
         .await
         .unwrap()
         .await

@@ -11,7 +11,7 @@ use viaduct_audit::{Entry, Written};
 use viaduct_bridge::{Connection, Session};
 use viaduct_inspect::Inspector;
 use viaduct_model::{ChannelId, Clock, Entropy, Event, MirrorName, NetworkName, Place};
-use viaduct_store::{Batch, Commit, Lane, Op, Portal, Seq, Store, StoreError};
+use viaduct_store::{Batch, Commit, Lane, Op, Portal, Seq, Series, Store, StoreError};
 
 use crate::govern::Govern;
 use crate::home::Home;
@@ -252,9 +252,24 @@ impl Core {
 
     /// Submits a step together with its entries in the ledger; without a ledger, the step alone.
     pub(crate) async fn submit(&self, ops: Vec<Op>, entries: Vec<impl Into<Written>>) -> Result<Commit, StoreError> {
+        self.submit_step(Batch { ops, series: None }, entries).await
+    }
+
+    /// The same for the next of a series: if one before it failed, it fails too.
+    pub(crate) async fn submit_behind(
+        &self,
+        series: &Series,
+        ops: Vec<Op>,
+        entries: Vec<Written>,
+    ) -> Result<Commit, StoreError> {
+        let series = Some(series.clone());
+        self.submit_step(Batch { ops, series }, entries).await
+    }
+
+    async fn submit_step(&self, step: Batch, entries: Vec<impl Into<Written>>) -> Result<Commit, StoreError> {
         match &self.book {
-            Some(book) => book.submit(ops, entries.into_iter().map(Into::into).collect()).await,
-            None => self.store.submit(Batch { ops }).await,
+            Some(book) => book.submit(step, entries.into_iter().map(Into::into).collect()).await,
+            None => self.store.submit(step).await,
         }
     }
 

@@ -1,33 +1,27 @@
 //! Accepting events: the first step of every event's way.
 //!
-//! Each side has one intake task. It takes the pushes that wait, in order, finds the mirrors, submits everything as one batch
-//! to the store, and keeps the commits in flight in a short queue: so the next pushes are already being written while the last
-//! are synced. When a commit is done, the tickets of its pushes resolve (the session may acknowledge) and the lanes are woken.
-//! What could not be stored together is stored push by push: one that is too large takes no other with it.
+//! Each side has one intake task. It takes the pushes that wait, in order, finds the mirrors, and submits everything as one
+//! batch to the store ([`Storing`]). When that is on the device, the tickets of its pushes resolve (the session may
+//! acknowledge) and the lanes get what is new.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use viaduct_audit::Written;
 use viaduct_bridge::{Connection, Inbox, InboxClosed, Ticket};
 use viaduct_model::{ChannelId, Cursor, Event, MirrorName, NetworkName, Place};
-use viaduct_store::{Accepted, Commit, Op, Seq, StoreError};
+use viaduct_store::Op;
 
-use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::routes::{Mirror, direct, home_of};
-use crate::{aside, channels, echo, handed};
-use crate::{faults, ledger, notices, reactions, roster, telemetry};
+use crate::storing::{Routed, Storing};
+use crate::{aside, channels, echo, ledger, notices, reactions, roster, telemetry};
 
 /// How many pushes of one side wait in memory; beyond it the session waits.
 const QUEUE: usize = 64;
 /// How many pushes are written as one batch at most.
 const TOGETHER: usize = 32;
-/// How many batches of one side are being written at the same time.
-const IN_FLIGHT: usize = 32;
 /// How many typing and read notifications are passed on at the same time; beyond it they are dropped.
 const EPHEMERAL: usize = 32;
 
@@ -97,48 +91,6 @@ impl Inbox for SideInbox {
     }
 }
 
-/// One push with its events' mirrors found.
-struct Routed {
-    /// What to write, and to write again if it could not be written.
-    ops: Vec<Op>,
-    entries: Vec<Written>,
-    /// Where its events happened.
-    woken: Vec<(Arc<Mirror>, Place)>,
-    done: oneshot::Sender<()>,
-}
-
-/// What was accepted of one place.
-struct News {
-    mirror: Arc<Mirror>,
-    source: Place,
-    /// The new entries in their order; without the event where it is left to the journal.
-    entries: Vec<(Seq, Option<Arc<Event>>)>,
-    /// There may be others.
-    doubtful: bool,
-}
-
-impl News {
-    fn of(mirror: Arc<Mirror>, source: Place) -> Self {
-        Self {
-            mirror,
-            source,
-            entries: Vec::new(),
-            doubtful: false,
-        }
-    }
-
-    fn add(&mut self, seq: Seq, event: Arc<Event>) {
-        let event = handed::is_light(&event).then_some(event);
-        self.entries.push((seq, event));
-    }
-}
-
-/// A batch of pushes on its way to the device.
-struct Writing {
-    commit: Commit,
-    pushes: Vec<Routed>,
-}
-
 struct Intake {
     core: Arc<Core>,
     network: NetworkName,
@@ -148,17 +100,13 @@ struct Intake {
 
 impl Intake {
     async fn run(self, mut pushes: mpsc::Receiver<Push>) {
-        let mut writing: VecDeque<Writing> = VecDeque::new();
+        let mut storing = Storing::new(self.core.clone(), self.network.clone());
         let mut taken = Vec::with_capacity(TOGETHER);
         loop {
             tokio::select! {
                 biased;
-                result = head(&mut writing), if !writing.is_empty() => {
-                    if let Some(written) = writing.pop_front() {
-                        self.written(result, written, &mut writing).await;
-                    }
-                }
-                count = pushes.recv_many(&mut taken, TOGETHER), if writing.len() < IN_FLIGHT => {
+                result = storing.head(), if !storing.is_empty() => storing.landed(result).await,
+                count = pushes.recv_many(&mut taken, TOGETHER), if storing.has_room() => {
                     if count == 0 {
                         break;
                     }
@@ -167,27 +115,27 @@ impl Intake {
                     while taken.len() < TOGETHER && let Ok(push) = pushes.try_recv() {
                         taken.push(push);
                     }
-                    self.take(&mut taken, &mut writing).await;
+                    self.take(&mut taken, &mut storing).await;
                 },
-                () = self.core.stop.cancelled(), if writing.is_empty() => break,
+                () = self.core.stop.cancelled(), if storing.is_empty() => break,
             }
         }
-        while let Some(mut last) = writing.pop_front() {
-            let result = (&mut last.commit).await;
-            self.written(result, last, &mut writing).await;
+        while !storing.is_empty() {
+            let result = storing.head().await;
+            storing.landed(result).await;
         }
     }
 
     /// Submits pushes in order, together where nothing takes a while.
-    async fn take(&self, taken: &mut Vec<Push>, writing: &mut VecDeque<Writing>) {
+    async fn take(&self, taken: &mut Vec<Push>, storing: &mut Storing) {
         let mut routed = Vec::with_capacity(taken.len());
         for push in taken.drain(..) {
             if push.takes_a_while() {
-                self.submit(std::mem::take(&mut routed), writing).await;
+                storing.submit(std::mem::take(&mut routed)).await;
             }
             routed.extend(self.routed(push).await);
         }
-        self.submit(routed, writing).await;
+        storing.submit(routed).await;
     }
 
     /// Finds the mirrors of a push's events. None, and its ticket resolves, if there is nothing to store.
@@ -222,41 +170,8 @@ impl Intake {
             ops,
             entries,
             woken,
-            done: push.done,
+            done: Some(push.done),
         })
-    }
-
-    /// Submits pushes as one batch; one by one if the store does not take them so.
-    async fn submit(&self, pushes: Vec<Routed>, writing: &mut VecDeque<Writing>) {
-        if pushes.is_empty() {
-            return;
-        }
-        faults::point("accept-before");
-        match self.offer(&pushes).await {
-            Ok(commit) => writing.push_back(Writing { commit, pushes }),
-            Err(StoreError::TooLarge(_)) if pushes.len() > 1 => {
-                for push in pushes {
-                    match self.offer(std::slice::from_ref(&push)).await {
-                        Ok(commit) => writing.push_back(Writing {
-                            commit,
-                            pushes: vec![push],
-                        }),
-                        Err(error) => self.unstored(&error),
-                    }
-                }
-            }
-            Err(error) => self.unstored(&error),
-        }
-    }
-
-    fn unstored(&self, error: &StoreError) {
-        tracing::error!(network = %self.network, %error, "Events could not be stored and are not acknowledged.");
-    }
-
-    async fn offer(&self, pushes: &[Routed]) -> Result<Commit, StoreError> {
-        let ops = pushes.iter().flat_map(|push| &push.ops).cloned().collect();
-        let entries: Vec<Written> = pushes.iter().flat_map(|push| &push.entries).cloned().collect();
-        self.core.submit(ops, entries).await
     }
 
     /// Finds an event's mirror. Ephemeral events, echoes and events of unmirrored channels end here; of an echo its position is
@@ -307,110 +222,11 @@ impl Intake {
             });
         }
     }
-
-    /// The oldest batch is on the device, or failed. A failed one is written again, in order, until it succeeds: the disk
-    /// may have been full. Its tickets wait so long, and with them the upstream acknowledgements.
-    async fn written(&self, result: Result<Vec<Accepted>, StoreError>, first: Writing, rest: &mut VecDeque<Writing>) {
-        match result {
-            Ok(applied) => self.settle(&applied, first.pushes),
-            Err(error) => {
-                let mut failed = VecDeque::from(first.pushes);
-                self.rewrite(error, &mut failed, rest).await;
-            }
-        }
-    }
-
-    /// What is on the device: its sessions may acknowledge it, and the lanes get what is new.
-    fn settle(&self, applied: &[Accepted], pushes: Vec<Routed>) {
-        faults::point("accept-after");
-        let mut outcomes = applied.iter();
-        let mut news: Vec<News> = Vec::new();
-        for push in pushes {
-            push.done.send(()).ok();
-            for op in push.ops {
-                let Op::Accept { mirror, event } = op else { continue };
-                let outcome = outcomes.next();
-                let known = |one: &News| one.source == event.place && one.mirror.name == mirror;
-                let at = news.iter().position(known).unwrap_or(news.len());
-                if at == news.len()
-                    && let Some((mirror, _)) = push.woken.iter().find(|(known, _)| known.name == mirror)
-                {
-                    news.push(News::of(mirror.clone(), event.place.clone()));
-                }
-                let Some(one) = news.get_mut(at) else { continue };
-                match outcome {
-                    Some(Accepted::New(seq)) => one.add(*seq, event),
-                    // Where it is, its lanes may not have been told.
-                    Some(Accepted::Duplicate(_)) => {
-                        telemetry::duplicate(&self.network);
-                        one.doubtful = true;
-                    }
-                    None => one.doubtful = true,
-                }
-            }
-        }
-        for one in news {
-            self.core.hand(&one.mirror, &one.source, one.entries);
-            if one.doubtful {
-                self.core.wake(&one.mirror, &one.source);
-            }
-        }
-    }
-
-    async fn rewrite(&self, error: StoreError, failed: &mut VecDeque<Routed>, rest: &mut VecDeque<Writing>) {
-        tracing::error!(network = %self.network, %error, "The store failed; what was read waits and is tried again.");
-        // What was submitted behind the failed batch is waited for, and what failed of it goes behind.
-        while let Some(mut next) = rest.pop_front() {
-            match (&mut next.commit).await {
-                Ok(applied) => self.settle(&applied, next.pushes),
-                Err(_) => failed.extend(next.pushes),
-            }
-        }
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
-        while let Some(next) = failed.pop_front() {
-            let next = vec![next];
-            loop {
-                let result = match self.offer(&next).await {
-                    Ok(commit) => commit.await,
-                    Err(error) => Err(error),
-                };
-                match result {
-                    Ok(applied) => {
-                        self.settle(&applied, next);
-                        break;
-                    }
-                    Err(StoreError::Closed) => return,
-                    Err(StoreError::TooLarge(bytes)) => {
-                        tracing::error!(network = %self.network, bytes, "An event is too large to be stored and was dropped.");
-                        for push in next {
-                            push.done.send(()).ok();
-                        }
-                        break;
-                    }
-                    Err(_) => {
-                        let wait = backoff.next(None, &*self.core.entropy);
-                        tokio::select! {
-                            () = tokio::time::sleep(wait) => {}
-                            () = self.core.stop.cancelled() => return,
-                        }
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// Whether a mirror and a place in it are these.
 fn is_at((known, at): &(Arc<Mirror>, Place), mirror: &Arc<Mirror>, place: &Place) -> bool {
     Arc::ptr_eq(known, mirror) && at == place
-}
-
-/// Waits for the oldest batch.
-async fn head(writing: &mut VecDeque<Writing>) -> Result<Vec<Accepted>, StoreError> {
-    match writing.front_mut() {
-        Some(first) => (&mut first.commit).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// The mirror of a direct chat, made if it is new.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use viaduct_audit::Action;
 use viaduct_governance::Reply;
 use viaduct_model::{ChannelId, MirrorName, NetworkName, Place};
-use viaduct_store::{Batch, Lane, Op, StoreError};
+use viaduct_store::{Lane, Op, StoreError};
 
 use crate::core::Core;
 use crate::hands::{self, Hands};
@@ -115,7 +115,7 @@ pub(crate) async fn remember(core: &Core) -> Result<(), StoreError> {
     });
     let ops: Vec<Op> = begun.collect();
     if !ops.is_empty() {
-        core.store.submit(Batch { ops }).await?.await?;
+        core.store.submit(ops.into()).await?.await?;
     }
     for one in &fresh {
         core.forget_lane(&one.lane());

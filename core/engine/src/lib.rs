@@ -91,6 +91,7 @@ mod settings;
 mod settling;
 mod state;
 mod status;
+mod storing;
 mod supervise;
 mod telemetry;
 mod upkeep;
@@ -108,7 +109,7 @@ use viaduct_governance::GovernanceError;
 use viaduct_inspect::Inspector;
 use viaduct_matrix::Observer;
 use viaduct_model::{Clock, Entropy, MessageId, NetworkName};
-use viaduct_store::{Batch, Lane, Op, Store, StoreError};
+use viaduct_store::{Lane, Op, Store, StoreError};
 
 pub use home::Home;
 pub use ledger::Audit;
@@ -451,7 +452,7 @@ async fn open_lanes(core: &Core) -> Result<(), StoreError> {
             });
         }
     }
-    core.store.submit(Batch { ops }).await?.await.map(drop)
+    core.store.submit(ops.into()).await?.await.map(drop)
 }
 
 /// Tells whether a connection works, for status pages.

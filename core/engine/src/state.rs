@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use viaduct_bridge::{State, StateError};
 use viaduct_model::NetworkName;
-use viaduct_store::{Batch, Op, Store, StoreError};
+use viaduct_store::{Op, Store, StoreError};
 
 /// The rows of one network.
 pub(crate) struct NetworkState {
@@ -35,7 +35,7 @@ impl State for NetworkState {
 
     async fn put(&self, changes: Vec<(String, Option<Vec<u8>>)>) -> Result<(), StateError> {
         let owner = self.network.to_string();
-        let ops = changes
+        let ops: Vec<Op> = changes
             .into_iter()
             .map(|(key, value)| Op::State {
                 owner: owner.clone(),
@@ -44,7 +44,7 @@ impl State for NetworkState {
             })
             .collect();
         self.store
-            .submit(Batch { ops })
+            .submit(ops.into())
             .await
             .map_err(|error| told(&error))?
             .await

@@ -140,3 +140,27 @@ async fn every_step_has_one_entry_and_repetitions_none() {
     assert_eq!(found.last().unwrap().entry.action, Action::Stopped);
     assert_eq!(found[found.len() - 2].entry.to, Some(place("right", "c")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn however_many_entries_come_at_once_what_they_record_keeps_its_order() {
+    const PUSHES: usize = 60;
+    const EACH: usize = 100;
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let hub = start_audited(store, two(), settings(&two()), Some(audit(folder.path()))).await;
+    let side = hub.sides[0].clone();
+    let ids: Vec<String> = (0..PUSHES * EACH).map(|number| format!("m{number}")).collect();
+    let mut tickets = Vec::new();
+    for push in ids.chunks(EACH) {
+        let events = push.iter().map(|id| side.message("c", id)).collect();
+        tickets.push(side.context().inbox.push(events).await.unwrap());
+    }
+    for ticket in tickets {
+        ticket.await.unwrap();
+    }
+    assert_eq!(hub.sides[1].wait_for(ids.len()).await, ids);
+    hub.engine.stop().await.unwrap();
+    let records = records(folder.path());
+    let accepted = records.iter().filter(|record| record.entry.action == Action::Accepted);
+    assert_eq!(accepted.count(), ids.len());
+}

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use common::store::{Taking, Tampered};
 use common::{FakeSide, settings, start, until};
 use tokio::sync::{Semaphore, oneshot};
-use viaduct_bridge::Ticket;
+use viaduct_bridge::{Outcome, Ticket};
 use viaduct_model::{Content, Event, Lookup, Message};
 use viaduct_store::{Applied, Batch, Commit, MemoryStore, Op, Store, StoreError};
 
@@ -177,6 +177,13 @@ async fn settled() {
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
 }
 
+/// What a sender was told of an event.
+fn outcomes(side: &FakeSide, id: &str) -> Vec<Outcome> {
+    let told = side.feedback.lock().unwrap();
+    let of_it = told.iter().filter(|told| told.id.as_str() == id);
+    of_it.map(|told| told.outcome.clone()).collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_that_is_too_large_takes_no_other_with_it() {
     let rig = Rig::start(Gated::new(0, 0)).await;
@@ -190,12 +197,19 @@ async fn one_that_is_too_large_takes_no_other_with_it() {
     for ticket in first.into_iter().chain(before).chain(after) {
         ticket.await.unwrap();
     }
-    assert!(huge.await.is_err(), "it is not acknowledged");
+    huge.await.unwrap();
+    let told = || outcomes(&rig.hub.sides[0], "huge");
+    until(|| !told().is_empty()).await;
+    assert!(
+        told().iter().all(|outcome| matches!(outcome, Outcome::Failed(_))),
+        "{:?}",
+        told()
+    );
     assert_eq!(rig.hub.sides[1].wait_for(5).await, ["m0", "m1", "m2", "m3", "m4"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_failed_together_is_written_again_one_by_one_and_in_order() {
+async fn what_failed_is_written_again_in_order() {
     let rig = Rig::start(Gated::new(0, 2)).await;
     let mut tickets = rig.push_each(0..1).await;
     settled().await;
@@ -210,5 +224,38 @@ async fn what_failed_together_is_written_again_one_by_one_and_in_order() {
     }
     let again = &rig.store.taking.batches()[2..];
     assert_eq!(again.concat(), ["m0", "m1", "m2", "m3"]);
-    assert!(again.iter().all(|batch| batch.len() == 1), "{again:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_behind_a_failed_batch_does_not_overtake_it() {
+    let rig = Rig::start(Gated::new(1000, 1)).await;
+    let mut tickets = rig.push_each(0..1).await;
+    let (reply, failed) = rig.waiting(1).await;
+    failed.series.unwrap().fail();
+    // The device has room again before anybody learns that it had none.
+    tickets.extend(rig.push_each(1..6).await);
+    settled().await;
+    reply.send(Err(StoreError::Full)).unwrap();
+    for ticket in tickets {
+        ticket.await.unwrap();
+    }
+    let shown: Vec<String> = (0..6).map(|number| format!("m{number}")).collect();
+    assert_eq!(rig.hub.sides[1].wait_for(6).await, shown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_that_is_too_large_is_stored_in_parts() {
+    let rig = Rig::start(Gated::new(1000, 0)).await;
+    let side = &rig.hub.sides[0];
+    let text = |number| format!("{number:02} {}", "x".repeat(600 * 1024));
+    let message = |number| {
+        let content = Content::Message(Message::plain(&text(number)));
+        side.event("c", &format!("m{number}"), content)
+    };
+    let mut events: Vec<Event> = (0..20).map(message).collect();
+    let huge = Content::Message(Message::plain(&"x".repeat(2 * 1024 * 1024)));
+    events.push(side.event("c", "huge", huge));
+    side.context().inbox.push(events).await.unwrap().await.unwrap();
+    let shown = rig.hub.sides[1].wait_for(20).await;
+    assert!(shown.is_sorted() && shown.len() == 20, "all, and in order");
 }

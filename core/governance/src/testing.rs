@@ -62,7 +62,7 @@ impl Recorder for Book {
         if dies.is_some_and(|(_, after)| !after) {
             return Err(failed());
         }
-        self.store.submit(Batch { ops: step.ops }).await?.await?;
+        self.store.submit(Batch::from(step.ops)).await?.await?;
         self.entries.lock().unwrap().extend(step.entries);
         if dies.is_some() { Err(failed()) } else { Ok(()) }
     }
@@ -346,7 +346,7 @@ impl World {
     }
 
     pub async fn submit(&self, ops: Vec<Op>) {
-        self.store.submit(Batch { ops }).await.unwrap().await.unwrap();
+        self.store.submit(ops.into()).await.unwrap().await.unwrap();
     }
 
     /// Puts events into the journal and delivers each to every other place.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task;
 
 use async_trait::async_trait;
@@ -184,12 +185,49 @@ pub enum Op {
 pub struct Batch {
     /// The changes, in order.
     pub ops: Vec<Op>,
+    /// The series it belongs to, if its order among others has to survive failures.
+    pub series: Option<Series>,
 }
 
 impl Batch {
     /// A batch of one change.
     pub fn of(op: Op) -> Self {
-        Self { ops: vec![op] }
+        vec![op].into()
+    }
+
+    /// Whether one before it failed.
+    pub fn is_behind_a_failed(&self) -> bool {
+        self.series.as_ref().is_some_and(Series::has_failed)
+    }
+}
+
+impl From<Vec<Op>> for Batch {
+    /// A batch that belongs to no series.
+    fn from(ops: Vec<Op>) -> Self {
+        Self { ops, series: None }
+    }
+}
+
+/// Batches that are stored in the order in which they were submitted, or not at all: once one of them failed, those behind it
+/// fail with [`StoreError::Behind`], until whoever submits them has learnt of all and [resumes](Self::resume) to submit them
+/// again.
+#[derive(Debug, Clone, Default)]
+pub struct Series(Arc<AtomicBool>);
+
+impl Series {
+    /// One of them failed: for who stores them.
+    pub fn fail(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether one failed.
+    pub fn has_failed(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Nothing of the series is on its way, and it may go on.
+    pub fn resume(&self) {
+        self.0.store(false, Ordering::SeqCst);
     }
 }
 
@@ -257,6 +295,9 @@ pub enum StoreError {
     /// The disk is full.
     #[error("the disk of the store is full")]
     Full,
+    /// A batch of the same series failed before it.
+    #[error("what was to be stored before it could not be stored")]
+    Behind,
     /// A value or key is larger than the store takes.
     #[error("{0} bytes are more than the store takes in one value")]
     TooLarge(usize),

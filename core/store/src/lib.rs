@@ -42,9 +42,9 @@ pub mod telemetry;
 
 pub use embedded::{SledStore, StoreOptions};
 pub use memory::MemoryStore;
-pub use prepare::{BATCH_BOUND, KEY_BOUND, OWNER_BOUND, VALUE_BOUND};
+pub use prepare::{BATCH_BOUND, KEY_BOUND, OWNER_BOUND, VALUE_BOUND, weigh};
 
 pub use api::{
     Accepted, Applied, Batch, Commit, Copied, Delivery, DeliveryFilter, DeliveryState, Lane, LaneMark, Located, Op,
-    Portal, Seq, Store, StoreError,
+    Portal, Seq, Series, Store, StoreError,
 };

@@ -177,6 +177,10 @@ impl Store for MemoryStore {
     async fn submit(&self, batch: Batch) -> Result<Commit, StoreError> {
         prepare(batch.clone())?;
         let (reply, commit) = Commit::new();
+        if batch.is_behind_a_failed() {
+            reply.send(Err(StoreError::Behind)).ok();
+            return Ok(commit);
+        }
         let applied = self
             .lock()
             .as_mut()

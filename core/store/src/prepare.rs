@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use viaduct_model::{Cursor, MessageId, MirrorName, Place, Timestamp};
 
-use crate::api::{Batch, Copied, DeliveryState, Lane, Op, Portal, Seq, StoreError};
+use crate::api::{Batch, Copied, DeliveryState, Lane, Op, Portal, Seq, Series, StoreError};
 
 /// The largest value the store takes, in bytes: an event or portal as JSON, a session's value, a cursor, the ids of one
 /// event at one place together.
@@ -89,6 +89,7 @@ pub(crate) struct Prepared {
     pub(crate) changes: Vec<Change>,
     /// What it weighs, in bytes, at most [`BATCH_BOUND`].
     pub(crate) weight: usize,
+    pub(crate) series: Option<Series>,
 }
 
 /// Checks and serialises a batch.
@@ -107,7 +108,41 @@ pub(crate) fn prepare(batch: Batch) -> Result<Prepared, StoreError> {
         }
         changes.push(change);
     }
-    Ok(Prepared { changes, weight })
+    Ok(Prepared {
+        changes,
+        weight,
+        series: batch.series,
+    })
+}
+
+/// What changes weigh together, in bytes, or a little more: a batch may have [`BATCH_BOUND`]. For who joins several to one batch
+/// and must not make it too large.
+pub fn weigh(ops: &[Op]) -> usize {
+    ops.iter().map(|op| OVERHEAD.saturating_add(weight(op))).sum()
+}
+
+fn weight(op: &Op) -> usize {
+    // What control characters become in JSON.
+    const ESCAPED: usize = 6;
+    match op {
+        Op::Accept { event, .. } => json_length(&**event) + event.cursor.as_ref().map_or(0, String::len),
+        Op::Settle { copied, record, .. } => {
+            let record = record
+                .as_ref()
+                .map_or(0, |(_, reason, _)| 2 * OVERHEAD + ESCAPED * reason.len());
+            copied.as_ref().map_or(0, ids) + record
+        }
+        Op::Cursor { cursor, .. } => cursor.len(),
+        Op::PutPortal(portal) => json_length(portal),
+        Op::Erase { seqs, .. } => seqs.len().saturating_mul(OVERHEAD),
+        Op::State { owner, key, value } => owner.len() + key.len() + value.as_ref().map_or(0, Vec::len),
+        Op::Begin { .. }
+        | Op::Forget { .. }
+        | Op::Open { .. }
+        | Op::Close { .. }
+        | Op::RemovePortal(_)
+        | Op::Trim { .. } => 0,
+    }
 }
 
 fn change(op: Op) -> Result<Change, StoreError> {
@@ -171,17 +206,7 @@ fn change(op: Op) -> Result<Change, StoreError> {
 fn size(change: &Change) -> usize {
     match change {
         Change::Accept { event, cursor, .. } => event.len() + cursor.as_ref().map_or(0, String::len),
-        Change::Settle { copied, record, .. } => {
-            let ids = |copied: &Copied| -> usize {
-                let at_destination = copied
-                    .ids
-                    .iter()
-                    .map(|id| OVERHEAD + 2 * id.as_str().len())
-                    .sum::<usize>();
-                copied.id.as_str().len() + at_destination
-            };
-            copied.as_ref().map_or(0, ids) + record.as_ref().map_or(0, Vec::len)
-        }
+        Change::Settle { copied, record, .. } => copied.as_ref().map_or(0, ids) + record.as_ref().map_or(0, Vec::len),
         Change::Cursor { cursor, .. } => cursor.len(),
         Change::PutPortal { portal, .. } => portal.len(),
         Change::Erase { seqs, .. } => seqs.len().saturating_mul(OVERHEAD),
@@ -192,6 +217,31 @@ fn size(change: &Change) -> usize {
         | Change::Close { .. }
         | Change::RemovePortal { .. }
         | Change::Trim { .. } => 0,
+    }
+}
+
+fn ids(copied: &Copied) -> usize {
+    let at_destination = copied.ids.iter().map(|id| OVERHEAD + 2 * id.as_str().len());
+    copied.id.as_str().len() + at_destination.sum::<usize>()
+}
+
+/// How long a value is as JSON, without writing it; what cannot be written has no length.
+fn json_length(value: &impl Serialize) -> usize {
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, value).map_or(0, |()| length.0)
+}
+
+/// Counts what is written into it.
+struct Length(usize);
+
+impl std::io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use viaduct_model::{
     ChannelId, Content, Event, Message, MessageId, MirrorName, NetworkName, Person, PersonId, Place, Timestamp,
 };
 
-use crate::api::{Applied, Batch, Copied, Lane, Op, Store, StoreError};
+use crate::api::{Applied, Copied, Lane, Op, Store, StoreError};
 
 pub use model::model;
 
@@ -86,7 +86,7 @@ pub fn accept(name: &str, event: Event) -> Op {
 
 /// Submits one batch and waits for it.
 pub async fn commit(store: &dyn Store, ops: Vec<Op>) -> Result<Applied, StoreError> {
-    store.submit(Batch { ops }).await?.await
+    store.submit(ops.into()).await?.await
 }
 
 async fn done(store: &dyn Store, ops: Vec<Op>) -> Applied {
@@ -122,5 +122,6 @@ where
     journal::a_batch_sees_its_own_changes(&make().await).await;
     values::unknown_names_are_empty(&make().await).await;
     life::submitters_side_by_side(Arc::new(make().await)).await;
+    life::nothing_of_a_series_overtakes(&make().await).await;
     life::closed_is_closed(&make().await).await;
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use viaduct_store::suite::{accept, commit, event, mirror};
-use viaduct_store::{Op, Seq, SledStore, Store, StoreError, StoreOptions};
+use viaduct_store::{Batch, Op, Seq, Series, SledStore, Store, StoreError, StoreOptions};
 
 /// A small file system of its own, gone when dropped.
 struct Disk(tempfile::TempDir);
@@ -72,7 +72,22 @@ async fn fills_and_recovers(reserve_bytes: u64) {
         assert!(number < 100_000, "the disk never filled");
     }
     assert!(stored > 100, "only {stored} events fit");
+    // What follows a failed batch of its series fails as well, whatever room there is by then.
+    let series = Series::default();
+    let next = |id: &str, text: &str| Batch {
+        ops: vec![accept("b", event("x", id, text))],
+        series: Some(series.clone()),
+    };
+    assert_eq!(
+        store.submit(next("failed", &text)).await.unwrap().await,
+        Err(StoreError::Full)
+    );
+    assert!(series.has_failed());
     std::fs::remove_file(&ballast).unwrap();
+    assert_eq!(
+        store.submit(next("behind", "small")).await.unwrap().await,
+        Err(StoreError::Behind)
+    );
     for _ in 0..50 {
         number += 1;
         push(number).await.unwrap();

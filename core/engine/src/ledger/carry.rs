@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use viaduct_audit::outbox::{self, Numbered, OWNER, next};
 use viaduct_audit::{Ledger, LedgerError};
 use viaduct_model::Entropy;
-use viaduct_store::{Batch, Op, Store};
+use viaduct_store::{Op, Store};
 
 use super::{Audit, blocking, open_ledger};
 use crate::backoff::Backoff;
@@ -167,7 +167,7 @@ impl Carrier {
             })
             .collect();
         if !ops.is_empty() {
-            self.store.submit(Batch { ops }).await?.await?;
+            self.store.submit(ops.into()).await?.await?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use viaduct_audit::outbox::{self, OWNER};
 use viaduct_audit::{Action, Written};
-use viaduct_store::{Accepted, Applied, Batch, Commit, Op, Store, StoreError};
+use viaduct_store::{Accepted, Applied, BATCH_BOUND, Batch, Commit, Op, Series, Store, StoreError, weigh};
 
 use super::carry::{Carried, Carrier};
 use crate::faults;
@@ -18,6 +18,8 @@ use crate::faults;
 const QUEUE: usize = 1024;
 /// How many steps are gathered into one commit at most.
 const TOGETHER: usize = 256;
+/// How much is gathered into one commit at most, in bytes: what the store takes, but for what the sealed entries add.
+const GATHERED: usize = BATCH_BOUND - 64 * 1024;
 /// How many steps are committed each alone after a commit of several failed.
 const ALONE: usize = 2 * QUEUE;
 /// How many commits are on their way at once. While one is being synced everything else gathers: a second one behind it would
@@ -34,16 +36,28 @@ pub(super) struct Gatherer {
 
 /// One step on its way.
 struct Part {
-    ops: Vec<Op>,
+    step: Batch,
     entries: Vec<Written>,
+    /// What both weigh, in bytes.
+    weight: usize,
     reply: oneshot::Sender<Result<Applied, StoreError>>,
 }
 
 impl Gatherer {
-    /// Queues a step with its entries, waiting while too many wait; the order is fixed when this returns.
-    pub(super) async fn submit(&self, ops: Vec<Op>, entries: Vec<Written>) -> Result<Commit, StoreError> {
+    /// Queues a step with its entries, waiting while too many wait; the order is fixed when this returns. One that is larger
+    /// than the store takes is refused before it is queued: failing later, others would overtake it.
+    pub(super) async fn submit(&self, step: Batch, entries: Vec<Written>) -> Result<Commit, StoreError> {
+        let weight = weigh(&step.ops) + entries.iter().map(|entry| entry.json().len() + 1).sum::<usize>();
+        if weight > GATHERED {
+            return Err(StoreError::TooLarge(weight));
+        }
         let (reply, commit) = Commit::new();
-        let part = Part { ops, entries, reply };
+        let part = Part {
+            step,
+            entries,
+            weight,
+            reply,
+        };
         self.parts.send(part).await.map_err(|_| StoreError::Closed)?;
         Ok(commit)
     }
@@ -67,6 +81,7 @@ pub(super) fn start(store: Arc<dyn Store>, carrier: Carrier, next: u64) -> (Gath
         carried: hand_over,
         behind,
         flying: VecDeque::new(),
+        held: None,
         alone: 0,
     };
     let tasks = vec![
@@ -80,13 +95,14 @@ pub(super) fn start(store: Arc<dyn Store>, carrier: Carrier, next: u64) -> (Gath
 struct Flying {
     commit: Commit,
     steps: Vec<Step>,
-    sealed: Option<outbox::Sealed>,
+    sealed: Vec<outbox::Sealed>,
 }
 
 /// One step of a commit: what its outcome is told by, and to whom.
 struct Step {
     accepts: usize,
     entries: usize,
+    series: Option<Series>,
     reply: oneshot::Sender<Result<Applied, StoreError>>,
 }
 
@@ -98,6 +114,8 @@ struct Gathering {
     /// Whether the carrier has to look into the store, because not everything could be handed to it.
     behind: Arc<AtomicBool>,
     flying: VecDeque<Flying>,
+    /// A step that was too much for the last commit.
+    held: Option<Part>,
     /// So many steps are committed each alone, after a commit of several failed: one that cannot be stored must not take
     /// others with it for ever.
     alone: usize,
@@ -105,17 +123,14 @@ struct Gathering {
 
 impl Gathering {
     async fn run(mut self, mut given: mpsc::Receiver<Part>, close: CancellationToken) {
-        let mut parts = Vec::with_capacity(TOGETHER);
         loop {
-            let together = if self.alone > 0 { 1 } else { TOGETHER };
             tokio::select! {
                 biased;
                 result = head(&mut self.flying), if !self.flying.is_empty() => self.landed(result),
-                count = given.recv_many(&mut parts, together), if self.flying.len() < FLYING => {
-                    if count == 0 {
-                        break;
-                    }
-                    self.commit(std::mem::take(&mut parts)).await;
+                part = next(&mut self.held, &mut given), if self.flying.len() < FLYING => {
+                    let Some(first) = part else { break };
+                    let parts = self.gather(first, &mut given);
+                    self.commit(parts).await;
                 }
                 () = close.cancelled(), if !given.is_closed() => given.close(),
             }
@@ -126,30 +141,61 @@ impl Gathering {
         }
     }
 
-    /// Submits some steps as one batch.
+    /// What already waits behind a step, up to the bounds.
+    fn gather(&mut self, first: Part, given: &mut mpsc::Receiver<Part>) -> Vec<Part> {
+        let together = if self.alone > 0 { 1 } else { TOGETHER };
+        let mut weight = first.weight;
+        let mut parts = vec![first];
+        while parts.len() < together
+            && let Ok(part) = given.try_recv()
+        {
+            weight = weight.saturating_add(part.weight);
+            if weight > GATHERED {
+                self.held = Some(part);
+                break;
+            }
+            parts.push(part);
+        }
+        parts
+    }
+
+    /// Submits some steps as one batch, but for those that are behind one that failed.
     async fn commit(&mut self, parts: Vec<Part>) {
         self.alone = self.alone.saturating_sub(1);
         let (mut ops, mut entries, mut steps) = (Vec::new(), Vec::new(), Vec::with_capacity(parts.len()));
         for mut part in parts {
+            if part.step.is_behind_a_failed() {
+                part.reply.send(Err(StoreError::Behind)).ok();
+                continue;
+            }
             steps.push(Step {
-                accepts: part.ops.iter().filter(|op| matches!(op, Op::Accept { .. })).count(),
+                accepts: part
+                    .step
+                    .ops
+                    .iter()
+                    .filter(|op| matches!(op, Op::Accept { .. }))
+                    .count(),
                 entries: part.entries.len(),
+                series: part.step.series,
                 reply: part.reply,
             });
-            ops.append(&mut part.ops);
+            ops.append(&mut part.step.ops);
             entries.append(&mut part.entries);
         }
+        if steps.is_empty() {
+            return;
+        }
         let count = entries.len() as u64;
-        let mut sealed = (count > 0).then(|| outbox::seal(self.next, entries));
+        let mut sealed = outbox::seal(self.next, entries);
         self.next += count;
-        if let Some(sealed) = &mut sealed {
+        for sealed in &mut sealed {
             ops.push(Op::State {
                 owner: OWNER.to_owned(),
                 key: sealed.key.clone(),
                 value: Some(std::mem::take(&mut sealed.value)),
             });
         }
-        match self.store.submit(Batch { ops }).await {
+        match self.store.submit(ops.into()).await {
             Ok(commit) => self.flying.push_back(Flying { commit, steps, sealed }),
             Err(error) => self.failed(&error, steps),
         }
@@ -168,11 +214,7 @@ impl Gathering {
     }
 
     fn answer(&mut self, applied: Applied, flying: Flying) {
-        let mut entries = flying
-            .sealed
-            .as_ref()
-            .map(|sealed| sealed.entries.iter())
-            .unwrap_or_default();
+        let mut entries = flying.sealed.iter().flat_map(|sealed| &sealed.entries);
         let mut applied = applied.into_iter();
         let mut repeated = Vec::new();
         for step in flying.steps {
@@ -185,17 +227,18 @@ impl Gathering {
             }
             step.reply.send(Ok(own)).ok();
         }
-        let Some(mut sealed) = flying.sealed else { return };
-        if !repeated.is_empty() {
-            // What was there already has its entry.
-            sealed.entries.retain(|entry| !repeated.contains(&entry.number));
-        }
-        let carried = Carried {
-            key: sealed.key,
-            entries: sealed.entries,
-        };
-        if self.behind.load(Ordering::SeqCst) || self.carried.try_send(carried).is_err() {
-            self.behind.store(true, Ordering::SeqCst);
+        for mut sealed in flying.sealed {
+            if !repeated.is_empty() {
+                // What was there already has its entry.
+                sealed.entries.retain(|entry| !repeated.contains(&entry.number));
+            }
+            let carried = Carried {
+                key: sealed.key,
+                entries: sealed.entries,
+            };
+            if self.behind.load(Ordering::SeqCst) || self.carried.try_send(carried).is_err() {
+                self.behind.store(true, Ordering::SeqCst);
+            }
         }
     }
 
@@ -205,8 +248,19 @@ impl Gathering {
             self.alone = ALONE;
         }
         for step in steps {
+            if let Some(series) = step.series {
+                series.fail();
+            }
             step.reply.send(Err(error.clone())).ok();
         }
+    }
+}
+
+/// The step that did not go with the last, or else the next that is given.
+async fn next(held: &mut Option<Part>, given: &mut mpsc::Receiver<Part>) -> Option<Part> {
+    match held.take() {
+        Some(part) => Some(part),
+        None => given.recv().await,
     }
 }
 

@@ -34,7 +34,7 @@ use viaduct_audit::note::Signer;
 use viaduct_audit::{Exporter, ExporterSettings, KeyRing, Ledger, LedgerError, Options, Written};
 use viaduct_governance::{GovernanceError, HubKey, Keys, Recorder, Step};
 use viaduct_model::Entropy;
-use viaduct_store::{Commit, Op, Store, StoreError};
+use viaduct_store::{Batch, Commit, Store, StoreError};
 
 pub(crate) use record::{Trace, accepted, plain, policies_of};
 
@@ -127,8 +127,8 @@ impl Book {
     }
 
     /// Submits a step with its entries: both are durable together or not at all.
-    pub(crate) async fn submit(&self, ops: Vec<Op>, entries: Vec<Written>) -> Result<Commit, StoreError> {
-        self.gatherer.submit(ops, entries).await
+    pub(crate) async fn submit(&self, step: Batch, entries: Vec<Written>) -> Result<Commit, StoreError> {
+        self.gatherer.submit(step, entries).await
     }
 
     /// Writes everything into the ledger and ends.
@@ -178,7 +178,7 @@ impl Recorder for Scribe {
             return Ok(());
         }
         let entries = step.entries.into_iter().map(Written::from).collect();
-        Ok(self.0.submit(step.ops, entries).await?.await.map(drop)?)
+        Ok(self.0.submit(step.ops.into(), entries).await?.await.map(drop)?)
     }
 }
 

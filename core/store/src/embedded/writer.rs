@@ -18,7 +18,7 @@ use super::layout::{self, Extent, Number, table};
 use super::overlay::batch;
 use super::recent::Recent;
 use super::{Shared, Slot, failure};
-use crate::api::{Applied, StoreError};
+use crate::api::{Applied, Series, StoreError};
 use crate::prepare::Prepared;
 use crate::telemetry;
 
@@ -148,6 +148,7 @@ impl Writer {
         let start = Instant::now();
         let size = batches.len();
         let (batches, replies): (Vec<_>, Vec<_>) = batches.into_iter().unzip();
+        let series: Vec<Series> = batches.iter().filter_map(|batch| batch.series.clone()).collect();
         match self.commit(batches) {
             Ok(outcomes) => {
                 for ((reply, _permit), outcome) in replies.into_iter().zip(outcomes) {
@@ -159,6 +160,8 @@ impl Writer {
                 warn!(%error, batches = size, "A group of batches could not be committed.");
                 // Whatever failed, sweeping can wait for the next trim or start.
                 self.to_sweep.clear();
+                // Before anybody is told: what comes next of a series must not overtake.
+                series.iter().for_each(Series::fail);
                 for (reply, _permit) in replies {
                     reply.send(Err(error.clone())).ok();
                 }
@@ -180,7 +183,7 @@ impl Writer {
         let db = self.shared.db()?;
         let stamp = home::stamp(&db)?.saturating_add(1);
         let mut group = Group::new(&db, &self.shared.names, &self.recent);
-        let outcomes = batches.into_iter().map(|batch| group.batch(batch.changes)).collect();
+        let outcomes = batches.into_iter().map(|batch| one(&mut group, batch)).collect();
         for mirror in std::mem::take(&mut group.to_sweep) {
             if !self.to_sweep.contains(&mirror) {
                 self.to_sweep.push_back(mirror);
@@ -272,6 +275,18 @@ impl Writer {
         self.home.sync()?;
         self.home.leave()
     }
+}
+
+/// Applies a batch, unless one of its series failed before it.
+fn one(group: &mut Group<'_>, batch: Prepared) -> Result<Applied, StoreError> {
+    if batch.series.as_ref().is_some_and(Series::has_failed) {
+        return Err(StoreError::Behind);
+    }
+    let outcome = group.batch(batch.changes);
+    if let (Err(_), Some(series)) = (&outcome, &batch.series) {
+        series.fail();
+    }
+    outcome
 }
 
 impl Shared {

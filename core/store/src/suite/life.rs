@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{accept, commit, event, mirror};
-use crate::api::{Accepted, Batch, Seq, Store, StoreError};
+use crate::api::{Accepted, Batch, Seq, Series, Store, StoreError};
 
 pub(super) async fn submitters_side_by_side<S: Store + 'static>(store: Arc<S>) {
     const SUBMITTERS: u64 = 8;
@@ -38,6 +38,27 @@ pub(super) async fn submitters_side_by_side<S: Store + 'static>(store: Arc<S>) {
     all.sort();
     let expected: Vec<_> = (1..=SUBMITTERS / 2 * EACH).flat_map(|n| [Seq(n), Seq(n)]).collect();
     assert_eq!(all, expected);
+}
+
+pub(super) async fn nothing_of_a_series_overtakes(store: &dyn Store) {
+    let series = Series::default();
+    let next = |id: &str, series: &Series| Batch {
+        ops: vec![accept("a", event("x", id, "text"))],
+        series: Some(series.clone()),
+    };
+    let stored = store.submit(next("m1", &series)).await.unwrap().await;
+    assert_eq!(stored, Ok(vec![Accepted::New(Seq(1))]));
+    series.fail();
+    for id in ["m2", "m3"] {
+        let behind = store.submit(next(id, &series)).await.unwrap().await;
+        assert_eq!(behind, Err(StoreError::Behind));
+    }
+    // Another series, and what belongs to none, goes on.
+    let other = store.submit(next("m4", &Series::default())).await.unwrap().await;
+    assert_eq!(other, Ok(vec![Accepted::New(Seq(2))]));
+    series.resume();
+    let stored = store.submit(next("m2", &series)).await.unwrap().await;
+    assert_eq!(stored, Ok(vec![Accepted::New(Seq(3))]));
 }
 
 pub(super) async fn closed_is_closed(store: &dyn Store) {

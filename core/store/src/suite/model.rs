@@ -137,7 +137,7 @@ where
             let reference = MemoryStore::new();
             let mut waiting = Vec::new();
             for ops in batches {
-                let batch = Batch { ops };
+                let batch = Batch::from(ops);
                 let expected = reference.submit(batch.clone()).await.expect("memory takes it").await;
                 waiting.push((store.submit(batch).await.expect("the store takes it"), expected));
             }
